@@ -1,23 +1,34 @@
 # muster: one non-recursive Makefile. `make help` lists what it can do.
 #
-# Sources are every .c file of a folder; objects and programs of a flavour stay apart under build/. The user's CC, CFLAGS and LDFLAGS are
-# respected: ours are appended separately.
+# A new .c file in a folder needs no edit here. Objects of a flavour stay apart under build/obj/, its tests under build/test/. The
+# caller's CC, CFLAGS and LDFLAGS are respected: ours are given apart from them. BUILD=elsewhere keeps two builds of one tree apart.
+# Nothing here needs more than make and a shell before `make deps` has run.
 
 FLAVOUR ?= release
+BUILD ?= build
 WERROR ?= $(if $(CI),1,0)
 PREFIX ?= /usr/local
-CC ?= cc
+
+FLAVOURS := release debug asan tsan cov fuzz
+$(if $(filter $(FLAVOUR),$(FLAVOURS)),,$(error FLAVOUR is one of: $(FLAVOURS)))
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(FLAVOUR)),clang,gcc)
 endif
+IS_CLANG := $(findstring clang,$(notdir $(CC)))
 
 MACHINE := $(shell uname -m)
-B := build/obj/$(FLAVOUR)
-OUT := $(if $(filter release,$(FLAVOUR)),build,build/$(FLAVOUR))
+B := $(BUILD)/obj/$(FLAVOUR)$(if $(IS_CLANG),-clang)
+T := $(BUILD)/test/$(FLAVOUR)
+OUT := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(BUILD)/$(FLAVOUR))
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(PARALLEL)
+
+# --- flags ---
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wformat=2 -Wvla -Wundef -Wswitch-enum -Wmissing-prototypes \
-    -Wstrict-prototypes -Wwrite-strings -Wpointer-arith -Wimplicit-fallthrough $(if $(filter 1,$(WERROR)),-Werror)
-HARDENING := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+    -Wstrict-prototypes -Wwrite-strings -Wpointer-arith -Wimplicit-fallthrough
+ERRORS := $(if $(filter 1,$(WERROR)),-Werror)
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow \
     $(if $(filter x86_64,$(MACHINE)),-fcf-protection) $(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard)
 
 FLAGS_release := -O2 -g $(HARDENING)
@@ -25,15 +36,14 @@ FLAGS_debug := -O0 -g3
 FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_cov := -O0 -g --coverage
-FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined
-ifeq ($(FLAVOUR),fuzz)
-override CC := clang
-endif
+FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
-OUR_CFLAGS := -std=c17 -D_GNU_SOURCE -I. -fPIE $(WARNINGS) $(FLAGS_$(FLAVOUR))
+DIALECT := -std=c17 -D_GNU_SOURCE -I.
+OUR_CFLAGS := $(DIALECT) -fPIE $(WARNINGS) $(FLAGS_$(FLAVOUR))
 OUR_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(filter -fsanitize=% --coverage,$(FLAGS_$(FLAVOUR)))
 
-# What each program is made of.
+# --- what there is ---
+
 SRC_base := $(wildcard base/*.c)
 SRC_specs := $(wildcard specs/*.c)
 SRC_transport := $(wildcard transport/*.c)
@@ -41,37 +51,55 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(wildcard test/lib/*.c)
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_%,$(wildcard test/lib/*.c test/sim/*.c))
+LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LAYERS := base specs transport reconciler cli tui testlib
-LIB = $(patsubst %,$(B)/lib%.a,$(1))
+archives = $(patsubst %,$(B)/lib%.a,$(1))
+EVERYTHING := $(call archives,testlib cli tui reconciler transport specs base)
 
-LIBS_muster := -lnng -lyaml -ljansson -lncursesw -ltinfo -lpthread
-LIBS_musterd := -lnng -llmdb -luv -larchive -lcrypto -ljansson -lyaml -lpthread
+LIBS_muster := -lnng -lyaml -ljansson -lncursesw -ltinfo -lpthread -lm
+LIBS_musterd := -lnng -llmdb -luv -larchive -lcrypto -ljansson -lyaml -lpthread -lm
 LIBS_test := $(LIBS_musterd) -lncursesw -ltinfo -lcmocka
 
+# A program whose main file is not there yet is left out.
 PROGRAMS := $(if $(wildcard cli/main.c),$(OUT)/muster) $(if $(wildcard reconciler/daemon/main.c),$(OUT)/musterd) \
     $(if $(SRC_shim),$(OUT)/muster-shim)
-UNIT := $(patsubst test/unit/%.c,build/test/$(FLAVOUR)/%,$(wildcard test/unit/test_*.c))
-BENCH := $(patsubst test/bench/%.c,build/test/$(FLAVOUR)/%,$(wildcard test/bench/bench_*.c))
-FUZZ := $(patsubst test/fuzz/%.c,build/test/$(FLAVOUR)/%,$(wildcard test/fuzz/fuzz_*.c))
+SRC_unit := $(wildcard test/unit/test_*.c test/sim/test_*.c)
+UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
+BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
+FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
+ASAN_TESTS := $(subst $(T)/,$(BUILD)/test/asan/,$(UNIT) $(FUZZ))
 
-BUILD_DEPS := gcc pkg-config libc6-dev libyaml-dev libjansson-dev libnng-dev liblmdb-dev libuv1-dev libssl-dev \
-    libarchive-dev libncurses-dev musl-tools
-RUN_DEPS := runc skopeo golang-github-containers-common busybox-static
+FOLDERS := base specs transport reconciler cli tui test
+HEADERS := $(shell find $(FOLDERS) -name '*.h' 2>/dev/null)
+SOURCES := $(shell find $(FOLDERS) -name '*.c' 2>/dev/null)
+
+# Debian 12 packages. iproute2 and procps are ordinary on a machine, but not in a minimal container.
+BUILD_DEPS := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libnng-dev liblmdb-dev libuv1-dev libssl-dev libarchive-dev \
+    libncurses-dev musl-tools
+RUN_DEPS := runc skopeo golang-github-containers-common busybox-static iproute2
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
-    protobuf-compiler jq python3-minimal
+    protobuf-compiler jq e2fsprogs procps
 
-.PHONY: all check test unit e2e bench fuzz-smoke images demo install tidy hdr-check format lint clean help deps deps-test
+.PHONY: all check test unit e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
+    test-programs FORCE
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(PROGRAMS) ## build the programs (release: build/muster, build/musterd, build/muster-shim)
 
-$(B)/%.o: %.c Makefile
+# --- objects, archives, programs ---
+
+# Changes only when the compiler or a flag does; everything compiled hangs on it.
+$(B)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '$(CC) $(OUR_CFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(OUR_CFLAGS) $(CFLAGS)' >$@
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) $(ERRORS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define layer
 $(B)/lib$(1).a: $(call objects,$(SRC_$(1)))
@@ -81,104 +109,127 @@ $(B)/lib$(1).a: $(call objects,$(SRC_$(1)))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 
-$(OUT)/muster: $(B)/cli/main.o $(call LIB,cli tui transport specs base)
+$(OUT)/muster: $(B)/cli/main.o $(call archives,cli tui transport specs base)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_muster)
 
-$(OUT)/musterd: $(B)/reconciler/daemon/main.o $(call LIB,reconciler transport specs base)
+$(OUT)/musterd: $(B)/reconciler/daemon/main.o $(call archives,reconciler transport specs base)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_musterd)
 
-# Small and static: one runs beside each task.
-SHIM_CC := $(if $(shell command -v musl-gcc),musl-gcc,$(CC))
-$(OUT)/muster-shim: $(SRC_shim) Makefile
+# Small and static, since one runs beside each task; the same in every flavour.
+SHIM_CC := $(if $(shell command -v musl-gcc 2>/dev/null),musl-gcc,$(CC))
+$(OUT)/muster-shim: $(SRC_shim) $(wildcard reconciler/agent/shim*.h) $(B)/flags
 	@mkdir -p $(@D)
-	$(SHIM_CC) -std=c17 -D_GNU_SOURCE -I. $(filter-out -Wundef,$(WARNINGS)) -Os -g0 -static -o $@ $(SRC_shim)
-	@strip $@
+	$(SHIM_CC) $(DIALECT) $(filter-out -Wundef,$(WARNINGS)) $(ERRORS) -Os -static -s -o $@ $(SRC_shim)
 
-build/test/$(FLAVOUR)/%: $(B)/test/unit/%.o $(call LIB,testlib cli tui reconciler transport specs base)
+# --- tests ---
+
+define test_program
+$(T)/%: $(B)/$(1)/%.o $(EVERYTHING)
+	@mkdir -p $$(@D)
+	$$(CC) $$(OUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_test)
+endef
+$(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
+
+# libFuzzer brings its own main; every other flavour replays files.
+FUZZ_MAIN := $(if $(filter fuzz,$(FLAVOUR)),,$(B)/test/lib/fuzz_main.o)
+$(T)/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(FUZZ_MAIN) $(EVERYTHING)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_test)
+	$(CC) $(OUR_LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LIBS_test)
 
-build/test/$(FLAVOUR)/bench_%: $(B)/test/bench/bench_%.o $(call LIB,testlib cli tui reconciler transport specs base)
+$(BUILD)/tidy: $(B)/test/tidy.o $(call archives,base)
+	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^
+
+# Both compilers, all headers when one changed: a header lives on what it includes.
+$(BUILD)/headers/%.ok: % $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_test)
+	@for compiler in gcc clang; do \
+	    $$compiler $(DIALECT) -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-const-variable -fsyntax-only -x c $< || exit 1; \
+	done
+	@touch $@
 
-# Under libFuzzer the library brings main; elsewhere a small main replays files.
-FUZZ_MAIN := $(if $(filter fuzz,$(FLAVOUR)),,$(B)/test/fuzz/replay.o)
-build/test/$(FLAVOUR)/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(FUZZ_MAIN) $(call LIB,reconciler transport specs base)
-	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(if $(filter fuzz,$(FLAVOUR)),-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LIBS_musterd)
+RUN := BUILD='$(BUILD)' FLAVOUR='$(FLAVOUR)' UNIT='$(UNIT)' FUZZ='$(FUZZ)' BENCH='$(BENCH)' ASAN_TESTS='$(ASAN_TESTS)' \
+    MAKE='$(MAKE)' test/run.sh
 
-unit: $(UNIT) ## build and run the unit tests of this FLAVOUR
-	@test/run.sh unit $(UNIT)
+test-programs: $(UNIT) $(FUZZ)
 
-fuzz-smoke: $(FUZZ) ## replay the fuzz corpora (FLAVOUR=fuzz: fuzz each target for 20 s)
-	@test/run.sh fuzz $(FUZZ)
+check: deps-test ## the quick tests: unit, the tree's rules, headers (about a minute)
+	@$(SUBMAKE) all test-programs $(BUILD)/tidy
+	@$(RUN) tree unit
 
-check: deps-test ## the quick tests: unit, tree rules, headers
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory $(UNIT)
-	@test/run.sh check $(UNIT)
+test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N failed, N skipped
+	@$(SUBMAKE) all test-programs $(BUILD)/tidy
+	@$(SUBMAKE) FLAVOUR=asan test-programs
+	@$(SUBMAKE) images
+	@$(RUN) tree unit asan examples e2e
 
-test: deps-test ## all tests; ends with one line: N passed, N failed, N skipped
-	@$(MAKE) --no-print-directory all $(UNIT) images
-	@$(MAKE) --no-print-directory FLAVOUR=asan $(subst /$(FLAVOUR)/,/asan/,$(UNIT) $(FUZZ))
-	@test/run.sh all $(UNIT)
+unit: $(UNIT) ## the unit tests of this FLAVOUR
+	@$(RUN) unit
 
-e2e: all images ## the process tests with bats (root)
-	@test/run.sh e2e
+e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
+	@$(RUN) e2e
 
-bench: all images $(BENCH) ## benchmarks, one JSON line a figure
-	@test/run.sh bench $(BENCH)
+fuzz-smoke: $(FUZZ) ## replay the fuzz corpora (FLAVOUR=fuzz: and fuzz each target for FUZZ_SECONDS, 20)
+	@$(RUN) fuzz
 
-images: ## OCI archives for examples and tests, made offline from Debian packages: build/images/NAME.tar
-	@examples/images/build.sh build/images
+bench: all images $(BENCH) ## the benchmarks, one JSON line a figure
+	@$(RUN) bench
 
-demo: deps ## build, start musterd here, apply examples/shop.yaml, break it, watch it heal (root)
-	@$(MAKE) --no-print-directory all images
-	@examples/demo.sh
+tidy: $(BUILD)/tidy ## the tree's own rules: arrows, pure folders, banned calls, lengths
+	@$(BUILD)/tidy
 
-install: all ## install programs to $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster
-	install -m 755 build/muster build/musterd $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 build/muster-shim $(DESTDIR)$(PREFIX)/libexec/muster/
-
-tidy: ## the tree's own rules: arrows, banned calls, lengths
-	@test/tidy.sh
-
-hdr-check: ## every header compiles alone
-	@for h in $$(git ls-files '*.h'); do for c in gcc clang; do \
-	    $$c -std=c17 -D_GNU_SOURCE -I. -Wall -Wno-unused-function -Wno-pragma-once-outside-header -fsyntax-only -x c $$h || exit 1; done; done
+hdr-check: $(HEADERS:%=$(BUILD)/headers/%.ok) ## every header compiles alone, with both compilers
 
 format: ## clang-format the sources in place
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+	@clang-format -i $(SOURCES) $(HEADERS)
 
 lint: ## clang-tidy and cppcheck
-	@cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --error-exitcode=1 -I. \
-	    --suppress=missingIncludeSystem $$(git ls-files '*.c' | grep -v '^test/')
-	@clang-tidy --quiet $$(git ls-files '*.c' | grep -v '^test/') -- -std=c17 -D_GNU_SOURCE -I.
+	@cppcheck --quiet --std=c11 -j 2 --enable=warning,portability --inline-suppr --suppressions-list=.cppcheck --error-exitcode=1 \
+	    -D_GNU_SOURCE -I. $(filter-out test/%,$(SOURCES))
+	@clang-tidy --quiet $(filter-out test/%,$(SOURCES)) -- $(DIALECT)
+
+# --- using it ---
+
+images: ## OCI archives for examples and tests, made offline from Debian packages: build/images/NAME.tar
+	@[ ! -e examples/images/build.sh ] || examples/images/build.sh $(BUILD)/images
+
+demo: deps ## build, start musterd here, apply the example shop, break it, watch it heal (root)
+	@$(SUBMAKE) all images
+	@examples/demo.sh
+
+install: all ## install the programs under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster
+	install -m 755 $(OUT)/muster $(OUT)/musterd $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(OUT)/muster-shim $(DESTDIR)$(PREFIX)/libexec/muster/
+
+docs: all ## what is written in the sources, gathered: build/docs/tree.txt (each file's first line), muster.proto
+	@mkdir -p $(BUILD)/docs
+	@grep -hm1 -E '^// [a-z]+/[^ ]+ — ' $(sort $(SOURCES) $(HEADERS)) | sed 's,^// ,,' >$(BUILD)/docs/tree.txt
+	@[ ! -x $(OUT)/muster ] || $(OUT)/muster schema --proto >$(BUILD)/docs/muster.proto
+	@echo "$(BUILD)/docs"
 
 clean: ## remove build/
-	rm -rf build
+	rm -rf $(BUILD)
 
-# Installs only what misses, so that a second run needs no network.
+# Installs only what misses, so that a second run needs neither root nor network.
 define install_missing
-	@missing=; for p in $(1); do \
-	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then \
-	    [ $$(id -u) = 0 ] || { echo "missing packages; as root: apt-get install$$missing" >&2; exit 1; }; \
-	    echo "installing:$$missing"; \
-	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
+	@missing=; for package in $(1); do \
+	    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "missing packages; as root: apt-get install --no-install-recommends$$missing" >&2; exit 1; }; \
+	echo "installing:$$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q && apt-get install -y -q --no-install-recommends $$missing
 endef
 
-deps: ## install the Debian packages that building and running need
+deps: ## install the Debian packages that building and running need, if any misses (root)
 	$(call install_missing,$(BUILD_DEPS) $(RUN_DEPS))
 
 deps-test: ## … and those that testing needs
 	$(call install_missing,$(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS))
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo 'make [FLAVOUR=$(subst $() ,|,$(FLAVOURS))] [CC=…] [CFLAGS=…] [WERROR=1] [BUILD=build] TARGET'
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(patsubst %.c,$(B)/%.d,$(SOURCES))

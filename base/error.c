@@ -49,7 +49,7 @@ enum error_code error_code_from_name(const char *name) {
 }
 
 // snprintf that marks a cut with an ellipsis.
-static void format_cut(char *out, size_t bytes, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void format_cut(char *out, size_t bytes, const char *format, va_list args) {
     static const char ellipsis[] = "…";
     int len = vsnprintf(out, bytes, format, args);
     if (len >= 0 && (size_t)len >= bytes) {
