@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/agent/agent.h — the worker side: drives each assigned task towards its desired state and reports what it observes.
+//
+// Each task is advanced by one pure step at a time (taskrun.h: state + event -> state + effects); effects go to the executor. What is assigned is kept on disk
+// (<state>/tasks/<id>/assignment), so a restarted agent goes on where it was, before any manager has spoken.
+//
+// Ownership    Loop thread only. Assignments and reports are borrowed for the call.
+#ifndef MUSTER_RECONCILER_AGENT_AGENT_H
+#define MUSTER_RECONCILER_AGENT_AGENT_H
+
+#include "reconciler/agent/executor.h"
+
+struct agent;
+
+struct reports { size_t count; const struct task_report *items; };
+// Called at most once per turn with everything new. A report that was not acknowledged (agent_reported) is sent again.
+typedef void (*agent_reports_fn)(void *context, const struct reports *reports);
+
+struct agent_options {
+    struct uv_loop_s *loop;
+    const char *state_dir;
+    struct executor *executor; // its on_event must be agent_on_event with the agent as context
+    agent_reports_fn on_reports;
+    void *context;
+};
+
+int agent_new(const struct agent_options *options, struct agent **out, struct error *err);
+void agent_on_event(void *agent, const struct executor_event *event);
+// Reads what was assigned before and what the executor still has; call once after agent_new.
+int agent_recover(struct agent *agent, struct error *err);
+
+struct assignments { size_t count; const struct assignment *items; };
+// The complete set: tasks that are not in it are stopped and removed. Then increments: update or add; remove.
+void agent_assign(struct agent *agent, const struct assignments *set);
+void agent_assign_update(struct agent *agent, const struct assignments *changed, const struct id *removed, size_t removed_count);
+// The manager has stored the report of this task up to this state.
+void agent_reported(struct agent *agent, const struct id *task_id, int64_t state);
+
+size_t agent_task_count(const struct agent *agent);
+void agent_free(struct agent *agent); // tasks go on running
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// specs/cluster.h — the settings of the whole cluster: one object, made by `swarm init`.
+#ifndef MUSTER_SPECS_CLUSTER_H
+#define MUSTER_SPECS_CLUSTER_H
+
+#include "specs/object.h"
+
+struct cluster_raft { int64_t snapshot_interval, keep_old_snapshots, log_entries_for_slow_followers; int64_t heartbeat_tick, election_tick; struct bytes unknown; };
+struct cluster_spec {
+    const char *name; // "default"
+    struct pairs labels;
+    int64_t task_history_limit; // per slot, default 5; -1 keeps all
+    int64_t dispatcher_heartbeat_ns; // 5 s
+    int64_t cert_expiry_ns;          // 2160 h
+    struct cluster_raft raft;
+    struct strings default_addr_pool; // 10.0.0.0/8
+    int64_t default_addr_pool_mask_length; // 24
+    int64_t data_path_port;                // 4789
+    bool autolock;
+    struct strings insecure_registries; // plain HTTP or unverified TLS allowed for these host[:port]
+    struct bytes unknown;
+};
+struct cluster {
+    struct meta meta;
+    struct cluster_spec spec;
+    int64_t feature_level;
+    struct bytes unknown;
+};
+extern const struct schema cluster_spec_schema, cluster_schema;
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// specs/service.h — a declared workload: Compose's words, Swarm's meaning.
+//
+// `struct service_spec` is what users write (a Compose service plus a name); `struct service` is what the store holds. Field order and
+// nesting follow the Compose Specification, so that a path in an error message is the path in the user's file.
+#ifndef MUSTER_SPECS_SERVICE_H
+#define MUSTER_SPECS_SERVICE_H
+
+#include "specs/object.h"
+
+enum service_mode { MODE_REPLICATED, MODE_GLOBAL, MODE_REPLICATED_JOB, MODE_GLOBAL_JOB };
+enum port_protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP };
+enum publish_mode { PUBLISH_INGRESS, PUBLISH_HOST };
+enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
+enum mount_propagation { PROPAGATION_RPRIVATE, PROPAGATION_PRIVATE, PROPAGATION_RSHARED, PROPAGATION_SHARED, PROPAGATION_RSLAVE, PROPAGATION_SLAVE };
+enum restart_condition { RESTART_ANY, RESTART_ON_FAILURE, RESTART_NONE };
+enum failure_action { FAILURE_PAUSE, FAILURE_CONTINUE, FAILURE_ROLLBACK };
+enum update_order { ORDER_STOP_FIRST, ORDER_START_FIRST };
+enum endpoint_mode { ENDPOINT_VIP, ENDPOINT_DNSRR };
+enum network_mode { NETWORK_DEFAULT, NETWORK_NONE, NETWORK_HOST };
+enum on_change { ON_CHANGE_RESTART, ON_CHANGE_SIGNAL, ON_CHANGE_NONE };
+
+extern const char *const service_mode_names[4]; // "replicated", "global", "replicated-job", "global-job"
+
+struct port { // "8080:80/tcp"
+    int64_t target;
+    int64_t published; // 0 = picked by the cluster
+    enum port_protocol protocol;
+    enum publish_mode mode;
+    const char *name;
+    const char *host_ip;
+    const char *app_protocol;
+    struct bytes unknown;
+};
+
+struct mount_bind { enum mount_propagation propagation; bool create_host_path; bool recursive_off; struct bytes unknown; };
+struct mount_volume { bool nocopy; const char *subpath; struct bytes unknown; };
+struct mount_tmpfs { int64_t size_bytes; int64_t mode; struct bytes unknown; };
+struct mount { // "data:/var/lib/data:ro"
+    enum mount_type type;
+    const char *source; // host path, or name of a volume; "" = anonymous
+    const char *target;
+    bool read_only;
+    struct mount_bind bind;
+    struct mount_volume volume;
+    struct mount_tmpfs tmpfs;
+    struct bytes unknown;
+};
+
+struct file_reference { // a secret or config in a container; short form: its name
+    const char *source;
+    const char *target; // "" = /run/secrets/<source> or /<source>
+    const char *uid, *gid;
+    int64_t mode;
+    enum on_change on_change;
+    struct bytes unknown;
+};
+
+struct health_check {
+    struct strings test; // ["CMD", …], ["CMD-SHELL", "…"], ["NONE"]; a scalar is CMD-SHELL
+    int64_t interval_ns, timeout_ns, start_period_ns, start_interval_ns; // 0 = 30 s, 30 s, 0, 5 s
+    int64_t retries;                                                     // 0 = 3
+    bool disable;
+    struct bytes unknown;
+};
+
+struct logging { const char *driver; struct pairs options; struct bytes unknown; };
+struct ulimit { const char *name; int64_t soft, hard; struct bytes unknown; }; // short form: one number for both
+struct network_attachment { const char *name; struct strings aliases; const char *ipv4_address; struct pairs driver_opts; struct bytes unknown; };
+struct dependency { const char *name; const char *condition; bool restart; bool required; struct bytes unknown; };
+
+struct generic_resource { const char *kind; int64_t value; struct bytes unknown; };
+struct resource_limits { int64_t cpus_nano; int64_t memory_bytes; int64_t pids; struct bytes unknown; };
+struct resource_reservations { int64_t cpus_nano; int64_t memory_bytes; LIST_OF(struct generic_resource) generic_resources; struct bytes unknown; };
+struct resources { struct resource_limits limits; struct resource_reservations reservations; struct bytes unknown; };
+
+struct backoff { double factor; int64_t max_delay_ns; struct bytes unknown; }; // factor 1 = fixed delay, as Swarm
+struct restart_policy {
+    enum restart_condition condition;
+    int64_t delay_ns;      // default 5 s
+    int64_t max_attempts;  // 0 = unlimited
+    int64_t window_ns;     // 0 = for ever
+    struct backoff backoff;
+    struct bytes unknown;
+};
+struct update_config {
+    int64_t parallelism; // 0 = all at once; default 1
+    int64_t delay_ns;
+    int64_t monitor_ns; // default 5 s
+    enum failure_action failure_action;
+    double max_failure_ratio;
+    enum update_order order;
+    int64_t progress_deadline_ns; // 0 = none
+    struct bytes unknown;
+};
+struct placement_preference { const char *spread; struct bytes unknown; };
+struct placement {
+    struct strings constraints; // "node.labels.disk == ssd"
+    LIST_OF(struct placement_preference) preferences;
+    int64_t max_replicas_per_node; // 0 = no limit
+    struct bytes unknown;
+};
+struct deploy {
+    enum service_mode mode;
+    int64_t replicas;       // default 1
+    int64_t max_concurrent; // replicated-job: 0 = replicas
+    enum endpoint_mode endpoint_mode;
+    struct pairs labels; // of the service
+    struct update_config update_config;
+    struct update_config rollback_config;
+    struct restart_policy restart_policy;
+    struct resources resources;
+    struct placement placement;
+    struct bytes unknown;
+};
+
+struct service_spec {
+    const char *name;
+    const char *image;
+    struct strings command;    // arguments (Docker's CMD)
+    struct strings entrypoint; // replaces the image's ENTRYPOINT
+    struct pairs environment;
+    struct strings env_file; // read by the client; never reaches the store
+    const char *hostname;
+    const char *user; // "uid[:gid]" or names
+    struct strings group_add;
+    const char *working_dir;
+    struct pairs labels; // of the container
+    bool init;
+    bool tty;
+    bool stdin_open;
+    bool read_only;
+    const char *stop_signal;
+    int64_t stop_grace_period_ns; // default 10 s
+    struct strings cap_add, cap_drop;
+    struct pairs sysctls;
+    LIST_OF(struct ulimit) ulimits; // a map in YAML
+    int64_t oom_score_adj;
+    int64_t shm_size_bytes; // 0 = 64 MiB
+    struct health_check *healthcheck; // NULL = the image's
+    struct logging logging;
+    enum network_mode network_mode;
+    LIST_OF(struct network_attachment) networks; // list of names or a map
+    struct strings dns, dns_search, dns_opt, extra_hosts;
+    LIST_OF(struct port) ports;
+    LIST_OF(struct mount) volumes;
+    struct strings tmpfs;
+    LIST_OF(struct file_reference) secrets, configs;
+    LIST_OF(struct dependency) depends_on; // list of names or a map
+    struct strings profiles;
+    const char *platform;
+    const char *pull_policy; // "", always, missing, never
+    struct deploy deploy;
+    int64_t force_update; // hidden: raised by `service update --force`
+    struct bytes unknown;
+};
+extern const struct schema service_spec_schema, update_config_schema, port_schema, mount_schema, file_reference_schema;
+
+enum update_state { UPDATE_NONE, UPDATE_UPDATING, UPDATE_PAUSED, UPDATE_COMPLETED, UPDATE_ROLLBACK_STARTED, UPDATE_ROLLBACK_PAUSED, UPDATE_ROLLBACK_COMPLETED };
+struct update_status {
+    enum update_state state;
+    int64_t started_unix_ms, completed_unix_ms;
+    const char *message;
+    struct bytes unknown;
+};
+
+struct service {
+    struct meta meta; // name = spec.name
+    struct service_spec spec;
+    int64_t revision;            // 1, 2, 3…: raised when the spec changes; tasks name the one they run
+    int64_t restart_revision;    // last revision that changed a field of consequence restart or worse: older tasks are out of date
+    struct update_status update_status;
+    bool removing;               // deleted by the user: tasks stop first, then the record goes
+    struct bytes unknown;
+};
+extern const struct schema service_schema;
+
+// A kept spec of a service: the last SPEC_REVISIONS_MAX and every one that a task still runs. meta.name = "<service id>/<revision>".
+struct revision {
+    struct meta meta;
+    struct id service_id;
+    int64_t revision;
+    const char *who, *why;
+    struct service_spec spec;
+    struct bytes unknown;
+};
+extern const struct schema revision_schema;
+
+// The worst consequence of going from one spec to the other, as diff says it.
+enum consequence service_spec_consequence(const struct service_spec *old_spec, const struct service_spec *new_spec, struct arena *arena);
+
+#endif

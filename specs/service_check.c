@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// specs/service_check.c — the rules of a service that no single row can say; Swarm's refusals, said with the remedy.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/str.h"
+#include "base/units.h"
+#include "specs/constraint.h"
+#include "specs/image.h"
+#include "specs/service_rules.h"
+#include "specs/signal_name.h"
+
+void mount_check(const void *object, struct problem_sink *sink) {
+    const struct mount *mount = object;
+    if (mount->target[0] != '\0' && mount->target[0] != '/') {
+        problem(sink, "target", "'%s' is not an absolute path", mount->target);
+    }
+    static const char *const kernel[] = {"/proc", "/sys", "/dev"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t len = strlen(kernel[i]);
+        if (strncmp(mount->target, kernel[i], len) == 0 && (mount->target[len] == '\0' || (mount->target[len] == '/' && i < 2))) {
+            problem(sink, "target", "'%s' would cover the kernel's files", mount->target);
+        }
+    }
+    if (strcmp(mount->target, "/") == 0 || strstr(mount->target, "/../") != NULL || str_ends(mount->target, "/..")) {
+        problem(sink, "target", "'%s' is not a place for a mount", mount->target);
+    }
+    if (mount->type == MOUNT_BIND && mount->source[0] != '/') {
+        problem(sink, "source", "a bind mount needs an absolute path on the node, not '%s'", mount->source);
+    } else if (mount->type == MOUNT_VOLUME && mount->source[0] != '\0' && !str_is_name(mount->source, STORE_NAME_BYTES_MAX)) {
+        problem(sink, "source", "'%s' is not a volume name", mount->source);
+    } else if (mount->type == MOUNT_TMPFS && mount->source[0] != '\0') {
+        problem(sink, "source", "a tmpfs has no source");
+    }
+}
+
+void health_check_check(const void *object, struct problem_sink *sink) {
+    const struct health_check *health = object;
+    const struct {
+        const char *name;
+        int64_t ns;
+    } times[] = {{"interval", health->interval_ns}, {"timeout", health->timeout_ns}, {"start_period", health->start_period_ns}, {"start_interval", health->start_interval_ns}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        if (times[i].ns != 0 && times[i].ns < 1000000) {
+            problem(sink, times[i].name, "is less than 1ms");
+        }
+    }
+    if (health->disable && health->test.count > 0 && strcmp(health->test.items[0], "NONE") != 0) {
+        problem(sink, "disable", "excludes a test");
+    }
+}
+
+void logging_check(const void *object, struct problem_sink *sink) {
+    const struct logging *logging = object;
+    if (logging->driver[0] != '\0' && strcmp(logging->driver, "local") != 0 && strcmp(logging->driver, "json-file") != 0) {
+        problem_warn(sink, "driver", "'%s' is stored, but not yet acting in this version: output is kept locally", logging->driver);
+    }
+    for (size_t i = 0; i < logging->options.count; i++) {
+        const struct pair *option = &logging->options.items[i];
+        int64_t number;
+        if (strcmp(option->key, "max-size") == 0 && (!units_parse_bytes(option->value, &number) || number < 4096)) {
+            problem(sink, "options.max-size", "'%s' is not a size of at least 4k", option->value);
+        } else if (strcmp(option->key, "max-file") == 0 && (!str_to_int(option->value, &number) || number < 1 || number > 100)) {
+            problem(sink, "options.max-file", "'%s' is not a number from 1 to 100", option->value);
+        }
+    }
+}
+
+void ulimit_check(const void *object, struct problem_sink *sink) {
+    const struct ulimit *ulimit = object;
+    static const char *const names[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+    for (size_t i = 0;; i++) {
+        if (i == sizeof names / sizeof *names) {
+            const char *near = str_nearest(ulimit->name, names, i);
+            problem(sink, "", "'%s' is not a resource limit%s%s%s", ulimit->name, near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+            break;
+        }
+        if (strcmp(names[i], ulimit->name) == 0) {
+            break;
+        }
+    }
+    if (ulimit->hard != -1 && (ulimit->soft == -1 || ulimit->soft > ulimit->hard)) {
+        problem(sink, "soft", "is above hard");
+    }
+}
+
+void resources_check(const void *object, struct problem_sink *sink) {
+    const struct resources *resources = object;
+    if (resources->limits.cpus_nano != 0 && resources->reservations.cpus_nano > resources->limits.cpus_nano) {
+        problem(sink, "reservations.cpus", "is more than limits.cpus");
+    }
+    if (resources->limits.memory_bytes != 0 && resources->reservations.memory_bytes > resources->limits.memory_bytes) {
+        problem(sink, "reservations.memory", "is more than limits.memory");
+    }
+}
+
+void placement_check(const void *object, struct problem_sink *sink) {
+    const struct placement *placement = object;
+    for (size_t i = 0; i < placement->constraints.count; i++) {
+        struct constraint constraint;
+        struct error err = {0};
+        if (constraint_parse(placement->constraints.items[i], sink->arena, &constraint, &err) < 0) {
+            char where[40];
+            snprintf(where, sizeof where, "constraints[%zu]", i);
+            problem(sink, where, "%s", err.root);
+        }
+    }
+}
+
+void deploy_check(const void *object, struct problem_sink *sink) {
+    const struct deploy *deploy = object;
+    bool is_global = deploy->mode == MODE_GLOBAL || deploy->mode == MODE_GLOBAL_JOB;
+    if (is_global && deploy->replicas != 1) {
+        problem(sink, "replicas", "does not go with mode %s: there is one task on each node", service_mode_names[deploy->mode]);
+    }
+    if (is_global && deploy->placement.max_replicas_per_node != 0) {
+        problem(sink, "placement.max_replicas_per_node", "does not go with mode %s", service_mode_names[deploy->mode]);
+    }
+    if (deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) {
+        problem_warn(sink, "mode", "%s is stored, but not yet acting in this version: no tasks are made", service_mode_names[deploy->mode]);
+    }
+    if (deploy->rollback_config.failure_action == FAILURE_ROLLBACK) {
+        problem(sink, "rollback_config.failure_action", "a rollback cannot be rolled back: write pause or continue");
+    }
+}
+
+static void check_image(const struct service_spec *spec, struct problem_sink *sink) {
+    struct image_reference image;
+    struct error err = {0};
+    if (spec->image[0] != '\0' && image_parse(spec->image, sink->arena, &image, &err) < 0) {
+        problem(sink, "image", "%s", err.root);
+    }
+    if (spec->pull_policy[0] != '\0' && strcmp(spec->pull_policy, "missing") != 0 && strcmp(spec->pull_policy, "always") != 0 &&
+        strcmp(spec->pull_policy, "never") != 0 && strcmp(spec->pull_policy, "if_not_present") != 0) {
+        problem(sink, "pull_policy", "'%s' is not one of missing, always, never", spec->pull_policy);
+    }
+}
+
+static void check_capabilities(const struct strings *list, const char *name, struct problem_sink *sink) {
+    for (size_t i = 0; i < list->count; i++) {
+        int number;
+        char where[40];
+        snprintf(where, sizeof where, "%s[%zu]", name, i);
+        if (!str_equal_nocase(list->items[i], "ALL") && !capability_parse(list->items[i], &number)) {
+            problem(sink, where, "'%s' is not a capability like NET_RAW", list->items[i]);
+        }
+    }
+}
+
+// Only settings that live in the container's own namespaces; the rest would reach the node.
+static void check_sysctls(const struct service_spec *spec, struct problem_sink *sink) {
+    static const char *const allowed[] = {"kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."};
+    for (size_t i = 0; i < spec->sysctls.count; i++) {
+        const char *name = spec->sysctls.items[i].key;
+        bool is_net = str_starts(name, "net.");
+        bool is_ours = is_net && spec->network_mode != NETWORK_HOST;
+        for (size_t k = 0; k < sizeof allowed / sizeof *allowed; k++) {
+            is_ours |= str_starts(name, allowed[k]);
+        }
+        if (!is_ours) {
+            problem(sink, "sysctls", "'%s' %s", name, is_net ? "would change the node's network: network_mode is host" : "is not a setting of a container: allowed are net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*");
+        }
+    }
+}
+
+static void check_targets(const struct service_spec *spec, struct problem_sink *sink) {
+    for (size_t i = 0; i < spec->volumes.count; i++) {
+        for (size_t k = i + 1; k < spec->volumes.count; k++) {
+            if (strcmp(spec->volumes.items[i].target, spec->volumes.items[k].target) == 0) {
+                problem(sink, "volumes", "two mounts at '%s'", spec->volumes.items[i].target);
+            }
+        }
+    }
+    for (size_t i = 0; i < spec->ports.count; i++) {
+        const struct port *a = &spec->ports.items[i];
+        if (a->mode == PUBLISH_INGRESS && spec->deploy.endpoint_mode == ENDPOINT_DNSRR) {
+            problem(sink, "ports", "port %lld in mode ingress does not go with endpoint_mode dnsrr: write mode: host", (long long)a->target);
+        }
+        for (size_t k = i + 1; k < spec->ports.count; k++) {
+            const struct port *b = &spec->ports.items[k];
+            if (a->published != 0 && a->published == b->published && a->protocol == b->protocol) {
+                problem(sink, "ports", "port %lld is published twice", (long long)a->published);
+            }
+        }
+    }
+}
+
+static bool is_hostname(const char *text) {
+    size_t len = strlen(text);
+    return len <= 63 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._{} ") == len && text[0] != '-';
+}
+
+void service_spec_check(const void *object, struct problem_sink *sink) {
+    const struct service_spec *spec = object;
+    if (spec->name[0] != '\0' && !str_is_name(spec->name, NAME_BYTES_MAX)) {
+        problem(sink, "name", "'%s' is not a name: a letter or digit, then letters, digits, '-', '_' or '.', at most %d", spec->name, NAME_BYTES_MAX);
+    }
+    int number;
+    if (spec->stop_signal[0] != '\0' && !signal_parse(spec->stop_signal, &number)) {
+        problem(sink, "stop_signal", "'%s' is not a signal like SIGTERM", spec->stop_signal);
+    }
+    if (spec->hostname[0] != '\0' && !is_hostname(spec->hostname)) {
+        problem(sink, "hostname", "'%s' is not a host name", spec->hostname);
+    }
+    if (spec->working_dir[0] != '\0' && spec->working_dir[0] != '/') {
+        problem(sink, "working_dir", "'%s' is not an absolute path", spec->working_dir);
+    }
+    if (spec->network_mode != NETWORK_DEFAULT && spec->networks.count > 0) {
+        problem(sink, "networks", "does not go with network_mode");
+    }
+    for (size_t i = 0; i < spec->environment.count; i++) {
+        if (strchr(spec->environment.items[i].key, '=') != NULL) {
+            problem(sink, "environment", "'%s' is not a variable name", spec->environment.items[i].key);
+        }
+    }
+    check_image(spec, sink);
+    check_capabilities(&spec->cap_add, "cap_add", sink);
+    check_capabilities(&spec->cap_drop, "cap_drop", sink);
+    check_sysctls(spec, sink);
+    check_targets(spec, sink);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// specs/service_rules.h — short forms and cross-field rules that the tables of specs/service.c name. Private to specs/.
+#ifndef MUSTER_SPECS_SERVICE_RULES_H
+#define MUSTER_SPECS_SERVICE_RULES_H
+
+#include "specs/service.h"
+
+int port_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+int mount_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+int file_reference_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+int ulimit_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+int network_attachment_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+int dependency_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+
+void mount_check(const void *object, struct problem_sink *sink);
+void health_check_check(const void *object, struct problem_sink *sink);
+void logging_check(const void *object, struct problem_sink *sink);
+void ulimit_check(const void *object, struct problem_sink *sink);
+void resources_check(const void *object, struct problem_sink *sink);
+void placement_check(const void *object, struct problem_sink *sink);
+void deploy_check(const void *object, struct problem_sink *sink);
+void service_spec_check(const void *object, struct problem_sink *sink);
+
+#endif

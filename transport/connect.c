@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/connect.c — how links come to be: a listener whose accept loop only our own close ends, and a dial with a deadline.
+//
+// nng maps a vanished peer to "closed" in places; so the accept loop here takes every error but our own close as passing.
+#include "transport/link.h"
+
+#include <nng/nng.h>
+
+#include "base/mem.h"
+
+struct listener {
+    nng_stream_listener *stream_listener;
+    nng_aio *accept_aio;
+    struct mailbox *mailbox;
+    pthread_mutex_t lock;
+    bool closing;
+};
+
+static void listener_accept(struct listener *listener) {
+    pthread_mutex_lock(&listener->lock);
+    if (!listener->closing) {
+        nng_stream_listener_accept(listener->stream_listener, listener->accept_aio);
+    }
+    pthread_mutex_unlock(&listener->lock);
+}
+
+static void listener_on_accepted(void *context) {
+    struct listener *listener = context;
+    int rc = nng_aio_result(listener->accept_aio);
+    struct link_letter *letter = NEW(struct link_letter);
+    if (rc == 0) {
+        letter->kind = LINK_ACCEPTED;
+        letter->stream = nng_aio_get_output(listener->accept_aio, 0);
+        mailbox_post(listener->mailbox, &letter->letter);
+        listener_accept(listener);
+        return;
+    }
+    pthread_mutex_lock(&listener->lock);
+    bool closing = listener->closing;
+    pthread_mutex_unlock(&listener->lock);
+    if (closing) {
+        xfree(letter);
+        return;
+    }
+    // Accepting again at once would spin while descriptors are missing: the owner resumes after a rest.
+    letter->kind = LINK_ACCEPT_FAILED;
+    letter->reason = nng_strerror(rc);
+    mailbox_post(listener->mailbox, &letter->letter);
+}
+
+void listener_resume(struct listener *listener) {
+    listener_accept(listener);
+}
+
+int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err) {
+    struct listener *listener = NEW(struct listener);
+    listener->mailbox = mailbox;
+    pthread_mutex_init(&listener->lock, NULL);
+    int rc = nng_stream_listener_alloc(&listener->stream_listener, url);
+    if (rc == 0) {
+        rc = nng_aio_alloc(&listener->accept_aio, listener_on_accepted, listener);
+    }
+    if (rc == 0) {
+        nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+        rc = nng_stream_listener_listen(listener->stream_listener);
+    }
+    if (rc != 0) {
+        nng_aio_free(listener->accept_aio);
+        if (listener->stream_listener != NULL) {
+            nng_stream_listener_free(listener->stream_listener);
+        }
+        xfree(listener);
+        return error_set(err, rc == NNG_EADDRINUSE ? ERR_BUSY : ERR_SYSTEM, "listen on %s: %s", url, nng_strerror(rc));
+    }
+    listener_accept(listener);
+    *out = listener;
+    return 0;
+}
+
+void listener_close(struct listener *listener) {
+    pthread_mutex_lock(&listener->lock);
+    listener->closing = true;
+    pthread_mutex_unlock(&listener->lock);
+    nng_stream_listener_close(listener->stream_listener);
+    nng_aio_stop(listener->accept_aio);
+    nng_aio_free(listener->accept_aio);
+    nng_stream_listener_free(listener->stream_listener);
+    pthread_mutex_destroy(&listener->lock);
+    xfree(listener);
+}
+
+static enum error_code dial_error(int rc) {
+    return rc == NNG_EPERM ? ERR_DENIED : ERR_UNREACHABLE;
+}
+
+int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer, struct link **out,
+              struct error *err) {
+    nng_stream_dialer *dialer = NULL;
+    nng_aio *aio = NULL;
+    int rc = nng_stream_dialer_alloc(&dialer, url);
+    rc = rc != 0 ? rc : nng_aio_alloc(&aio, NULL, NULL);
+    if (rc == 0) {
+        nng_aio_set_timeout(aio, (nng_duration)timeout_ms);
+        nng_stream_dialer_dial(dialer, aio);
+        nng_aio_wait(aio);
+        rc = nng_aio_result(aio);
+    }
+    if (rc == 0) {
+        *out = link_new(nng_aio_get_output(aio, 0), mailbox, peer);
+    }
+    nng_aio_free(aio);
+    if (dialer != NULL) {
+        nng_stream_dialer_free(dialer);
+    }
+    return rc == 0 ? 0 : error_set(err, dial_error(rc), "connect to %s: %s", url, nng_strerror(rc));
+}

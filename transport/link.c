@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/link.c — the two halves of a link: a receiving aio that assembles frames, a sending aio that empties a queue.
+#include "transport/link.h"
+
+#include <nng/nng.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+// Many small frames arrive in one read; larger bodies go straight into their own memory.
+#define INBOX_BYTES 4096
+
+struct outgoing {
+    struct list_node node;
+    size_t len;
+    size_t sent;
+    uint8_t bytes[];
+};
+
+struct link {
+    nng_stream *stream;
+    nng_aio *receive_aio;
+    nng_aio *send_aio;
+    struct mailbox *mailbox;
+    enum message_sender peer;
+    void *owner;
+
+    pthread_mutex_t lock; // guards all below
+    bool closed;
+    bool receiving, sending; // an aio is with nng
+    bool down_posted;
+    const char *reason;
+    unsigned frames_ahead;
+    bool receive_paused;
+    struct list queue; // of struct outgoing
+    size_t queue_bytes;
+    bool was_full;
+
+    // Only the receive callback touches these (one at a time).
+    uint8_t inbox[INBOX_BYTES];
+    size_t inbox_len;
+    struct link_letter *partial; // frame whose body is coming
+    size_t partial_len;
+};
+
+static struct link_letter *letter_new(enum link_letter_kind kind, struct link *link) {
+    struct link_letter *letter = NEW(struct link_letter);
+    letter->kind = kind;
+    letter->link = link;
+    return letter;
+}
+
+void link_letter_free(struct link_letter *letter) {
+    if (letter != NULL) {
+        xfree(letter->body);
+        xfree(letter);
+    }
+}
+
+// Called with the lock held; says whether LINK_DOWN is to be posted now, by the caller, after unlocking.
+static bool link_is_finished(struct link *link) {
+    if (!link->closed || link->receiving || link->sending || link->down_posted) {
+        return false;
+    }
+    link->down_posted = true;
+    return true;
+}
+
+static void link_post_down(struct link *link) {
+    struct link_letter *letter = letter_new(LINK_DOWN, link);
+    letter->reason = link->reason;
+    mailbox_post(link->mailbox, &letter->letter);
+}
+
+static void link_close_locked(struct link *link, const char *reason) {
+    if (!link->closed) {
+        link->closed = true;
+        link->reason = reason;
+        nng_stream_close(link->stream);
+    }
+}
+
+void link_close(struct link *link, const char *reason) {
+    pthread_mutex_lock(&link->lock);
+    link_close_locked(link, reason);
+    bool finished = link_is_finished(link);
+    pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
+}
+
+// --- receiving ---
+
+static void link_receive_locked(struct link *link) {
+    nng_iov iov = {.iov_buf = link->inbox + link->inbox_len, .iov_len = INBOX_BYTES - link->inbox_len};
+    if (link->partial != NULL) {
+        iov.iov_buf = link->partial->body + link->partial_len;
+        iov.iov_len = link->partial->header.len - link->partial_len;
+    }
+    link->receiving = true;
+    nng_aio_set_iov(link->receive_aio, 1, &iov);
+    nng_stream_recv(link->stream, link->receive_aio);
+}
+
+static const char *link_refuse(const struct link *link, const struct frame_header *header) {
+    const struct message_row *row = message_row(header->number);
+    if (row == NULL) {
+        return "unknown message";
+    }
+    if (row->sender != link->peer) {
+        return "message from the wrong side";
+    }
+    return header->len > row->bytes_max ? "message over its size limit" : NULL;
+}
+
+static void link_deliver(struct link *link, struct link_letter *letter, unsigned *delivered) {
+    mailbox_post(link->mailbox, &letter->letter);
+    (*delivered)++;
+}
+
+// Takes whole frames out of the inbox; a body that is not complete becomes the partial frame. Returns why the link must close, or NULL.
+static const char *link_parse(struct link *link, unsigned *delivered) {
+    size_t at = 0;
+    while (link->partial == NULL && link->inbox_len - at >= FRAME_HEADER_BYTES) {
+        struct frame_header header;
+        frame_header_decode(link->inbox + at, &header);
+        const char *refusal = link_refuse(link, &header);
+        if (refusal != NULL) {
+            return refusal;
+        }
+        at += FRAME_HEADER_BYTES;
+        struct link_letter *letter = letter_new(LINK_FRAME, link);
+        letter->header = header;
+        letter->body = xmalloc(header.len + 1);
+        size_t have = link->inbox_len - at < header.len ? link->inbox_len - at : header.len;
+        memcpy(letter->body, link->inbox + at, have);
+        at += have;
+        if (have == header.len) {
+            link_deliver(link, letter, delivered);
+        } else {
+            link->partial = letter;
+            link->partial_len = have;
+        }
+    }
+    link->inbox_len -= at;
+    memmove(link->inbox, link->inbox + at, link->inbox_len);
+    return NULL;
+}
+
+static const char *link_take_bytes(struct link *link, size_t count, unsigned *delivered) {
+    if (link->partial == NULL) {
+        link->inbox_len += count;
+        return link_parse(link, delivered);
+    }
+    link->partial_len += count;
+    if (link->partial_len == link->partial->header.len) {
+        link_deliver(link, TAKE(link->partial), delivered);
+    }
+    return NULL;
+}
+
+static void link_on_received(void *context) {
+    struct link *link = context;
+    int rc = nng_aio_result(link->receive_aio);
+    unsigned delivered = 0;
+    const char *refusal = rc == 0 ? link_take_bytes(link, nng_aio_count(link->receive_aio), &delivered) : nng_strerror(rc);
+
+    pthread_mutex_lock(&link->lock);
+    link->receiving = false;
+    link->frames_ahead += delivered;
+    if (refusal != NULL) {
+        link_close_locked(link, refusal);
+    } else if (link->frames_ahead >= LINK_FRAMES_AHEAD) {
+        link->receive_paused = true;
+    } else if (!link->closed) {
+        link_receive_locked(link);
+    }
+    bool finished = link_is_finished(link);
+    pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
+}
+
+void link_consumed(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    ASSERT(link->frames_ahead > 0 || !link->receive_paused);
+    if (link->frames_ahead > 0) {
+        link->frames_ahead--;
+    }
+    if (link->receive_paused && !link->closed && link->frames_ahead < LINK_FRAMES_AHEAD / 2) {
+        link->receive_paused = false;
+        link_receive_locked(link);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
+// --- sending ---
+
+static void link_send_locked(struct link *link) {
+    struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
+    nng_iov iov = {.iov_buf = out->bytes + out->sent, .iov_len = out->len - out->sent};
+    link->sending = true;
+    nng_aio_set_iov(link->send_aio, 1, &iov);
+    nng_stream_send(link->stream, link->send_aio);
+}
+
+static void link_sent_locked(struct link *link, size_t count) {
+    struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
+    out->sent += count;
+    link->queue_bytes -= count;
+    if (out->sent == out->len) {
+        list_remove(&out->node);
+        xfree(out);
+    }
+}
+
+static void link_on_sent(void *context) {
+    struct link *link = context;
+    int rc = nng_aio_result(link->send_aio);
+    bool writable = false;
+
+    pthread_mutex_lock(&link->lock);
+    link->sending = false;
+    if (rc != 0) {
+        link_close_locked(link, nng_strerror(rc));
+    } else {
+        link_sent_locked(link, nng_aio_count(link->send_aio));
+        if (!link->closed && !list_is_empty(&link->queue)) {
+            link_send_locked(link);
+        }
+        writable = link->was_full && link->queue_bytes <= LINK_QUEUE_LOW_BYTES && !link->closed;
+        if (writable) {
+            link->was_full = false;
+            // Posted under the lock: after LINK_DOWN nothing may follow, and DOWN is decided under the same lock.
+            mailbox_post(link->mailbox, &letter_new(LINK_WRITABLE, link)->letter);
+        }
+    }
+    bool finished = link_is_finished(link);
+    pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
+}
+
+void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body) {
+    ASSERT(body.len <= FRAME_BYTES_MAX);
+    struct outgoing *out = xmalloc(sizeof *out + FRAME_HEADER_BYTES + body.len);
+    *out = (struct outgoing){.len = FRAME_HEADER_BYTES + body.len};
+    struct frame_header header = {.len = (uint32_t)body.len, .number = number, .conversation = conversation};
+    frame_header_encode(&header, out->bytes);
+    if (body.len > 0) {
+        memcpy(out->bytes + FRAME_HEADER_BYTES, body.data, body.len);
+    }
+    pthread_mutex_lock(&link->lock);
+    if (link->closed) {
+        pthread_mutex_unlock(&link->lock);
+        xfree(out);
+        return;
+    }
+    list_append(&link->queue, &out->node);
+    link->queue_bytes += out->len;
+    link->was_full |= link->queue_bytes >= LINK_QUEUE_BYTES_MAX;
+    if (!link->sending) {
+        link_send_locked(link);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
+size_t link_queue_bytes(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    size_t bytes = link->closed ? 0 : link->queue_bytes;
+    pthread_mutex_unlock(&link->lock);
+    return bytes;
+}
+
+// --- life ---
+
+struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer) {
+    struct link *link = NEW(struct link);
+    link->stream = stream;
+    link->mailbox = mailbox;
+    link->peer = peer;
+    pthread_mutex_init(&link->lock, NULL);
+    list_init(&link->queue);
+    int rc = nng_aio_alloc(&link->receive_aio, link_on_received, link);
+    rc = rc != 0 ? rc : nng_aio_alloc(&link->send_aio, link_on_sent, link);
+    ASSERT(rc == 0); // fails only without memory
+    pthread_mutex_lock(&link->lock);
+    link_receive_locked(link);
+    pthread_mutex_unlock(&link->lock);
+    return link;
+}
+
+void link_free(struct link *link) {
+    ASSERT(link->closed && link->down_posted);
+    nng_aio_free(link->receive_aio); // waits for a callback that is just returning
+    nng_aio_free(link->send_aio);
+    nng_stream_free(link->stream);
+    LIST_EACH(node, &link->queue) {
+        list_remove(node);
+        xfree(LIST_ENTRY(node, struct outgoing, node));
+    }
+    link_letter_free(link->partial);
+    pthread_mutex_destroy(&link->lock);
+    xfree(link);
+}
+
+bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid) {
+    uint64_t uid;
+    uint64_t pid;
+    if (nng_stream_get_uint64(link->stream, NNG_OPT_IPC_PEER_UID, &uid) != 0 ||
+        nng_stream_get_uint64(link->stream, NNG_OPT_IPC_PEER_PID, &pid) != 0) {
+        return false;
+    }
+    *out_uid = (uint32_t)uid;
+    *out_pid = (uint32_t)pid;
+    return true;
+}
+
+void *link_owner(const struct link *link) {
+    return link->owner;
+}
+
+void link_set_owner(struct link *link, void *owner) {
+    link->owner = owner;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/link.h — one connection: frames over an nng byte stream, bounded both ways, its end reported exactly once.
+//
+// Built on nng's public streams, not on its socket patterns: in Debian's 1.5.2 those lose messages under back-pressure, their listeners can die
+// for good, and closing a pipe under traffic can wedge the library (measured; streams survived the same torture).
+//
+// Threads      nng's threads run the callbacks of the two aios; they parse, queue and post letters, nothing else. All functions here are for the
+//              owner thread, which takes the letters from the mailbox.
+// Closing      An aio is submitted only under the link's mutex and only while not closed. Closing sets `closed` under the mutex and then closes the stream;
+//              LINK_DOWN is posted when both aios have come back and is the last letter of a link; the owner frees the link on it.
+// Bounds       A frame longer than its message's row allows closes the link before anything is allocated. At most LINK_FRAMES_AHEAD frames wait for the owner;
+//              then reading stops until link_consumed. What is queued for sending is bounded by the sender, which asks link_queue_bytes.
+#ifndef MUSTER_TRANSPORT_LINK_H
+#define MUSTER_TRANSPORT_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "transport/frame.h"
+#include "transport/mailbox.h"
+#include "transport/messages.h"
+
+#define LINK_FRAMES_AHEAD 64
+#define LINK_QUEUE_LOW_BYTES (LINK_QUEUE_BYTES_MAX / 4)
+
+struct link;
+struct nng_stream;
+
+enum link_letter_kind { LINK_ACCEPTED, LINK_ACCEPT_FAILED, LINK_FRAME, LINK_WRITABLE, LINK_DOWN };
+
+// What the owner takes from the mailbox and frees with link_letter_free.
+struct link_letter {
+    struct letter letter;
+    enum link_letter_kind kind;
+    struct link *link;          // of FRAME, WRITABLE, DOWN
+    struct nng_stream *stream;  // of ACCEPTED: hand it to link_new, or it leaks
+    struct frame_header header; // of FRAME
+    uint8_t *body;              // of FRAME: header.len bytes
+    const char *reason;         // of DOWN and ACCEPT_FAILED: static text
+};
+void link_letter_free(struct link_letter *letter);
+
+// Takes the stream over and starts to receive what `peer` may send.
+struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer);
+// After LINK_DOWN was taken; never earlier.
+void link_free(struct link *link);
+// Returns at once; LINK_DOWN follows. Repeating is harmless.
+void link_close(struct link *link, const char *reason);
+
+// Queues a frame; on a closed link it is dropped.
+void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body);
+size_t link_queue_bytes(struct link *link);
+// One frame of this link was taken from the mailbox and dealt with.
+void link_consumed(struct link *link);
+// Credentials of the peer, from the kernel. False when the stream has none.
+bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid);
+
+void *link_owner(const struct link *link);
+void link_set_owner(struct link *link, void *owner);
+
+// --- making connections ---
+
+struct listener;
+// "ipc:///path". Accepted streams arrive as LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors) accepting rests until listener_resume.
+int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err);
+void listener_resume(struct listener *listener);
+void listener_close(struct listener *listener); // waits for the accept in flight
+// Blocks at most timeout_ms.
+int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer, struct link **out, struct error *err);
+
+#endif
