@@ -29,7 +29,8 @@ void *arena_copy(struct arena *arena, const void *data, size_t bytes);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t len);
 char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
-char *arena_vprintf(struct arena *arena, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 #define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_array((arena), (count), sizeof(type)))
@@ -37,8 +38,8 @@ void *arena_array(struct arena *arena, size_t count, size_t bytes); // overflow 
 
 // A list in an arena is any struct with `size_t count; T *items;`. ARENA_PUSH appends one zeroed element and yields its address; the
 // array doubles at powers of two, so no capacity is stored. Addresses of elements die at the next push.
-#define ARENA_PUSH(arena, list)                                                                                        \
-    ((list)->items = arena_grow((arena), (list)->items, (list)->count, sizeof *(list)->items),                         \
+#define ARENA_PUSH(arena, list)                                                                              \
+    ((list)->items = arena_grow((arena), (list)->items, (list)->count, sizeof *(list)->items),               \
      &(list)->items[(list)->count++])
 void *arena_grow(struct arena *arena, void *items, size_t count, size_t bytes);
 

@@ -36,8 +36,10 @@ char *buf_reserve(struct buf *buf, size_t len) {
     size_t need = buf->len + len + 1;
     if (need > buf->capacity) {
         size_t capacity = buf->capacity < 64 ? 64 : buf->capacity * 2;
+        capacity = capacity > ceiling + 1 ? ceiling + 1 : capacity;
         buf->capacity = capacity < need ? need : capacity;
         buf->data = xrealloc(buf->data, buf->capacity);
+        buf->data[buf->len] = '\0';
     }
     return buf->data + buf->len;
 }

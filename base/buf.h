@@ -36,8 +36,9 @@ void buf_adds(struct buf *buf, const char *text);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *buf, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void buf_pad(struct buf *buf, char c, size_t count);
-char *buf_reserve(struct buf *buf, size_t len); // room for len more bytes, uninitialised; NULL over the ceiling
-const char *buf_text(const struct buf *buf);    // never NULL
+char *buf_reserve(struct buf *buf,
+                  size_t len);               // room for len more bytes, uninitialised; NULL over the ceiling
+const char *buf_text(const struct buf *buf); // never NULL
 struct bytes buf_bytes(const struct buf *buf);
 
 #define AUTO_BUF __attribute__((cleanup(buf_free))) struct buf

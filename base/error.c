@@ -11,16 +11,18 @@
 static const struct {
     const char *name, *text;
     int exit_status, retryable;
-} codes[ERR_COUNT] = {
-    [ERR_NONE] = {"NONE", "no error", 0, 0},
+} codes[ERR_COUNT] = {[ERR_NONE] = {"NONE", "no error", 0, 0},
 #define X(name, text, status, retry) [ERR_##name] = {#name, text, status, retry},
-    ERROR_LIST(X)
+                      ERROR_LIST(X)
 #undef X
 };
 
+// Codes arrive over the wire too: what this version does not know counts as internal.
 static int index_of(int code) {
-    code = code < 0 ? -code : code;
-    return code < ERR_COUNT ? code : ERR_INTERNAL;
+    if (code <= -ERR_COUNT || code >= ERR_COUNT) {
+        return ERR_INTERNAL;
+    }
+    return code < 0 ? -code : code;
 }
 
 const char *error_code_text(int code) {
@@ -48,12 +50,17 @@ enum error_code error_code_from_name(const char *name) {
     return ERR_INTERNAL;
 }
 
-// snprintf that marks a cut with an ellipsis.
-__attribute__((format(printf, 3, 0))) static void format_cut(char *out, size_t bytes, const char *format, va_list args) {
+// vsnprintf that marks a cut with an ellipsis and never splits a character.
+__attribute__((format(printf, 3, 0))) static void format_cut(char *out, size_t bytes, const char *format,
+                                                             va_list args) {
     static const char ellipsis[] = "…";
     int len = vsnprintf(out, bytes, format, args);
     if (len >= 0 && (size_t)len >= bytes) {
-        memcpy(out + bytes - sizeof ellipsis, ellipsis, sizeof ellipsis);
+        size_t at = bytes - sizeof ellipsis;
+        while (at > 0 && ((unsigned char)out[at] & 0xC0) == 0x80) {
+            at--;
+        }
+        memcpy(out + at, ellipsis, sizeof ellipsis);
     }
 }
 
@@ -81,7 +88,8 @@ int error_sys(struct error *err, int sys, const char *format, ...) {
         char text[ERROR_ROOT_BYTES - 80];
         format_cut(text, sizeof text, format, args);
         va_end(args);
-        error_set(err, code, "%s: %s", text, strerrordesc_np(sys) != NULL ? strerrordesc_np(sys) : "unknown error");
+        error_set(err, code, "%s: %s", text,
+                  strerrordesc_np(sys) != NULL ? strerrordesc_np(sys) : "unknown error");
         err->sys = sys;
     }
     return -(int)code;
@@ -109,7 +117,7 @@ const char *error_text(const struct error *err, char *out, size_t out_bytes) {
     for (int i = err->frame_count - 1; i >= 0; i--) {
         size_t len = strlen(err->frame[i]);
         if (used + len + 2 + root_len + 1 > out_bytes) {
-            break;
+            continue; // the inner frames say more
         }
         memcpy(out + used, err->frame[i], len);
         memcpy(out + used + len, ": ", 2);

@@ -17,27 +17,27 @@
 #include <stddef.h>
 
 // name, text, exit status of the CLI (see design §12), may the same request be tried again unchanged
-#define ERROR_LIST(X)                                                                                                  \
-    X(INVALID, "invalid input", 2, 0)                                                                                  \
-    X(USAGE, "wrong usage", 2, 0)                                                                                      \
-    X(NOT_FOUND, "not found", 2, 0)                                                                                    \
-    X(AMBIGUOUS, "ambiguous", 2, 0)                                                                                    \
-    X(LIMIT, "over a limit", 2, 0)                                                                                     \
-    X(UNREACHABLE, "cannot reach a manager", 3, 1)                                                                     \
-    X(NO_QUORUM, "no quorum", 3, 1)                                                                                    \
-    X(BUSY, "busy", 3, 1)                                                                                              \
-    X(DENIED, "not allowed", 4, 0)                                                                                     \
-    X(CONFLICT, "conflict", 5, 0)                                                                                      \
-    X(EXISTS, "already exists", 5, 0)                                                                                  \
-    X(STOPPED, "rollout stopped itself", 6, 0)                                                                         \
-    X(ROLLED_BACK, "rolled back", 7, 0)                                                                                \
-    X(TIMEOUT, "timed out", 8, 1)                                                                                      \
-    X(GUARD, "refused by a guard", 9, 0)                                                                               \
-    X(INTERNAL, "internal error", 10, 0)                                                                               \
-    X(SYSTEM, "system error", 10, 0)                                                                                   \
-    X(CORRUPT, "damaged data", 10, 0)                                                                                  \
-    X(NO_SPACE, "no space left", 10, 1)                                                                                \
-    X(UNSUPPORTED, "not supported", 2, 0)                                                                              \
+#define ERROR_LIST(X)                                                                                        \
+    X(INVALID, "invalid input", 2, 0)                                                                        \
+    X(USAGE, "wrong usage", 2, 0)                                                                            \
+    X(NOT_FOUND, "not found", 2, 0)                                                                          \
+    X(AMBIGUOUS, "ambiguous", 2, 0)                                                                          \
+    X(LIMIT, "over a limit", 2, 0)                                                                           \
+    X(UNREACHABLE, "cannot reach a manager", 3, 1)                                                           \
+    X(NO_QUORUM, "no quorum", 3, 1)                                                                          \
+    X(BUSY, "busy", 3, 1)                                                                                    \
+    X(DENIED, "not allowed", 4, 0)                                                                           \
+    X(CONFLICT, "conflict", 5, 0)                                                                            \
+    X(EXISTS, "already exists", 5, 0)                                                                        \
+    X(STOPPED, "rollout stopped itself", 6, 0)                                                               \
+    X(ROLLED_BACK, "rolled back", 7, 0)                                                                      \
+    X(TIMEOUT, "timed out", 8, 1)                                                                            \
+    X(GUARD, "refused by a guard", 9, 0)                                                                     \
+    X(INTERNAL, "internal error", 10, 0)                                                                     \
+    X(SYSTEM, "system error", 10, 0)                                                                         \
+    X(CORRUPT, "damaged data", 10, 0)                                                                        \
+    X(NO_SPACE, "no space left", 10, 1)                                                                      \
+    X(UNSUPPORTED, "not supported", 2, 0)                                                                    \
     X(INTERRUPTED, "interrupted", 130, 1)
 
 enum error_code {
@@ -62,7 +62,8 @@ struct error {
 };
 
 // Sets the root cause and returns `-code`. A longer text is cut at its end, with an ellipsis.
-int error_set(struct error *err, enum error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int error_set(struct error *err, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // Sets a root cause that ends in the text of `sys` (an errno value, positive); the code follows from `sys`
 // (ENOSPC/EDQUOT: NO_SPACE, EACCES/EPERM: DENIED only where the caller says so; else SYSTEM). Returns `-code`.

@@ -17,7 +17,8 @@
 int fs_read(int dir_fd, const char *path, size_t max_bytes, struct buf *out, struct error *err);
 
 // Writes to `path`.tmp, optionally syncs file and directory, renames into place: a reader sees the old or the new content.
-int fs_replace(int dir_fd, const char *path, const void *data, size_t len, mode_t mode, bool sync, struct error *err);
+int fs_replace(int dir_fd, const char *path, const void *data, size_t len, mode_t mode, bool sync,
+               struct error *err);
 
 // mkdir -p with the mode for new directories.
 int fs_make_dirs(const char *path, mode_t mode, struct error *err);

@@ -23,7 +23,7 @@ static struct id id_from_bits(wide bits) {
 struct id id_random(void) {
     wide bits;
     ssize_t got = getrandom(&bits, sizeof bits, 0);
-    ASSERT(got == sizeof bits);
+    ASSERT(got == sizeof bits); // up to 256 bytes are never interrupted once the pool is ready
     return id_from_bits(bits);
 }
 

@@ -17,8 +17,8 @@ struct id {
     char text[ID_LEN + 1];
 };
 
-struct id id_random(void);                    // from getrandom(2); for the rim
-struct id id_from_prng(struct prng *prng);    // for pure code and simulations
+struct id id_random(void);                       // from getrandom(2); for the rim
+struct id id_from_prng(struct prng *prng);       // for pure code and simulations
 bool id_parse(const char *text, struct id *out); // exactly 25 of [0-9a-z]
 
 static inline bool id_is_none(const struct id *id) {

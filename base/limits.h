@@ -8,26 +8,26 @@
 #define MIB (1024 * 1024)
 
 // Spec files. One MiB holds about 5,000 ordinary services; parsing it must stay under 100 ms and 16 MiB whatever it holds.
-#define YAML_BYTES_MAX (4 * MIB)       // one file
-#define YAML_DEPTH_MAX 64              // libyaml is quadratic in nesting
-#define YAML_NODES_MAX 200000          // after alias expansion
-#define YAML_ALIASES_MAX 1000          // anchors and aliases in one file
+#define YAML_BYTES_MAX (4 * MIB) // one file
+#define YAML_DEPTH_MAX 64        // libyaml is quadratic in nesting
+#define YAML_NODES_MAX 200000    // after alias expansion
+#define YAML_ALIASES_MAX 1000    // anchors and aliases in one file
 #define YAML_SCALAR_BYTES_MAX (256 * KIB)
-#define YAML_FILES_MAX 1000            // files of one apply
-#define DIAGNOSTICS_MAX 20             // reported per run; the rest is counted
+#define YAML_FILES_MAX 1000 // files of one apply
+#define DIAGNOSTICS_MAX 20  // reported per run; the rest is counted
 
 // Names and small texts.
-#define NAME_BYTES_MAX 63              // services, nodes, networks: a DNS label
-#define STORE_NAME_BYTES_MAX 128       // any object name as a key: stack names prefix service names
-#define STRING_BYTES_MAX (64 * KIB)    // any one string of a spec
-#define LIST_ITEMS_MAX 10000           // any one list or map of a spec
+#define NAME_BYTES_MAX 63           // services, nodes, networks: a DNS label
+#define STORE_NAME_BYTES_MAX 128    // any object name as a key: stack names prefix service names
+#define STRING_BYTES_MAX (64 * KIB) // any one string of a spec
+#define LIST_ITEMS_MAX 10000        // any one list or map of a spec
 
 // Objects and transactions (Swarm: 1.5 MiB, 200 changes).
 #define OBJECT_BYTES_MAX (1 * MIB)
 #define TRANSACTION_BYTES_MAX (4 * MIB)
 #define TRANSACTION_CHANGES_MAX 2000
 #define REPLICAS_MAX 1000000
-#define SPEC_REVISIONS_MAX 20          // specs of a service that are kept for rollback and undo
+#define SPEC_REVISIONS_MAX 20 // specs of a service that are kept for rollback and undo
 
 // History: the watch stream can be resumed while its revision lies inside.
 #define HISTORY_BYTES_MAX (64 * MIB)
@@ -39,9 +39,9 @@
 
 // Wire.
 #define FRAME_BYTES_MAX (4 * MIB + 64 * KIB)
-#define FRAME_CHUNK_BYTES (256 * KIB)  // a long answer is a run of frames of about this size
+#define FRAME_CHUNK_BYTES (256 * KIB) // a long answer is a run of frames of about this size
 #define LINK_QUEUE_BYTES_MAX (16 * MIB)
-#define LINKS_MAX 256                  // local clients at once
+#define LINKS_MAX 256 // local clients at once
 #define HELLO_DEADLINE_MS 3000
 
 // Node.

@@ -20,8 +20,8 @@ struct list {
 
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 // Safe against removing `node` inside the body.
-#define LIST_EACH(node, list)                                                                                          \
-    for (struct list_node *node = (list)->head.next, *node##_next = node->next; node != &(list)->head;                 \
+#define LIST_EACH(node, list)                                                                                \
+    for (struct list_node *node = (list)->head.next, *node##_next = node->next; node != &(list)->head;       \
          node = node##_next, node##_next = node->next)
 
 static inline void list_init(struct list *list) {

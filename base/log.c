@@ -3,20 +3,30 @@
 // base/log.c — lines built on the stack, one write(2) each, the last ones kept in a ring.
 //
 // The only static mutable data of the tree lives here: a log has no owner to be passed down from. One lock guards it.
+//
+// Invariants   (1) Nothing is allocated: a log works when memory is what failed. (2) A line is at most PIPE_BUF bytes, so that lines of
+//              two processes on one pipe never mix. (3) A value is cut rather than the line's end lost.
+// Failure      A full pipe or a bad descriptor drops the line; the next one that gets out says `dropped=N`. A repeating event
+//              says `swallowed=N` in its first line of the next second.
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/str.h"
 
-#define LINE_BYTES 2048
+#define LINE_BYTES 4096 // PIPE_BUF of Linux
+#define LINE_END "}\n"
+#define LINE_KEPT_BYTES 16   // for the ellipsis, the quote and the end
+#define PLAIN_BYTES_MAX 1024 // longer values are quoted, which can be cut
 #define RECENT_LINES 64
+#define RECENT_BYTES 256
 #define LOG_BURST 50 // lines of one event in a second
 #define LIMITED_EVENTS 32
 
@@ -25,7 +35,7 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static struct {
     pthread_mutex_t lock;
     struct log_options options;
-    char recent[RECENT_LINES][256];
+    char recent[RECENT_LINES][RECENT_BYTES];
     unsigned recent_next;
     struct {
         char event[40];
@@ -73,100 +83,159 @@ static int log_limit(const char *event, int64_t second) {
     return 0;
 }
 
-static bool needs_quotes(const char *text) {
-    if (*text == '\0') {
-        return true;
+// --- one line, in fixed memory ---
+
+struct line {
+    char text[LINE_BYTES];
+    size_t len;
+};
+
+// Room for the end of the line is always kept.
+static void put(struct line *line, const char *text) {
+    size_t len = strlen(text);
+    if (line->len + len <= LINE_BYTES - sizeof LINE_END) {
+        memcpy(line->text + line->len, text, len);
+        line->len += len;
     }
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text <= ' ' || *text == '"' || *text == '=') {
-            return true;
-        }
-    }
-    return false;
 }
 
-static void put_quoted(struct buf *out, const char *text) {
-    AUTO_BUF safe = buf_make(LINE_BYTES);
-    str_escape(&safe, text, strlen(text), /* keep_newlines= */ false);
-    buf_addc(out, '"');
-    for (const char *p = buf_text(&safe); *p != '\0'; p++) {
-        if (*p == '"' || *p == '\\') {
-            buf_addc(out, '\\');
+static bool is_plain(const char *text) {
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p <= ' ' || *p > '~' || *p == '"' || *p == '=' || *p == '\\') {
+            return false;
         }
-        buf_addc(out, *p);
     }
-    buf_addc(out, '"');
+    return *text != '\0';
 }
 
-static void put_pair(struct buf *out, const struct log_pair *pair, bool json) {
-    if (json) {
-        buf_addf(out, ",\"%s\":", pair->key);
-    } else {
-        buf_addf(out, " %s=", pair->key);
+static void put_quoted(struct line *line, const char *text) {
+    put(line, "\"");
+    size_t left = strlen(text);
+    while (left > 0) {
+        char safe[STR_ESCAPED_BYTES];
+        size_t taken = str_escape_next(text, left, safe);
+        if (line->len + STR_ESCAPED_BYTES > LINE_BYTES - LINE_KEPT_BYTES) {
+            put(line, "…");
+            break;
+        }
+        if (safe[0] == '"' || safe[0] == '\\') {
+            put(line, "\\");
+        }
+        put(line, safe);
+        text += taken;
+        left -= taken;
     }
+    put(line, "\"");
+}
+
+static void put_pair(struct line *line, const struct log_pair *pair, bool json) {
+    char number[24];
+    const char *text = pair->text != NULL ? pair->text : "";
+    if (line->len + strlen(pair->key) + sizeof number + 8 > LINE_BYTES - LINE_KEPT_BYTES) {
+        return; // the line is full: a pair is written whole or not at all
+    }
+    put(line, json ? ",\"" : " ");
+    put(line, pair->key);
+    put(line, json ? "\":" : "=");
     if (pair->kind == LOG_KIND_INT) {
-        buf_addf(out, "%lld", (long long)pair->number);
+        snprintf(number, sizeof number, "%lld", (long long)pair->number);
+        put(line, number);
     } else if (pair->kind == LOG_KIND_BOOL) {
-        buf_adds(out, pair->number ? "true" : "false");
-    } else if (json || needs_quotes(pair->text != NULL ? pair->text : "")) {
-        put_quoted(out, pair->text != NULL ? pair->text : "");
+        put(line, pair->number != 0 ? "true" : "false");
+    } else if (!json && is_plain(text) && strlen(text) <= PLAIN_BYTES_MAX) {
+        put(line, text);
     } else {
-        str_escape(out, pair->text, strlen(pair->text), /* keep_newlines= */ false);
+        put_quoted(line, text);
     }
 }
 
-static void log_build(struct buf *line, enum log_level level, const char *event, int swallowed, const struct log_pair *pairs) {
-    bool json = logger.options.json;
+static void put_head(struct line *line, enum log_level level, const char *event, bool json) {
     char now[40];
     clock_format_rfc3339(clock_unix_ms(), now, sizeof now);
-    if (json) {
-        buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now, level_names[level], event);
-    } else {
-        buf_addf(line, "%s %s %s", now, level_names[level], event);
-    }
-    for (; pairs->kind != LOG_KIND_END; pairs++) {
-        put_pair(line, pairs, json);
-    }
+    put(line, json ? "{\"time\":\"" : "");
+    put(line, now);
+    put(line, json ? "\",\"level\":\"" : " ");
+    put(line, level_names[level]);
+    put(line, json ? "\",\"event\":\"" : " ");
+    put(line, event);
+    put(line, json ? "\"" : "");
+}
+
+static void line_build(struct line *line, enum log_level level, const char *event, int swallowed,
+                       const struct log_pair *pairs) {
+    bool json = logger.options.json;
+    line->len = 0;
+    put_head(line, level, event, json);
     if (swallowed > 0) {
         put_pair(line, &LOG_INT("swallowed", swallowed), json);
     }
     if (logger.dropped > 0) {
         put_pair(line, &LOG_INT("dropped", logger.dropped), json);
     }
-    buf_adds(line, json ? "}\n" : "\n");
+    for (; pairs->kind != LOG_KIND_END; pairs++) {
+        put_pair(line, pairs, json);
+    }
+    const char *end = json ? "}\n" : "\n";
+    memcpy(line->text + line->len, end, strlen(end) + 1);
+    line->len += strlen(end);
+}
+
+// --- writing ---
+
+// A pipe that polls writable takes PIPE_BUF bytes at once, and a line is no longer than that: the write does not block.
+static bool line_write(const struct line *line) {
+    struct pollfd target = {.fd = logger.options.fd, .events = POLLOUT};
+    if (poll(&target, 1, 0) != 1 || (target.revents & POLLOUT) == 0) {
+        return false;
+    }
+    return write(logger.options.fd, line->text, line->len) == (ssize_t)line->len;
+}
+
+static void line_keep(const struct line *line) {
+    char *kept = logger.recent[logger.recent_next++ % RECENT_LINES];
+    size_t len = line->len < RECENT_BYTES ? line->len : RECENT_BYTES - 1;
+    memcpy(kept, line->text, len);
+    kept[len] = '\0';
 }
 
 void log_write(enum log_level level, const char *event, const struct log_pair *pairs) {
+    int saved = errno; // logging an error must not change it
     pthread_mutex_lock(&logger.lock);
     int swallowed = level <= logger.options.level ? log_limit(event, clock_mono_ms() / 1000) : -1;
     if (swallowed >= 0) {
-        AUTO_BUF line = buf_make(4 * LINE_BYTES);
-        log_build(&line, level, event, swallowed, pairs);
-        snprintf(logger.recent[logger.recent_next++ % RECENT_LINES], sizeof logger.recent[0], "%s", buf_text(&line));
-        ssize_t written = write(logger.options.fd, buf_text(&line), line.len);
-        logger.dropped = written == (ssize_t)line.len ? 0 : logger.dropped + 1;
+        struct line line;
+        line_build(&line, level, event, swallowed, pairs);
+        line_keep(&line);
+        logger.dropped = line_write(&line) ? 0 : logger.dropped + 1;
     }
     pthread_mutex_unlock(&logger.lock);
+    errno = saved;
 }
 
-void log_write_failure(enum log_level level, const char *event, const struct error *err, const struct log_pair *pairs) {
+void log_write_failure(enum log_level level, const char *event, const struct error *err,
+                       const struct log_pair *pairs) {
     struct log_pair all[24];
     size_t count = 0;
     while (pairs[count].kind != LOG_KIND_END && count < sizeof all / sizeof *all - 2) {
         all[count] = pairs[count];
         count++;
     }
-    char text[LINE_BYTES];
+    char text[ERROR_ROOT_BYTES + ERROR_FRAMES_MAX * (ERROR_FRAME_BYTES + 2)];
     all[count++] = LOG_STR("error", error_text(err, text, sizeof text));
     all[count] = LOG_NONE;
     log_write(level, event, all);
 }
 
 void log_dump_recent(int fd) {
+    // Called when all is lost, perhaps with the lock held by this very thread: a torn line is better than none.
+    bool locked = pthread_mutex_trylock(&logger.lock) == 0;
     for (unsigned i = 0; i < RECENT_LINES; i++) {
-        const char *line = logger.recent[(logger.recent_next + i) % RECENT_LINES];
-        if (line[0] != '\0') {
-            dprintf(fd, "  %s%s", line, str_ends(line, "\n") ? "" : "…\n");
+        const char *text = logger.recent[(logger.recent_next + i) % RECENT_LINES];
+        if (text[0] != '\0') {
+            dprintf(fd, "  %s%s", text, str_ends(text, "\n") ? "" : "…\n");
         }
+    }
+    if (locked) {
+        pthread_mutex_unlock(&logger.lock);
     }
 }

@@ -33,23 +33,24 @@ struct log_pair {
 
 #define LOG_NONE ((struct log_pair){.kind = LOG_KIND_END}) // for an event without pairs
 
-#define log_event(level, event, ...)                                                                                   \
+#define log_event(level, event, ...)                                                                         \
     log_write((level), (event), (const struct log_pair[]){__VA_ARGS__, {.kind = LOG_KIND_END}})
 
 // An event with the chain of an error as its `error` pair.
-#define log_failure(level, event, err, ...)                                                                            \
+#define log_failure(level, event, err, ...)                                                                  \
     log_write_failure((level), (event), (err), (const struct log_pair[]){__VA_ARGS__, {.kind = LOG_KIND_END}})
 
 struct log_options {
     enum log_level level; // what is less urgent is not written
     bool json;
-    int fd;               // where lines go; 2 by default
+    int fd; // where lines go; 2 by default
 };
 
 void log_configure(const struct log_options *options);
 bool log_parse_level(const char *text, enum log_level *out);
 void log_write(enum log_level level, const char *event, const struct log_pair *pairs);
-void log_write_failure(enum log_level level, const char *event, const struct error *err, const struct log_pair *pairs);
+void log_write_failure(enum log_level level, const char *event, const struct error *err,
+                       const struct log_pair *pairs);
 
 // The last 64 lines, oldest first, for assert_fail and `debug`. Appends to fd.
 void log_dump_recent(int fd);

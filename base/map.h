@@ -19,10 +19,11 @@ struct map {
     size_t capacity;
 };
 
-void *map_get(const struct map *map, const char *key);             // NULL when absent
-void *map_put(struct map *map, const char *key, void *value);      // returns the value it replaced, or NULL; value is not NULL
-void *map_remove(struct map *map, const char *key);                // returns the value removed, or NULL
-void map_free(struct map *map);                                    // forgets all; values are the caller's
+void *map_get(const struct map *map, const char *key); // NULL when absent
+void *map_put(struct map *map, const char *key,
+              void *value); // returns the value it replaced, or NULL; value is not NULL
+void *map_remove(struct map *map, const char *key); // returns the value removed, or NULL
+void map_free(struct map *map);                     // forgets all; values are the caller's
 // *cursor starts at 0; returns NULL at the end. Do not put or remove while iterating.
 void *map_next(const struct map *map, size_t *cursor);
 

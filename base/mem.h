@@ -23,11 +23,11 @@ void xfree(void *memory); // accepts NULL
 void xfree_at(void *pointer_to_pointer);
 void close_at(int *fd); // closes a descriptor ≥ 0, keeps errno
 
-#define TAKE(variable)                                                                                                 \
-    __extension__({                                                                                                    \
-        __typeof__(variable) taken_ = (variable);                                                                      \
-        (variable) = 0;                                                                                                \
-        taken_;                                                                                                        \
+#define TAKE(variable)                                                                                       \
+    __extension__({                                                                                          \
+        __typeof__(variable) taken_ = (variable);                                                            \
+        (variable) = 0;                                                                                      \
+        taken_;                                                                                              \
     })
 static inline int take_fd(int *fd) {
     int taken = *fd;

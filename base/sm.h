@@ -24,16 +24,17 @@ struct sm_table {
     unsigned count;
 };
 
-typedef void (*sm_observer_fn)(void *context, const struct sm_table *table, unsigned from, unsigned to, const char *why);
+typedef void (*sm_observer_fn)(void *context, const struct sm_table *table, unsigned from, unsigned to,
+                               const char *why);
 
 struct sm {
     const struct sm_table *table;
-    unsigned state;           // read freely; written by sm_* only
-    sm_observer_fn observer;  // may be NULL
+    unsigned state;          // read freely; written by sm_* only
+    sm_observer_fn observer; // may be NULL
     void *observer_context;
 };
 
-void sm_init(struct sm *sm, const struct sm_table *table, unsigned state);
+void sm_init(struct sm *sm, const struct sm_table *table, unsigned state); // leaves the observer as it is
 bool sm_can(const struct sm *sm, unsigned to);
 void sm_move(struct sm *sm, unsigned to, const char *why); // asserts the edge
 const char *sm_name(const struct sm *sm);

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // base/str.c — strings: strict numbers, natural order, edit distance, and the one output filter for terminals.
+//
+// Nothing here depends on the locale: a daemon, a test and a user's terminal read "0.5" and sort "web10" alike.
+//
+// The filter: names, log lines and error texts come from images, nodes and strangers, and may hold bytes that move the cursor, retitle the
+// window or reverse the reading order. All that is shown passes str_escape (or str_escape_next where nothing may be allocated).
 #include "base/str.h"
 
-#include <errno.h>
+#include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <wchar.h>
+
+#include "base/width.h"
+
+#define DIGITS "0123456789"
 
 bool str_equal(const char *a, const char *b) {
     return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
@@ -51,7 +60,8 @@ bool str_to_int(const char *text, int64_t *out) {
     int64_t value = 0;
     for (const char *p = digits; *p != '\0'; p++) {
         // Built downwards, so that INT64_MIN fits.
-        if (!is_digit(*p) || __builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, *p - '0', &value)) {
+        if (!is_digit(*p) || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, *p - '0', &value)) {
             return false;
         }
     }
@@ -62,16 +72,33 @@ bool str_to_int(const char *text, int64_t *out) {
     return true;
 }
 
-bool str_to_double(const char *text, double *out) {
-    for (const char *p = text; *p != '\0'; p++) {
-        if (!is_digit(*p) && strchr("+-.eE", *p) == NULL) {
-            return false;
-        }
+// digits[.digits][e[+-]digits] after an optional minus: neither "inf" nor "0x1p3" nor a decimal comma.
+static bool is_decimal(const char *p) {
+    p += *p == '-';
+    size_t whole = strspn(p, DIGITS);
+    p += whole;
+    if (whole > 0 && *p == '.') {
+        size_t part = strspn(p + 1, DIGITS);
+        whole = part; // a point wants digits after it
+        p += 1 + part;
     }
-    char *end;
-    errno = 0;
-    double value = strtod(text, &end); // the programs keep LC_NUMERIC at "C"
-    if (end == text || *end != '\0' || errno == ERANGE || !isfinite(value)) {
+    if (whole > 0 && (*p == 'e' || *p == 'E')) {
+        p += p[1] == '+' || p[1] == '-' ? 2 : 1;
+        whole = strspn(p, DIGITS);
+        p += whole;
+    }
+    return whole > 0 && *p == '\0';
+}
+
+bool str_to_double(const char *text, double *out) {
+    if (!is_decimal(text)) {
+        return false;
+    }
+    locale_t c_locale =
+        newlocale(LC_ALL_MASK, "C", (locale_t)0); // the C library's own constant: nothing is allocated
+    double value = strtod_l(text, NULL, c_locale);
+    freelocale(c_locale);
+    if (!isfinite(value)) {
         return false;
     }
     *out = value;
@@ -79,12 +106,14 @@ bool str_to_double(const char *text, double *out) {
 }
 
 int str_compare_natural(const char *a, const char *b) {
+    const char *a_start = a;
+    const char *b_start = b;
     while (*a != '\0' && *b != '\0') {
         if (is_digit(*a) && is_digit(*b)) {
             a += strspn(a, "0");
             b += strspn(b, "0");
-            size_t a_len = strspn(a, "0123456789");
-            size_t b_len = strspn(b, "0123456789");
+            size_t a_len = strspn(a, DIGITS);
+            size_t b_len = strspn(b, DIGITS);
             int order = a_len != b_len ? (a_len < b_len ? -1 : 1) : strncmp(a, b, a_len);
             if (order != 0) {
                 return order;
@@ -98,7 +127,8 @@ int str_compare_natural(const char *a, const char *b) {
             b++;
         }
     }
-    return (*a != '\0') - (*b != '\0');
+    int order = (*a != '\0') - (*b != '\0');
+    return order != 0 ? order : strcmp(a_start, b_start); // "a1" and "a01" differ all the same
 }
 
 #define DISTANCE_WORD_MAX 63
@@ -122,7 +152,8 @@ size_t str_distance(const char *a, const char *b, size_t limit) {
             size_t best = up[j - 1] + (a[i - 1] != b[j - 1]);
             best = up[j] + 1 < best ? up[j] + 1 : best;
             best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && rows[(i - 2) % 3][j - 2] + 1 < best) {
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                rows[(i - 2) % 3][j - 2] + 1 < best) {
                 best = rows[(i - 2) % 3][j - 2] + 1;
             }
             row[j] = best;
@@ -145,83 +176,94 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
     return best;
 }
 
-// Decodes one character; 0 bytes when it is not well-formed (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF).
-static size_t utf8_decode(const unsigned char *p, size_t len, uint32_t *out) {
+size_t str_decode(const char *text, size_t len, uint32_t *out) {
     static const struct {
         unsigned char mask, lead;
         uint32_t min;
     } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
-    for (size_t n = 0; n < 4; n++) {
-        if ((p[0] & forms[n].mask) != forms[n].lead || len < n + 1) {
+    const unsigned char *p = (const unsigned char *)text;
+    for (size_t more = 0; more < 4 && more < len; more++) {
+        if ((p[0] & forms[more].mask) != forms[more].lead) {
             continue;
         }
-        uint32_t c = p[0] & (unsigned char)~forms[n].mask;
-        for (size_t i = 1; i <= n; i++) {
+        uint32_t c = p[0] & (unsigned char)~forms[more].mask;
+        for (size_t i = 1; i <= more; i++) {
             if ((p[i] & 0xC0) != 0x80) {
                 return 0;
             }
             c = c << 6 | (p[i] & 0x3F);
         }
-        if (c < forms[n].min || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF)) {
+        bool is_surrogate = c >= 0xD800 && c <= 0xDFFF;
+        if (c < forms[more].min || c > 0x10FFFF || is_surrogate) {
             return 0;
         }
         *out = c;
-        return n + 1;
+        return more + 1;
     }
     return 0;
 }
 
 bool str_is_utf8(const char *text, size_t len) {
-    const unsigned char *p = (const unsigned char *)text;
     while (len > 0) {
         uint32_t c;
-        size_t n = utf8_decode(p, len, &c);
+        size_t n = str_decode(text, len, &c);
         if (n == 0 || c == 0) {
             return false;
         }
-        p += n;
+        text += n;
         len -= n;
     }
     return true;
 }
 
-// C0, DEL, C1, line and paragraph separators, bidi controls: what could move the cursor or lie about order.
-static bool is_dangerous(uint32_t c) {
-    return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x061C || c == 0x200E || c == 0x200F || c == 0x2028 || c == 0x2029 ||
-           (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+bool str_is_safe(uint32_t c) {
+    bool is_control = c < 0x20 || (c >= 0x7F && c < 0xA0);
+    bool is_separator = c == 0x2028 || c == 0x2029;
+    bool is_bidi = c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
+                   (c >= 0x2066 && c <= 0x2069);
+    bool is_tag = c == 0xFEFF || (c >= 0xE0000 && c <= 0xE007F);
+    return !is_control && !is_separator && !is_bidi && !is_tag;
+}
+
+size_t str_escape_next(const char *text, size_t len, char out[STR_ESCAPED_BYTES]) {
+    uint32_t c = 0;
+    size_t n = str_decode(text, len, &c);
+    if (n == 0 || (c < 0x80 && !str_is_safe(c))) {
+        snprintf(out, STR_ESCAPED_BYTES, "\\x%02X", (unsigned)(unsigned char)text[0]);
+        return 1;
+    }
+    if (!str_is_safe(c)) {
+        snprintf(out, STR_ESCAPED_BYTES, "\\u{%04X}", (unsigned)c);
+        return n;
+    }
+    memcpy(out, text, n);
+    out[n] = '\0';
+    return n;
 }
 
 void str_escape(struct buf *out, const char *text, size_t len, bool keep_newlines) {
-    const unsigned char *p = (const unsigned char *)text;
     while (len > 0) {
-        uint32_t c = 0;
-        size_t n = utf8_decode(p, len, &c);
-        if (n == 0) {
-            buf_addf(out, "\\x%02X", p[0]);
-            n = 1;
-        } else if (!is_dangerous(c) || (keep_newlines && (c == '\n' || c == '\t'))) {
-            buf_add(out, p, n);
-        } else if (c < 0x80) {
-            buf_addf(out, "\\x%02X", c);
+        char safe[STR_ESCAPED_BYTES];
+        size_t n = str_escape_next(text, len, safe);
+        if (keep_newlines && (*text == '\n' || *text == '\t')) {
+            buf_addc(out, *text);
         } else {
-            buf_addf(out, "\\u{%04X}", c);
+            buf_adds(out, safe);
         }
-        p += n;
+        text += n;
         len -= n;
     }
 }
 
 size_t str_columns(const char *text) {
-    const unsigned char *p = (const unsigned char *)text;
-    size_t len = strlen(text);
     size_t columns = 0;
-    while (len > 0) {
+    for (size_t len = strlen(text); len > 0;) {
         uint32_t c = 0;
-        size_t n = utf8_decode(p, len, &c);
-        int width = n == 0 ? 4 : c < 0x80 ? 1 : wcwidth((wchar_t)c);
-        columns += width < 0 ? 1 : (size_t)width;
-        n = n == 0 ? 1 : n;
-        p += n;
+        char safe[STR_ESCAPED_BYTES];
+        size_t n = str_escape_next(text, len, safe);
+        bool is_shown = str_decode(text, len, &c) > 0 && str_is_safe(c);
+        columns += is_shown ? (size_t)width_of(c) : strlen(safe);
+        text += n;
         len -= n;
     }
     return columns;

@@ -31,10 +31,16 @@ size_t str_distance(const char *a, const char *b, size_t limit);
 // The candidate nearest to `word` within a third of its length (at least 1), or NULL.
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);
 
-bool str_is_utf8(const char *text, size_t len); // well-formed (RFC 3629), no NUL
+// Decodes the first character of `len` bytes and returns how many it takes; 0 when they are not well-formed (RFC 3629) or none.
+size_t str_decode(const char *text, size_t len, uint32_t *out);
+bool str_is_utf8(const char *text, size_t len); // well-formed, no NUL
+bool str_is_safe(uint32_t codepoint);           // can neither move the cursor nor lie about reading order
 // Appends text safe for terminals: C0 but (optionally) \n and \t, DEL, C1, bidi overrides and invalid UTF-8 as \xNN / \u{NNNN}.
 void str_escape(struct buf *out, const char *text, size_t len, bool keep_newlines);
-// Display columns of UTF-8 text (wcwidth rules; what cannot be printed counts as escaped).
+// The same for one character of `len` > 0 bytes, without memory: writes its safe form and returns how many bytes it took.
+#define STR_ESCAPED_BYTES 16
+size_t str_escape_next(const char *text, size_t len, char out[STR_ESCAPED_BYTES]);
+// Display columns of UTF-8 text (base/width.h; what cannot be printed counts as escaped).
 size_t str_columns(const char *text);
 
 // One validator for every name that becomes a path, a cgroup, a log tag: [a-z0-9A-Z] first, then [a-zA-Z0-9_.-], at most max bytes.

@@ -15,12 +15,15 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-    {"ns", 1}, {"us", 1000}, {"µs", 1000}, {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
+    {"ns", 1},       {"us", 1000},         {"µs", 1000},           {"ms", NS_PER_MS},
+    {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
 };
 
 static const struct unit size_units[] = {
-    {"", 1},         {"b", 1},         {"k", 1L << 10},  {"kb", 1L << 10}, {"kib", 1L << 10}, {"m", 1L << 20}, {"mb", 1L << 20}, {"mib", 1L << 20},
-    {"g", 1L << 30}, {"gb", 1L << 30}, {"gib", 1L << 30}, {"t", 1L << 40},  {"tb", 1L << 40}, {"tib", 1L << 40},
+    {"", 1},           {"b", 1},          {"k", 1L << 10},   {"kb", 1L << 10},  {"kib", 1L << 10},
+    {"m", 1L << 20},   {"mb", 1L << 20},  {"mib", 1L << 20}, {"g", 1L << 30},   {"gb", 1L << 30},
+    {"gib", 1L << 30}, {"t", 1L << 40},   {"tb", 1L << 40},  {"tib", 1L << 40}, {"p", 1L << 50},
+    {"pb", 1L << 50},  {"pib", 1L << 50},
 };
 
 static bool is_digit(char c) {
@@ -53,7 +56,7 @@ static bool parse_decimal(const char **text, int64_t *out_whole, int64_t *out_bi
     return any;
 }
 
-// whole.part * factor, exact or refused.
+// whole.part * factor; what lies below one unit of the result is cut, as Docker and Go do ("0.3k" is 307 bytes).
 static bool scale(int64_t whole, int64_t part, int64_t factor, int64_t *out) {
     int64_t big;
     int64_t small;
@@ -94,7 +97,8 @@ bool units_parse_duration(const char *text, int64_t *out_ns) {
             }
         }
         int64_t value;
-        if (match == NULL || !scale(whole, part, match->factor, &value) || __builtin_add_overflow(total, value, &total)) {
+        if (match == NULL || !scale(whole, part, match->factor, &value) ||
+            __builtin_add_overflow(total, value, &total)) {
             return false;
         }
         text += strlen(match->name);
@@ -109,6 +113,7 @@ bool units_parse_bytes(const char *text, int64_t *out_bytes) {
     if (!parse_decimal(&text, &whole, &part)) {
         return false;
     }
+    text += *text == ' '; // "1 GiB" is how people write it
     for (size_t i = 0; i < sizeof size_units / sizeof *size_units; i++) {
         if (strcasecmp(text, size_units[i].name) == 0) {
             return scale(whole, part, size_units[i].factor, out_bytes);
@@ -121,7 +126,8 @@ bool units_parse_cpus(const char *text, int64_t *out_nano) {
     int64_t whole;
     int64_t part;
     int64_t value;
-    if (!parse_decimal(&text, &whole, &part) || *text != '\0' || __builtin_mul_overflow(whole, 1000000000, &value)) {
+    if (!parse_decimal(&text, &whole, &part) || *text != '\0' ||
+        __builtin_mul_overflow(whole, 1000000000, &value)) {
         return false;
     }
     return !__builtin_add_overflow(value, part, out_nano);
@@ -143,7 +149,7 @@ const char *units_format_duration(int64_t ns, char *out, size_t out_bytes) {
     char *end = out + out_bytes;
     if (ns < 0) {
         *p++ = '-';
-        ns = -ns;
+        ns = ns == INT64_MIN ? INT64_MAX : -ns;
     }
     if (ns == 0) {
         snprintf(p, (size_t)(end - p), "0s");
@@ -155,7 +161,8 @@ const char *units_format_duration(int64_t ns, char *out, size_t out_bytes) {
         while (ns < unit->factor) {
             unit++;
         }
-        p += put_decimal(p, (size_t)(end - p), ns / unit->factor, ns % unit->factor * (1000000000 / unit->factor));
+        p += put_decimal(p, (size_t)(end - p), ns / unit->factor,
+                         ns % unit->factor * (1000000000 / unit->factor));
         snprintf(p, (size_t)(end - p), "%s", unit->name);
         return out;
     }
