@@ -45,9 +45,11 @@ static const struct field transaction_fields[] = {
     STRING(struct transaction, 2, who, .help = "Who asked for it."),
     STRING(struct transaction, 3, why, .help = "The reason given."),
     TIME(struct transaction, 4, time_unix_ms, .name = "time", .help = "When it was proposed."),
-    LIST(struct transaction, 5, changes, &change_schema, struct change, .help = "The changes, all or nothing."),
+    LIST(struct transaction, 5, changes, &change_schema, struct change,
+         .help = "The changes, all or nothing."),
 };
-const struct schema transaction_schema = SCHEMA("transaction", struct transaction, transaction_fields, .help = "What is proposed and applied.");
+const struct schema transaction_schema =
+    SCHEMA("transaction", struct transaction, transaction_fields, .help = "What is proposed and applied.");
 
 static const struct field event_fields[] = {
     INT(struct event, 1, revision, 0, INT64_MAX, .help = "Revision of the store."),
@@ -63,22 +65,27 @@ static const struct field event_fields[] = {
     BLOB(struct event, 11, to, .help = "The encoded object after."),
     BOOL(struct event, 12, snapshot, .help = "Part of a snapshot, not of history."),
 };
-const struct schema event_schema = SCHEMA("event", struct event, event_fields, .help = "One entry of the history.");
+const struct schema event_schema =
+    SCHEMA("event", struct event, event_fields, .help = "One entry of the history.");
 
 static const struct field assignment_fields[] = {
     STRUCT(struct assignment, 1, task, &task_schema, struct task, .help = "The task."),
-    STRUCT(struct assignment, 2, spec, &service_spec_schema, struct service_spec, .help = "The spec it runs."),
+    STRUCT(struct assignment, 2, spec, &service_spec_schema, struct service_spec,
+           .help = "The spec it runs."),
     STRING(struct assignment, 3, service_name, .help = "Name of its service."),
     STRING(struct assignment, 4, node_hostname, .help = "Host name of its node."),
     STRINGS(struct assignment, 5, insecure_registries, .help = "Registries reached without TLS."),
 };
-const struct schema assignment_schema = SCHEMA("assignment", struct assignment, assignment_fields, .help = "A task for a node.");
+const struct schema assignment_schema =
+    SCHEMA("assignment", struct assignment, assignment_fields, .help = "A task for a node.");
 
 static const struct field task_report_fields[] = {
     ID(struct task_report, 1, task_id, .help = "The task."),
-    STRUCT(struct task_report, 2, status, &task_status_schema, struct task_status, .help = "What the node observes."),
+    STRUCT(struct task_report, 2, status, &task_status_schema, struct task_status,
+           .help = "What the node observes."),
 };
-const struct schema task_report_schema = SCHEMA("task_report", struct task_report, task_report_fields, .help = "A node's report.");
+const struct schema task_report_schema =
+    SCHEMA("task_report", struct task_report, task_report_fields, .help = "A node's report.");
 
 static const struct {
     const char *name, *plural;
@@ -86,16 +93,23 @@ static const struct {
     const struct schema *schema, *spec_schema;
     size_t spec_offset;
 } kinds[KIND_END] = {
-    [KIND_CLUSTER] = {"cluster", "clusters", true, &cluster_schema, &cluster_spec_schema, offsetof(struct cluster, spec)},
+    [KIND_CLUSTER] = {"cluster", "clusters", true, &cluster_schema, &cluster_spec_schema,
+                      offsetof(struct cluster, spec)},
     [KIND_NODE] = {"node", "nodes", true, &node_schema, &node_spec_schema, offsetof(struct node, spec)},
-    [KIND_SERVICE] = {"service", "services", true, &service_schema, &service_spec_schema, offsetof(struct service, spec)},
+    [KIND_SERVICE] = {"service", "services", true, &service_schema, &service_spec_schema,
+                      offsetof(struct service, spec)},
     [KIND_TASK] = {"task", "tasks", false, &task_schema, NULL, 0},
-    [KIND_NETWORK] = {"network", "networks", true, &network_schema, &network_spec_schema, offsetof(struct network, spec)},
-    [KIND_SECRET] = {"secret", "secrets", true, &secret_schema, &secret_spec_schema, offsetof(struct secret, spec)},
-    [KIND_CONFIG] = {"config", "configs", true, &config_schema, &config_spec_schema, offsetof(struct config, spec)},
-    [KIND_VOLUME] = {"volume", "volumes", true, &volume_schema, &volume_spec_schema, offsetof(struct volume, spec)},
+    [KIND_NETWORK] = {"network", "networks", true, &network_schema, &network_spec_schema,
+                      offsetof(struct network, spec)},
+    [KIND_SECRET] = {"secret", "secrets", true, &secret_schema, &secret_spec_schema,
+                     offsetof(struct secret, spec)},
+    [KIND_CONFIG] = {"config", "configs", true, &config_schema, &config_spec_schema,
+                     offsetof(struct config, spec)},
+    [KIND_VOLUME] = {"volume", "volumes", true, &volume_schema, &volume_spec_schema,
+                     offsetof(struct volume, spec)},
     [KIND_ROLLOUT] = {"rollout", "rollouts", false, &rollout_schema, NULL, 0},
-    [KIND_SOURCE] = {"source", "sources", true, &source_schema, &source_spec_schema, offsetof(struct source, spec)},
+    [KIND_SOURCE] = {"source", "sources", true, &source_schema, &source_spec_schema,
+                     offsetof(struct source, spec)},
     [KIND_REVISION] = {"revision", "revisions", false, &revision_schema, NULL, 0},
 };
 

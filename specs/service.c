@@ -2,8 +2,8 @@
 //
 // specs/service.c — the field tables of services: one row for each key that a user may write.
 //
-// Consequences: what shapes the container restarts tasks; placement moves them; numbers of replicas, labels and policies restart nothing. FIELD_LATER marks what is kept for a
-// later release; whoever makes it act removes the flag.
+// Consequences: what shapes the container restarts tasks; placement moves them; numbers of replicas, labels of the service and policies
+// touch no running task. FIELD_LATER marks what is kept for a later release; whoever makes it act removes the flag.
 #include "specs/service.h"
 
 #include <string.h>
@@ -13,226 +13,389 @@
 
 #define RESTARTS .consequence = CONSEQUENCE_RESTART
 #define MOVES .consequence = CONSEQUENCE_MOVE
+#define SINCE .since = "0.1"
 
 const char *const service_mode_names[4] = {"replicated", "global", "replicated-job", "global-job"};
 static const char *const protocol_names[] = {"tcp", "udp", "sctp"};
 static const char *const publish_mode_names[] = {"ingress", "host"};
 static const char *const mount_type_names[] = {"volume", "bind", "tmpfs"};
-static const char *const propagation_names[] = {"rprivate", "private", "rshared", "shared", "rslave", "slave"};
+static const char *const propagation_names[] = {"rprivate", "private", "rshared",
+                                                "shared",   "rslave",  "slave"};
 static const char *const restart_condition_names[] = {"any", "on-failure", "none"};
 static const char *const failure_action_names[] = {"pause", "continue", "rollback"};
 static const char *const update_order_names[] = {"stop-first", "start-first"};
 static const char *const endpoint_mode_names[] = {"vip", "dnsrr"};
 static const char *const network_mode_names[] = {"default", "none", "host"};
 static const char *const on_change_names[] = {"restart", "signal", "none"};
-static const char *const update_state_names[] = {"none", "updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"};
+const char *const update_state_names[7] = {
+    "none", "updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"};
 
 static const struct field port_fields[] = {
-    INT(struct port, 1, target, 1, 65535, .flags = FIELD_REQUIRED, RESTARTS, .help = "Port inside the container.", .example = "80"),
-    INT(struct port, 2, published, 0, 65535, RESTARTS, .help = "Port on the nodes; 0 lets the cluster pick one.", .example = "8080"),
-    ENUM(struct port, 3, protocol, protocol_names, PROTOCOL_TCP, RESTARTS, .help = "Transport protocol."),
-    ENUM(struct port, 4, mode, publish_mode_names, PUBLISH_INGRESS, RESTARTS, .help = "On every node (ingress) or where a task runs (host)."),
-    STRING(struct port, 5, name, .help = "Name, for people."),
-    STRING(struct port, 6, host_ip, .help = "Address of the node to publish on."),
-    STRING(struct port, 7, app_protocol, .help = "Protocol spoken on the port, for people."),
+    INT(struct port, 1, target, 1, 65535, .flags = FIELD_REQUIRED, RESTARTS, SINCE,
+        .help = "Port inside the container.", .example = "80"),
+    INT(struct port, 2, published, 0, 65535, RESTARTS, SINCE,
+        .help = "Port on the nodes; 0 lets the cluster pick one.", .example = "8080"),
+    ENUM(struct port, 3, protocol, protocol_names, PROTOCOL_TCP, RESTARTS, SINCE,
+         .help = "Transport protocol."),
+    ENUM(struct port, 4, mode, publish_mode_names, PUBLISH_INGRESS, RESTARTS, SINCE,
+         .help = "On every node (ingress) or where a task runs (host)."),
+    STRING(struct port, 5, name, RESTARTS, SINCE, .help = "Name, for people."),
+    STRING(struct port, 6, host_ip, RESTARTS, SINCE, .help = "Address of the node to publish on."),
+    STRING(struct port, 7, app_protocol, SINCE, .help = "Protocol spoken on the port, for people."),
 };
-const struct schema port_schema = SCHEMA("port", struct port, port_fields, .help = "A published port, short form 8080:80/tcp.", .from_short = port_from_short);
+const struct schema port_schema =
+    SCHEMA("port", struct port, port_fields, .help = "A published port, short form 8080:80/tcp.",
+           .from_short = port_from_short, .to_short = port_to_short);
 
 static const struct field mount_bind_fields[] = {
-    ENUM(struct mount_bind, 1, propagation, propagation_names, PROPAGATION_RPRIVATE, RESTARTS, .help = "Mount propagation."),
-    BOOL(struct mount_bind, 2, create_host_path, RESTARTS, .help = "Make the directory on the node when it is missing."),
+    ENUM(struct mount_bind, 1, propagation, propagation_names, PROPAGATION_RPRIVATE, RESTARTS, SINCE,
+         .help = "Mount propagation."),
+    BOOL(struct mount_bind, 2, create_host_path, RESTARTS, SINCE,
+         .help = "Make the directory on the node when it is missing."),
+    BOOL(struct mount_bind, 3, recursive_off, RESTARTS, SINCE,
+         .help = "Leave out what is mounted below the path."),
 };
-static const struct schema mount_bind_schema = SCHEMA("mount_bind", struct mount_bind, mount_bind_fields, .help = "Options of a bind mount.");
+static const struct schema mount_bind_schema =
+    SCHEMA("mount_bind", struct mount_bind, mount_bind_fields, .help = "Options of a bind mount.");
 static const struct field mount_volume_fields[] = {
-    BOOL(struct mount_volume, 1, nocopy, RESTARTS, .flags = FIELD_LATER, .help = "Do not fill a new volume from the image."),
-    STRING(struct mount_volume, 2, subpath, RESTARTS, .flags = FIELD_LATER, .help = "Directory inside the volume."),
+    BOOL(struct mount_volume, 1, nocopy, RESTARTS, .flags = FIELD_LATER, SINCE,
+         .help = "Do not fill a new volume from the image."),
+    STRING(struct mount_volume, 2, subpath, RESTARTS, .flags = FIELD_LATER, SINCE,
+           .help = "Directory inside the volume."),
 };
-static const struct schema mount_volume_schema = SCHEMA("mount_volume", struct mount_volume, mount_volume_fields, .help = "Options of a volume mount.");
+static const struct schema mount_volume_schema =
+    SCHEMA("mount_volume", struct mount_volume, mount_volume_fields, .help = "Options of a volume mount.");
 static const struct field mount_tmpfs_fields[] = {
-    SIZE(struct mount_tmpfs, 1, size_bytes, .name = "size", RESTARTS, .help = "Largest size; 0 = half of memory.", .example = "64M"),
-    MODE(struct mount_tmpfs, 2, mode, .default_int = 01777, RESTARTS, .help = "Mode of its root directory."),
+    SIZE(struct mount_tmpfs, 1, size_bytes, .name = "size", RESTARTS, SINCE,
+         .help = "Largest size; 0 = half of memory.", .example = "64M"),
+    MODE(struct mount_tmpfs, 2, mode, .default_int = 01777, RESTARTS, SINCE,
+         .help = "Mode of its root directory."),
 };
-static const struct schema mount_tmpfs_schema = SCHEMA("mount_tmpfs", struct mount_tmpfs, mount_tmpfs_fields, .help = "Options of a tmpfs mount.");
+static const struct schema mount_tmpfs_schema =
+    SCHEMA("mount_tmpfs", struct mount_tmpfs, mount_tmpfs_fields, .help = "Options of a tmpfs mount.");
 static const struct field mount_fields[] = {
-    ENUM(struct mount, 1, type, mount_type_names, MOUNT_VOLUME, RESTARTS, .help = "Kind of the mount."),
-    STRING(struct mount, 2, source, RESTARTS, .help = "Path on the node, or name of a volume.", .example = "data"),
-    STRING(struct mount, 3, target, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, .help = "Path inside the container.", .example = "/var/lib/data"),
-    BOOL(struct mount, 4, read_only, RESTARTS, .help = "No writing through it."),
-    STRUCT(struct mount, 5, bind, &mount_bind_schema, struct mount_bind, RESTARTS, .help = "Options of a bind mount."),
-    STRUCT(struct mount, 6, volume, &mount_volume_schema, struct mount_volume, RESTARTS, .help = "Options of a volume."),
-    STRUCT(struct mount, 7, tmpfs, &mount_tmpfs_schema, struct mount_tmpfs, RESTARTS, .help = "Options of a tmpfs."),
+    ENUM(struct mount, 1, type, mount_type_names, MOUNT_VOLUME, RESTARTS, SINCE,
+         .help = "Kind of the mount."),
+    STRING(struct mount, 2, source, RESTARTS, SINCE, .help = "Path on the node, or name of a volume.",
+           .example = "data"),
+    STRING(struct mount, 3, target, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
+           .help = "Path inside the container.", .example = "/var/lib/data"),
+    BOOL(struct mount, 4, read_only, RESTARTS, SINCE, .help = "No writing through it."),
+    STRUCT(struct mount, 5, bind, &mount_bind_schema, struct mount_bind, RESTARTS, SINCE,
+           .help = "Options of a bind mount."),
+    STRUCT(struct mount, 6, volume, &mount_volume_schema, struct mount_volume, RESTARTS, SINCE,
+           .help = "Options of a volume."),
+    STRUCT(struct mount, 7, tmpfs, &mount_tmpfs_schema, struct mount_tmpfs, RESTARTS, SINCE,
+           .help = "Options of a tmpfs."),
 };
-const struct schema mount_schema = SCHEMA("mount", struct mount, mount_fields, .help = "A mount, short form data:/path:ro.", .from_short = mount_from_short, .check = mount_check);
+const struct schema mount_schema =
+    SCHEMA("mount", struct mount, mount_fields, .help = "A mount, short form data:/path:ro.",
+           .from_short = mount_from_short, .to_short = mount_to_short, .check = mount_check);
 
 static const struct field file_reference_fields[] = {
-    STRING(struct file_reference, 1, source, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, .help = "Name of the secret or config."),
-    STRING(struct file_reference, 2, target, RESTARTS, .help = "File inside the container; by default its name."),
-    STRING(struct file_reference, 3, uid, .default_text = "0", RESTARTS, .help = "Owner of the file."),
-    STRING(struct file_reference, 4, gid, .default_text = "0", RESTARTS, .help = "Group of the file."),
-    MODE(struct file_reference, 5, mode, .default_int = 0444, RESTARTS, .help = "Mode of the file."),
-    ENUM(struct file_reference, 6, on_change, on_change_names, ON_CHANGE_RESTART, .help = "What a new content does to tasks."),
+    STRING(struct file_reference, 1, source, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
+           .help = "Name of the secret or config."),
+    STRING(struct file_reference, 2, target, RESTARTS, SINCE,
+           .help = "File inside the container; by default its name."),
+    STRING(struct file_reference, 3, uid, .default_text = "0", RESTARTS, SINCE, .help = "Owner of the file."),
+    STRING(struct file_reference, 4, gid, .default_text = "0", RESTARTS, SINCE, .help = "Group of the file."),
+    MODE(struct file_reference, 5, mode, .default_int = 0444, RESTARTS, SINCE, .help = "Mode of the file."),
+    ENUM(struct file_reference, 6, on_change, on_change_names, ON_CHANGE_RESTART, SINCE,
+         .help = "What a new content does to tasks."),
 };
-const struct schema file_reference_schema = SCHEMA("file_reference", struct file_reference, file_reference_fields, .help = "A secret or config as a file, short form its name.", .from_short = file_reference_from_short);
+const struct schema file_reference_schema =
+    SCHEMA("file_reference", struct file_reference, file_reference_fields,
+           .help = "A secret or config as a file, short form its name.",
+           .from_short = file_reference_from_short, .to_short = file_reference_to_short);
 
 static const struct field health_check_fields[] = {
-    STRINGS(struct health_check, 1, test, .flags = FIELD_ONE, RESTARTS, .help = "Command: [CMD, …], [CMD-SHELL, …] or [NONE]; one text is run by a shell.", .example = "[CMD, redis-cli, ping]"),
-    DURATION(struct health_check, 2, interval_ns, .name = "interval", RESTARTS, .help = "Time between two checks; 0 = 30s."),
-    DURATION(struct health_check, 3, timeout_ns, .name = "timeout", RESTARTS, .help = "Longest time of one check; 0 = 30s."),
-    DURATION(struct health_check, 4, start_period_ns, .name = "start_period", RESTARTS, .help = "Time in which failures do not count."),
-    DURATION(struct health_check, 5, start_interval_ns, .name = "start_interval", RESTARTS, .help = "Time between checks in the start period; 0 = 5s."),
-    INT(struct health_check, 6, retries, 0, 1000, RESTARTS, .help = "Failures in a row that make it unhealthy; 0 = 3."),
-    BOOL(struct health_check, 7, disable, RESTARTS, .help = "No check, not even the image's."),
+    STRINGS(struct health_check, 1, test, .flags = FIELD_ONE, RESTARTS, SINCE,
+            .help = "Command: [CMD, …], [CMD-SHELL, …] or [NONE]; one text is run by a shell.",
+            .example = "[CMD, redis-cli, ping]"),
+    DURATION(struct health_check, 2, interval_ns, .name = "interval", RESTARTS, SINCE,
+             .help = "Time between two checks; 0 = 30s."),
+    DURATION(struct health_check, 3, timeout_ns, .name = "timeout", RESTARTS, SINCE,
+             .help = "Longest time of one check; 0 = 30s."),
+    DURATION(struct health_check, 4, start_period_ns, .name = "start_period", RESTARTS, SINCE,
+             .help = "Time in which failures do not count."),
+    DURATION(struct health_check, 5, start_interval_ns, .name = "start_interval", RESTARTS, SINCE,
+             .help = "Time between checks in the start period; 0 = 5s."),
+    INT(struct health_check, 6, retries, 0, 1000, RESTARTS, SINCE,
+        .help = "Failures in a row that make it unhealthy; 0 = 3."),
+    BOOL(struct health_check, 7, disable, RESTARTS, SINCE, .help = "No check, not even the image's."),
 };
-static const struct schema health_check_schema = SCHEMA("health_check", struct health_check, health_check_fields, .help = "How to tell that a task is well.", .check = health_check_check);
+static const struct schema health_check_schema =
+    SCHEMA("health_check", struct health_check, health_check_fields,
+           .help = "How to tell that a task is well.", .check = health_check_check);
 
 static const struct field logging_fields[] = {
-    STRING(struct logging, 1, driver, RESTARTS, .help = "Where lines go; only local for now."),
-    PAIRS(struct logging, 2, options, .flags = FIELD_PAIRS_LIST, RESTARTS, .help = "Options: max-size, max-file.", .example = "{max-size: 10M, max-file: '2'}"),
+    STRING(struct logging, 1, driver, RESTARTS, SINCE, .help = "Where lines go; only local for now."),
+    PAIRS(struct logging, 2, options, .flags = FIELD_PAIRS_LIST, RESTARTS, SINCE,
+          .help = "Options: max-size, max-file.", .example = "{max-size: 10M, max-file: '2'}"),
 };
-static const struct schema logging_schema = SCHEMA("logging", struct logging, logging_fields, .help = "What becomes of output.", .check = logging_check);
+static const struct schema logging_schema = SCHEMA("logging", struct logging, logging_fields,
+                                                   .help = "What becomes of output.", .check = logging_check);
 
 static const struct field ulimit_fields[] = {
-    STRING(struct ulimit, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, .help = "Name as in ulimit: nofile, nproc…"),
-    INT(struct ulimit, 2, soft, -1, INT64_MAX, RESTARTS, .help = "Soft limit; -1 = unlimited."),
-    INT(struct ulimit, 3, hard, -1, INT64_MAX, RESTARTS, .help = "Hard limit; -1 = unlimited."),
+    STRING(struct ulimit, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
+           .help = "Name as in ulimit: nofile, nproc…"),
+    INT(struct ulimit, 2, soft, -1, INT64_MAX, RESTARTS, SINCE, .help = "Soft limit; -1 = unlimited."),
+    INT(struct ulimit, 3, hard, -1, INT64_MAX, RESTARTS, SINCE, .help = "Hard limit; -1 = unlimited."),
 };
-static const struct schema ulimit_schema = SCHEMA("ulimit", struct ulimit, ulimit_fields, .help = "A resource limit, short form one number.", .from_short = ulimit_from_short, .check = ulimit_check);
+static const struct schema ulimit_schema =
+    SCHEMA("ulimit", struct ulimit, ulimit_fields, .help = "A resource limit, short form one number.",
+           .from_short = ulimit_from_short, .to_short = ulimit_to_short, .check = ulimit_check);
 
 static const struct field network_attachment_fields[] = {
-    STRING(struct network_attachment, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, .help = "Name of the network."),
-    STRINGS(struct network_attachment, 2, aliases, RESTARTS, .help = "Other names of the service on it."),
-    STRING(struct network_attachment, 3, ipv4_address, RESTARTS, .help = "Fixed address."),
-    PAIRS(struct network_attachment, 4, driver_opts, RESTARTS, .help = "Options for the driver."),
+    STRING(struct network_attachment, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
+           .help = "Name of the network."),
+    STRINGS(struct network_attachment, 2, aliases, RESTARTS, SINCE,
+            .help = "Other names of the service on it."),
+    STRING(struct network_attachment, 3, ipv4_address, RESTARTS, SINCE, .help = "Fixed address."),
+    PAIRS(struct network_attachment, 4, driver_opts, RESTARTS, SINCE, .help = "Options for the driver."),
 };
-static const struct schema network_attachment_schema = SCHEMA("network_attachment", struct network_attachment, network_attachment_fields, .help = "A network that tasks join.", .from_short = network_attachment_from_short);
+static const struct schema network_attachment_schema =
+    SCHEMA("network_attachment", struct network_attachment, network_attachment_fields,
+           .help = "A network that tasks join.", .from_short = network_attachment_from_short);
 
 static const struct field dependency_fields[] = {
-    STRING(struct dependency, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, .help = "Service that is needed."),
-    STRING(struct dependency, 2, condition, .default_text = "service_started", .help = "service_started, service_healthy or service_completed_successfully."),
-    BOOL(struct dependency, 3, restart, .help = "Restart when the other restarts."),
-    BOOL(struct dependency, 4, required, .default_int = 1, .help = "Whether it must exist."),
+    STRING(struct dependency, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, SINCE,
+           .help = "Service that is needed."),
+    STRING(struct dependency, 2, condition, .default_text = "service_started", SINCE,
+           .help = "service_started, service_healthy or service_completed_successfully."),
+    BOOL(struct dependency, 3, restart, SINCE, .help = "Restart when the other restarts."),
+    BOOL(struct dependency, 4, required, .default_int = 1, SINCE, .help = "Whether it must exist."),
 };
-static const struct schema dependency_schema = SCHEMA("dependency", struct dependency, dependency_fields, .help = "A service that must be there first.", .from_short = dependency_from_short);
+static const struct schema dependency_schema =
+    SCHEMA("dependency", struct dependency, dependency_fields, .help = "A service that must be there first.",
+           .from_short = dependency_from_short);
 
 static const struct field generic_resource_fields[] = {
-    STRING(struct generic_resource, 1, kind, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, .help = "Name of the resource."),
-    INT(struct generic_resource, 2, value, 1, INT32_MAX, RESTARTS, .help = "How many."),
+    STRING(struct generic_resource, 1, kind, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
+           .help = "Name of the resource."),
+    INT(struct generic_resource, 2, value, 1, INT32_MAX, RESTARTS, SINCE, .help = "How many."),
 };
-static const struct schema generic_resource_schema = SCHEMA("generic_resource", struct generic_resource, generic_resource_fields, .help = "A counted resource of nodes.");
+static const struct schema generic_resource_schema =
+    SCHEMA("generic_resource", struct generic_resource, generic_resource_fields,
+           .help = "A counted resource of nodes.");
 
 static const struct field resource_limits_fields[] = {
-    CPUS(struct resource_limits, 1, cpus_nano, .name = "cpus", .min = 1000000, .max = INT64_MAX, RESTARTS, .help = "CPU time per second; 0 = no limit.", .example = "0.5"),
-    SIZE(struct resource_limits, 2, memory_bytes, .name = "memory", .min = 4194304, .max = INT64_MAX, RESTARTS, .help = "Memory; 0 = no limit.", .example = "64M"),
-    INT(struct resource_limits, 3, pids, 0, 4194304, RESTARTS, .help = "Processes and threads; 0 = 1024."),
+    CPUS(struct resource_limits, 1, cpus_nano, .name = "cpus", .min = 1000000, .max = INT64_MAX, RESTARTS,
+         SINCE, .help = "CPU time per second; 0 = no limit.", .example = "0.5"),
+    SIZE(struct resource_limits, 2, memory_bytes, .name = "memory", .min = 4194304, .max = INT64_MAX,
+         RESTARTS, SINCE, .help = "Memory; 0 = no limit.", .example = "64M"),
+    INT(struct resource_limits, 3, pids, 0, 4194304, RESTARTS, SINCE,
+        .help = "Processes and threads; 0 = 1024."),
 };
-static const struct schema resource_limits_schema = SCHEMA("resource_limits", struct resource_limits, resource_limits_fields, .help = "What a task may use at most.");
+static const struct schema resource_limits_schema =
+    SCHEMA("resource_limits", struct resource_limits, resource_limits_fields,
+           .help = "What a task may use at most.");
 static const struct field resource_reservations_fields[] = {
-    CPUS(struct resource_reservations, 1, cpus_nano, .name = "cpus", .min = 1000000, .max = INT64_MAX, RESTARTS, .help = "CPUs set aside on the node.", .example = "0.25"),
-    SIZE(struct resource_reservations, 2, memory_bytes, .name = "memory", .min = 4194304, .max = INT64_MAX, RESTARTS, .help = "Memory set aside on the node.", .example = "32M"),
-    LIST(struct resource_reservations, 3, generic_resources, &generic_resource_schema, struct generic_resource, .flags = FIELD_LATER, RESTARTS, .help = "Counted resources."),
+    CPUS(struct resource_reservations, 1, cpus_nano, .name = "cpus", .min = 1000000, .max = INT64_MAX,
+         RESTARTS, SINCE, .help = "CPUs set aside on the node.", .example = "0.25"),
+    SIZE(struct resource_reservations, 2, memory_bytes, .name = "memory", .min = 4194304, .max = INT64_MAX,
+         RESTARTS, SINCE, .help = "Memory set aside on the node.", .example = "32M"),
+    LIST(struct resource_reservations, 3, generic_resources, &generic_resource_schema,
+         struct generic_resource, .flags = FIELD_LATER, RESTARTS, SINCE, .help = "Counted resources."),
 };
-static const struct schema resource_reservations_schema = SCHEMA("resource_reservations", struct resource_reservations, resource_reservations_fields, .help = "What the scheduler sets aside.");
+static const struct schema resource_reservations_schema =
+    SCHEMA("resource_reservations", struct resource_reservations, resource_reservations_fields,
+           .help = "What the scheduler sets aside.");
 static const struct field resources_fields[] = {
-    STRUCT(struct resources, 1, limits, &resource_limits_schema, struct resource_limits, RESTARTS, .help = "What a task may use at most."),
-    STRUCT(struct resources, 2, reservations, &resource_reservations_schema, struct resource_reservations, RESTARTS, .help = "What the scheduler sets aside."),
+    STRUCT(struct resources, 1, limits, &resource_limits_schema, struct resource_limits, RESTARTS, SINCE,
+           .help = "What a task may use at most."),
+    STRUCT(struct resources, 2, reservations, &resource_reservations_schema, struct resource_reservations,
+           RESTARTS, SINCE, .help = "What the scheduler sets aside."),
 };
-static const struct schema resources_schema = SCHEMA("resources", struct resources, resources_fields, .help = "CPU and memory of a task.", .check = resources_check);
+static const struct schema resources_schema =
+    SCHEMA("resources", struct resources, resources_fields, .help = "CPU and memory of a task.",
+           .check = resources_check);
 
 static const struct field backoff_fields[] = {
-    {.name = "factor", .tag = 1, .kind = FIELD_RATIO, .offset = offsetof(struct backoff, factor), .min = 1, .max = 100, .default_ratio = 1, .help = "Each failure in a row multiplies the delay by this; 1 = fixed.", .example = "2"},
-    DURATION(struct backoff, 2, max_delay_ns, .name = "max_delay", .default_int = 300000000000, .help = "The delay grows no further than this."),
+    {.name = "factor",
+     .tag = 1,
+     .kind = FIELD_RATIO,
+     .offset = offsetof(struct backoff, factor),
+     .min = 1,
+     .max = 100,
+     .default_ratio = 1,
+     SINCE,
+     .help = "Each failure in a row multiplies the delay by this; 1 = fixed.",
+     .example = "2"},
+    DURATION(struct backoff, 2, max_delay_ns, .name = "max_delay", .default_int = 300000000000, SINCE,
+             .help = "The delay grows no further than this."),
 };
-static const struct schema backoff_schema = SCHEMA("backoff", struct backoff, backoff_fields, .help = "How the restart delay grows.");
+static const struct schema backoff_schema =
+    SCHEMA("backoff", struct backoff, backoff_fields, .help = "How the restart delay grows.");
 static const struct field restart_policy_fields[] = {
-    ENUM(struct restart_policy, 1, condition, restart_condition_names, RESTART_ANY, .help = "When a task that ended is replaced."),
-    DURATION(struct restart_policy, 2, delay_ns, .name = "delay", .default_int = 5000000000, .help = "Time between the end of a task and its replacement."),
-    INT(struct restart_policy, 3, max_attempts, 0, 1000000, .help = "Replacements of a slot before giving up; 0 = no end."),
-    DURATION(struct restart_policy, 4, window_ns, .name = "window", .help = "Only attempts within this time count; 0 = all."),
-    STRUCT(struct restart_policy, 5, backoff, &backoff_schema, struct backoff, .help = "How the delay grows."),
+    ENUM(struct restart_policy, 1, condition, restart_condition_names, RESTART_ANY, SINCE,
+         .help = "When a task that ended is replaced."),
+    DURATION(struct restart_policy, 2, delay_ns, .name = "delay", .default_int = 5000000000, SINCE,
+             .help = "Time between the end of a task and its replacement."),
+    INT(struct restart_policy, 3, max_attempts, 0, 1000000, SINCE,
+        .help = "Replacements of a slot before giving up; 0 = no end."),
+    DURATION(struct restart_policy, 4, window_ns, .name = "window", SINCE,
+             .help = "Only attempts within this time count; 0 = all."),
+    STRUCT(struct restart_policy, 5, backoff, &backoff_schema, struct backoff, SINCE,
+           .help = "How the delay grows."),
 };
-static const struct schema restart_policy_schema = SCHEMA("restart_policy", struct restart_policy, restart_policy_fields, .help = "What happens when a task ends.");
+static const struct schema restart_policy_schema = SCHEMA(
+    "restart_policy", struct restart_policy, restart_policy_fields, .help = "What happens when a task ends.");
 
 static const struct field update_config_fields[] = {
-    INT(struct update_config, 1, parallelism, 0, 100000, .default_int = 1, .flags = FIELD_LATER, .help = "Tasks replaced at once; 0 = all."),
-    DURATION(struct update_config, 2, delay_ns, .name = "delay", .flags = FIELD_LATER, .help = "Rest after each task."),
-    DURATION(struct update_config, 3, monitor_ns, .name = "monitor", .default_int = 5000000000, .flags = FIELD_LATER, .help = "Time in which a new task's end counts as a failure."),
-    ENUM(struct update_config, 4, failure_action, failure_action_names, FAILURE_PAUSE, .flags = FIELD_LATER, .help = "What too many failures lead to."),
-    RATIO(struct update_config, 5, max_failure_ratio, .max = 1, .flags = FIELD_LATER, .help = "Share of failures that is tolerated."),
-    ENUM(struct update_config, 6, order, update_order_names, ORDER_STOP_FIRST, .flags = FIELD_LATER, .help = "Stop the old task first, or start the new one first."),
-    DURATION(struct update_config, 7, progress_deadline_ns, .name = "progress_deadline", .flags = FIELD_LATER, .help = "Longest time without progress; 0 = none."),
+    INT(struct update_config, 1, parallelism, 0, 100000, .default_int = 1, .flags = FIELD_LATER, SINCE,
+        .help = "Tasks replaced at once; 0 = all."),
+    DURATION(struct update_config, 2, delay_ns, .name = "delay", .flags = FIELD_LATER, SINCE,
+             .help = "Rest after each task."),
+    DURATION(struct update_config, 3, monitor_ns, .name = "monitor", .default_int = 5000000000,
+             .flags = FIELD_LATER, SINCE, .help = "Time in which a new task's end counts as a failure."),
+    ENUM(struct update_config, 4, failure_action, failure_action_names, FAILURE_PAUSE, .flags = FIELD_LATER,
+         SINCE, .help = "What too many failures lead to."),
+    RATIO(struct update_config, 5, max_failure_ratio, .max = 1, .flags = FIELD_LATER, SINCE,
+          .help = "Share of failures that is tolerated."),
+    ENUM(struct update_config, 6, order, update_order_names, ORDER_STOP_FIRST, .flags = FIELD_LATER, SINCE,
+         .help = "Stop the old task first, or start the new one first."),
+    DURATION(struct update_config, 7, progress_deadline_ns, .name = "progress_deadline", .flags = FIELD_LATER,
+             SINCE, .help = "Longest time without progress; 0 = none."),
 };
-const struct schema update_config_schema = SCHEMA("update_config", struct update_config, update_config_fields, .help = "How tasks are replaced.");
+const struct schema update_config_schema =
+    SCHEMA("update_config", struct update_config, update_config_fields, .help = "How tasks are replaced.");
 
 static const struct field placement_preference_fields[] = {
-    STRING(struct placement_preference, 1, spread, .flags = FIELD_REQUIRED, MOVES, .help = "Label to spread over.", .example = "node.labels.rack"),
+    STRING(struct placement_preference, 1, spread, .flags = FIELD_REQUIRED, MOVES, SINCE,
+           .help = "Label to spread over.", .example = "node.labels.rack"),
 };
-static const struct schema placement_preference_schema = SCHEMA("placement_preference", struct placement_preference, placement_preference_fields, .help = "A wish for placement.");
+static const struct schema placement_preference_schema =
+    SCHEMA("placement_preference", struct placement_preference, placement_preference_fields,
+           .help = "A wish for placement.");
 static const struct field placement_fields[] = {
-    STRINGS(struct placement, 1, constraints, .flags = FIELD_UNORDERED, MOVES, .help = "All must hold for a node.", .example = "[node.labels.disk == ssd]"),
-    LIST(struct placement, 2, preferences, &placement_preference_schema, struct placement_preference, .flags = FIELD_LATER, MOVES, .help = "Spread over these, in this order."),
-    INT(struct placement, 3, max_replicas_per_node, 0, 1000000, MOVES, .help = "Tasks of the service on one node; 0 = no limit."),
+    STRINGS(struct placement, 1, constraints, .flags = FIELD_UNORDERED, MOVES, SINCE,
+            .help = "All must hold for a node.", .example = "[node.labels.disk == ssd]"),
+    LIST(struct placement, 2, preferences, &placement_preference_schema, struct placement_preference,
+         .flags = FIELD_LATER, MOVES, SINCE, .help = "Spread over these, in this order."),
+    INT(struct placement, 3, max_replicas_per_node, 0, 1000000, MOVES, SINCE,
+        .help = "Tasks of the service on one node; 0 = no limit."),
 };
-static const struct schema placement_schema = SCHEMA("placement", struct placement, placement_fields, .help = "Where tasks may run.", .check = placement_check);
+static const struct schema placement_schema =
+    SCHEMA("placement", struct placement, placement_fields, .help = "Where tasks may run.",
+           .check = placement_check);
 
 static const struct field deploy_fields[] = {
-    ENUM(struct deploy, 1, mode, service_mode_names, MODE_REPLICATED, .flags = FIELD_IMMUTABLE, RESTARTS, .help = "So many tasks, or one on each node."),
-    INT(struct deploy, 2, replicas, 0, 1000000, .default_int = 1, .help = "How many tasks.", .example = "3"),
-    INT(struct deploy, 3, max_concurrent, 0, 1000000, .flags = FIELD_LATER, .help = "Tasks of a job at once; 0 = replicas."),
-    ENUM(struct deploy, 4, endpoint_mode, endpoint_mode_names, ENDPOINT_VIP, .flags = FIELD_LATER, RESTARTS, .help = "One address, or all addresses in DNS."),
-    PAIRS(struct deploy, 5, labels, .flags = FIELD_PAIRS_LIST, .help = "Labels of the service."),
-    STRUCT(struct deploy, 6, update_config, &update_config_schema, struct update_config, .help = "How tasks are replaced."),
-    STRUCT(struct deploy, 7, rollback_config, &update_config_schema, struct update_config, .help = "How tasks are replaced on a rollback."),
-    STRUCT(struct deploy, 8, restart_policy, &restart_policy_schema, struct restart_policy, .help = "What happens when a task ends."),
-    STRUCT(struct deploy, 9, resources, &resources_schema, struct resources, RESTARTS, .help = "CPU and memory of a task."),
-    STRUCT(struct deploy, 10, placement, &placement_schema, struct placement, .help = "Where tasks may run."),
+    ENUM(struct deploy, 1, mode, service_mode_names, MODE_REPLICATED, .flags = FIELD_IMMUTABLE, RESTARTS,
+         SINCE, .help = "So many tasks, or one on each node."),
+    INT(struct deploy, 2, replicas, 0, 1000000, .default_int = 1, SINCE, .help = "How many tasks.",
+        .example = "3"),
+    INT(struct deploy, 3, max_concurrent, 0, 1000000, .flags = FIELD_LATER, SINCE,
+        .help = "Tasks of a job at once; 0 = replicas."),
+    ENUM(struct deploy, 4, endpoint_mode, endpoint_mode_names, ENDPOINT_VIP, .flags = FIELD_LATER, RESTARTS,
+         SINCE, .help = "One address, or all addresses in DNS."),
+    PAIRS(struct deploy, 5, labels, .flags = FIELD_PAIRS_LIST, SINCE, .help = "Labels of the service."),
+    STRUCT(struct deploy, 6, update_config, &update_config_schema, struct update_config, SINCE,
+           .help = "How tasks are replaced."),
+    STRUCT(struct deploy, 7, rollback_config, &update_config_schema, struct update_config, SINCE,
+           .help = "How tasks are replaced on a rollback."),
+    STRUCT(struct deploy, 8, restart_policy, &restart_policy_schema, struct restart_policy, SINCE,
+           .help = "What happens when a task ends."),
+    STRUCT(struct deploy, 9, resources, &resources_schema, struct resources, RESTARTS, SINCE,
+           .help = "CPU and memory of a task."),
+    STRUCT(struct deploy, 10, placement, &placement_schema, struct placement, SINCE,
+           .help = "Where tasks may run."),
 };
-static const struct schema deploy_schema = SCHEMA("deploy", struct deploy, deploy_fields, .help = "How the service is kept.", .check = deploy_check);
+static const struct schema deploy_schema =
+    SCHEMA("deploy", struct deploy, deploy_fields, .help = "How the service is kept.", .check = deploy_check);
 
 static const struct field service_spec_fields[] = {
-    STRING(struct service_spec, 1, name, .flags = FIELD_REQUIRED | FIELD_IMMUTABLE, .help = "Name of the service.", .example = "web"),
-    STRING(struct service_spec, 2, image, .flags = FIELD_REQUIRED, RESTARTS, .help = "Image: registry reference, or oci-archive:, docker-archive:, oci:, tar: and a path.", .example = "redis:7.0"),
-    STRINGS(struct service_spec, 3, command, .flags = FIELD_SPLIT, RESTARTS, .help = "Arguments; replaces the image's CMD.", .example = "[sleep, '3600']"),
-    STRINGS(struct service_spec, 4, entrypoint, .flags = FIELD_SPLIT, RESTARTS, .help = "Replaces the image's ENTRYPOINT and clears its CMD."),
-    PAIRS(struct service_spec, 5, environment, .flags = FIELD_PAIRS_LIST, RESTARTS, .help = "Environment variables.", .example = "{MODE: fast}"),
-    STRINGS(struct service_spec, 6, env_file, .flags = FIELD_ONE, RESTARTS, .help = "Files of NAME=VALUE lines, read by the client."),
-    STRING(struct service_spec, 7, hostname, RESTARTS, .help = "Host name inside the container."),
-    STRING(struct service_spec, 8, user, RESTARTS, .help = "User and group, names or numbers.", .example = "'1000:1000'"),
-    STRINGS(struct service_spec, 9, group_add, .flags = FIELD_UNORDERED, RESTARTS, .help = "Further groups."),
-    STRING(struct service_spec, 10, working_dir, RESTARTS, .help = "Directory to start in.", .example = "/srv"),
-    PAIRS(struct service_spec, 11, labels, .flags = FIELD_PAIRS_LIST, RESTARTS, .help = "Labels of the containers."),
-    BOOL(struct service_spec, 12, init, RESTARTS, .help = "Run a small init that reaps children and forwards signals."),
-    BOOL(struct service_spec, 13, tty, .flags = FIELD_LATER, RESTARTS, .help = "Allocate a terminal."),
-    BOOL(struct service_spec, 14, stdin_open, .flags = FIELD_LATER, RESTARTS, .help = "Keep standard input open."),
-    BOOL(struct service_spec, 15, read_only, RESTARTS, .help = "The root file system cannot be written."),
-    STRING(struct service_spec, 16, stop_signal, RESTARTS, .help = "Signal that asks a task to stop.", .example = "SIGTERM"),
-    DURATION(struct service_spec, 17, stop_grace_period_ns, .name = "stop_grace_period", .default_int = 10000000000, .help = "Time between the stop signal and SIGKILL."),
-    STRINGS(struct service_spec, 18, cap_add, .flags = FIELD_UNORDERED, RESTARTS, .help = "Capabilities to add.", .example = "[NET_RAW]"),
-    STRINGS(struct service_spec, 19, cap_drop, .flags = FIELD_UNORDERED, RESTARTS, .help = "Capabilities to drop.", .example = "[ALL]"),
-    PAIRS(struct service_spec, 20, sysctls, .flags = FIELD_PAIRS_LIST, RESTARTS, .help = "Kernel settings of the container's own namespaces."),
-    LIST(struct service_spec, 21, ulimits, &ulimit_schema, struct ulimit, .flags = FIELD_AS_MAP | FIELD_UNORDERED, RESTARTS, .help = "Resource limits.", .example = "{nofile: 1024}"),
-    INT(struct service_spec, 22, oom_score_adj, -1000, 1000, RESTARTS, .help = "How readily the kernel kills it without memory."),
-    SIZE(struct service_spec, 23, shm_size_bytes, .name = "shm_size", RESTARTS, .help = "Size of /dev/shm; 0 = 64M."),
-    OPTIONAL(struct service_spec, 24, healthcheck, &health_check_schema, struct health_check, .flags = FIELD_LATER, RESTARTS, .help = "How to tell that a task is well."),
-    STRUCT(struct service_spec, 25, logging, &logging_schema, struct logging, RESTARTS, .help = "What becomes of output."),
-    ENUM(struct service_spec, 26, network_mode, network_mode_names, NETWORK_DEFAULT, RESTARTS, .help = "none: an empty network of its own; host: the node's network."),
-    LIST(struct service_spec, 27, networks, &network_attachment_schema, struct network_attachment, .flags = FIELD_AS_MAP | FIELD_UNORDERED | FIELD_LATER, RESTARTS, .help = "Networks to join."),
-    STRINGS(struct service_spec, 28, dns, .flags = FIELD_ONE | FIELD_LATER, RESTARTS, .help = "Name servers."),
-    STRINGS(struct service_spec, 29, dns_search, .flags = FIELD_ONE | FIELD_LATER, RESTARTS, .help = "Search domains."),
-    STRINGS(struct service_spec, 30, dns_opt, .flags = FIELD_LATER, RESTARTS, .help = "Resolver options."),
-    STRINGS(struct service_spec, 31, extra_hosts, .flags = FIELD_LATER, RESTARTS, .help = "Further lines of /etc/hosts, name:address."),
-    LIST(struct service_spec, 32, ports, &port_schema, struct port, .flags = FIELD_LATER, RESTARTS, .help = "Published ports.", .example = "['8080:80']"),
-    LIST(struct service_spec, 33, volumes, &mount_schema, struct mount, .flags = FIELD_UNORDERED, RESTARTS, .help = "Mounts.", .example = "['data:/data']"),
-    STRINGS(struct service_spec, 34, tmpfs, .flags = FIELD_ONE | FIELD_UNORDERED, RESTARTS, .help = "Paths of tmpfs mounts, with options after a colon.", .example = "[/tmp]"),
-    LIST(struct service_spec, 35, secrets, &file_reference_schema, struct file_reference, .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, .help = "Secrets as files."),
-    LIST(struct service_spec, 36, configs, &file_reference_schema, struct file_reference, .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, .help = "Configs as files."),
-    LIST(struct service_spec, 37, depends_on, &dependency_schema, struct dependency, .flags = FIELD_AS_MAP | FIELD_UNORDERED | FIELD_LATER, .help = "Services that must be there first."),
-    STRINGS(struct service_spec, 38, profiles, .flags = FIELD_UNORDERED, .help = "Only with these profiles."),
-    STRING(struct service_spec, 39, platform, RESTARTS, .help = "Platform of the image, os/arch.", .example = "linux/amd64"),
-    STRING(struct service_spec, 40, pull_policy, .help = "missing, always or never."),
-    STRUCT(struct service_spec, 41, deploy, &deploy_schema, struct deploy, .help = "How the service is kept."),
-    INT(struct service_spec, 42, force_update, 0, INT64_MAX, .flags = FIELD_HIDDEN, RESTARTS, .help = "Raised to replace tasks without another change."),
+    STRING(struct service_spec, 1, name, .flags = FIELD_REQUIRED | FIELD_IMMUTABLE, SINCE,
+           .help = "Name of the service.", .example = "web"),
+    STRING(struct service_spec, 2, image, .flags = FIELD_REQUIRED, RESTARTS, SINCE,
+           .help = "Image: registry reference, or oci-archive:, docker-archive:, oci:, tar: and a path.",
+           .example = "redis:7.0"),
+    STRINGS(struct service_spec, 3, command, .flags = FIELD_SPLIT, RESTARTS, SINCE,
+            .help = "Arguments; replaces the image's CMD.", .example = "[sleep, '3600']"),
+    STRINGS(struct service_spec, 4, entrypoint, .flags = FIELD_SPLIT, RESTARTS, SINCE,
+            .help = "Replaces the image's ENTRYPOINT and clears its CMD."),
+    PAIRS(struct service_spec, 5, environment, .flags = FIELD_PAIRS_LIST, RESTARTS, SINCE,
+          .help = "Environment variables.", .example = "{MODE: fast}"),
+    STRINGS(struct service_spec, 6, env_file, .flags = FIELD_ONE, RESTARTS, SINCE,
+            .help = "Files of NAME=VALUE lines, read by the client."),
+    STRING(struct service_spec, 7, hostname, RESTARTS, SINCE, .help = "Host name inside the container."),
+    STRING(struct service_spec, 8, user, RESTARTS, SINCE, .help = "User and group, names or numbers.",
+           .example = "'1000:1000'"),
+    STRINGS(struct service_spec, 9, group_add, .flags = FIELD_UNORDERED, RESTARTS, SINCE,
+            .help = "Further groups."),
+    STRING(struct service_spec, 10, working_dir, RESTARTS, SINCE, .help = "Directory to start in.",
+           .example = "/srv"),
+    PAIRS(struct service_spec, 11, labels, .flags = FIELD_PAIRS_LIST, RESTARTS, SINCE,
+          .help = "Labels of the containers."),
+    BOOL(struct service_spec, 12, init, RESTARTS, SINCE,
+         .help = "Run a small init that reaps children and forwards signals."),
+    BOOL(struct service_spec, 13, tty, .flags = FIELD_LATER, RESTARTS, SINCE, .help = "Allocate a terminal."),
+    BOOL(struct service_spec, 14, stdin_open, .flags = FIELD_LATER, RESTARTS, SINCE,
+         .help = "Keep standard input open."),
+    BOOL(struct service_spec, 15, read_only, RESTARTS, SINCE,
+         .help = "The root file system cannot be written."),
+    STRING(struct service_spec, 16, stop_signal, RESTARTS, SINCE, .help = "Signal that asks a task to stop.",
+           .example = "SIGTERM"),
+    DURATION(struct service_spec, 17, stop_grace_period_ns, .name = "stop_grace_period",
+             .default_int = 10000000000, RESTARTS, SINCE,
+             .help = "Time between the stop signal and SIGKILL."),
+    STRINGS(struct service_spec, 18, cap_add, .flags = FIELD_UNORDERED, RESTARTS, SINCE,
+            .help = "Capabilities to add.", .example = "[NET_RAW]"),
+    STRINGS(struct service_spec, 19, cap_drop, .flags = FIELD_UNORDERED, RESTARTS, SINCE,
+            .help = "Capabilities to drop.", .example = "[ALL]"),
+    PAIRS(struct service_spec, 20, sysctls, .flags = FIELD_PAIRS_LIST, RESTARTS, SINCE,
+          .help = "Kernel settings of the container's own namespaces."),
+    LIST(struct service_spec, 21, ulimits, &ulimit_schema, struct ulimit,
+         .flags = FIELD_AS_MAP | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Resource limits.",
+         .example = "{nofile: 1024}"),
+    INT(struct service_spec, 22, oom_score_adj, -1000, 1000, RESTARTS, SINCE,
+        .help = "How readily the kernel kills it without memory."),
+    SIZE(struct service_spec, 23, shm_size_bytes, .name = "shm_size", RESTARTS, SINCE,
+         .help = "Size of /dev/shm; 0 = 64M."),
+    OPTIONAL(struct service_spec, 24, healthcheck, &health_check_schema, struct health_check,
+             .flags = FIELD_LATER, RESTARTS, SINCE, .help = "How to tell that a task is well."),
+    STRUCT(struct service_spec, 25, logging, &logging_schema, struct logging, RESTARTS, SINCE,
+           .help = "What becomes of output."),
+    ENUM(struct service_spec, 26, network_mode, network_mode_names, NETWORK_DEFAULT, RESTARTS, SINCE,
+         .help = "none: an empty network of its own; host: the node's network."),
+    LIST(struct service_spec, 27, networks, &network_attachment_schema, struct network_attachment,
+         .flags = FIELD_AS_MAP | FIELD_UNORDERED | FIELD_LATER, RESTARTS, SINCE, .help = "Networks to join."),
+    STRINGS(struct service_spec, 28, dns, .flags = FIELD_ONE | FIELD_LATER, RESTARTS, SINCE,
+            .help = "Name servers."),
+    STRINGS(struct service_spec, 29, dns_search, .flags = FIELD_ONE | FIELD_LATER, RESTARTS, SINCE,
+            .help = "Search domains."),
+    STRINGS(struct service_spec, 30, dns_opt, .flags = FIELD_LATER, RESTARTS, SINCE,
+            .help = "Resolver options."),
+    STRINGS(struct service_spec, 31, extra_hosts, .flags = FIELD_LATER, RESTARTS, SINCE,
+            .help = "Further lines of /etc/hosts, name:address."),
+    LIST(struct service_spec, 32, ports, &port_schema, struct port, .flags = FIELD_LATER, RESTARTS, SINCE,
+         .help = "Published ports.", .example = "['8080:80']"),
+    LIST(struct service_spec, 33, volumes, &mount_schema, struct mount, .flags = FIELD_UNORDERED, RESTARTS,
+         SINCE, .help = "Mounts.", .example = "['data:/data']"),
+    STRINGS(struct service_spec, 34, tmpfs, .flags = FIELD_ONE | FIELD_UNORDERED, RESTARTS, SINCE,
+            .help = "Paths of tmpfs mounts, with options after a colon.", .example = "[/tmp]"),
+    LIST(struct service_spec, 35, secrets, &file_reference_schema, struct file_reference,
+         .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Secrets as files."),
+    LIST(struct service_spec, 36, configs, &file_reference_schema, struct file_reference,
+         .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Configs as files."),
+    LIST(struct service_spec, 37, depends_on, &dependency_schema, struct dependency,
+         .flags = FIELD_AS_MAP | FIELD_UNORDERED | FIELD_LATER, SINCE,
+         .help = "Services that must be there first."),
+    STRINGS(struct service_spec, 38, profiles, .flags = FIELD_UNORDERED, SINCE,
+            .help = "Only with these profiles."),
+    STRING(struct service_spec, 39, platform, .flags = FIELD_LATER, RESTARTS, SINCE,
+           .help = "Platform of the image, os/arch.", .example = "linux/amd64"),
+    STRING(struct service_spec, 40, pull_policy, .flags = FIELD_LATER, SINCE,
+           .help = "missing, always or never."),
+    STRUCT(struct service_spec, 41, deploy, &deploy_schema, struct deploy, SINCE,
+           .help = "How the service is kept."),
+    INT(struct service_spec, 42, force_update, 0, INT64_MAX, .flags = FIELD_HIDDEN, RESTARTS, SINCE,
+        .help = "Raised to replace tasks without another change."),
 };
-const struct schema service_spec_schema = SCHEMA("service", struct service_spec, service_spec_fields, .help = "A workload that the cluster keeps running: a Compose service with a name.", .check = service_spec_check);
+const struct schema service_spec_schema =
+    SCHEMA("service", struct service_spec, service_spec_fields,
+           .help = "A workload that the cluster keeps running: a Compose service with a name.",
+           .check = service_spec_check);
 
 static const struct field update_status_fields[] = {
     ENUM(struct update_status, 1, state, update_state_names, UPDATE_NONE, .help = "Where the update is."),
@@ -240,17 +403,21 @@ static const struct field update_status_fields[] = {
     TIME(struct update_status, 3, completed_unix_ms, .name = "completed_at", .help = "When it ended."),
     STRING(struct update_status, 4, message, .help = "In words."),
 };
-static const struct schema update_status_schema = SCHEMA("update_status", struct update_status, update_status_fields, .help = "State of the last update.");
+static const struct schema update_status_schema =
+    SCHEMA("update_status", struct update_status, update_status_fields, .help = "State of the last update.");
 
 static const struct field service_fields[] = {
     STRUCT(struct service, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
     STRUCT(struct service, 2, spec, &service_spec_schema, struct service_spec, .help = "What is declared."),
     INT(struct service, 3, revision, 0, INT64_MAX, .help = "Revision of the spec."),
-    INT(struct service, 4, restart_revision, 0, INT64_MAX, .help = "Tasks of older revisions are out of date."),
-    STRUCT(struct service, 5, update_status, &update_status_schema, struct update_status, .help = "State of the last update."),
+    INT(struct service, 4, restart_revision, 0, INT64_MAX,
+        .help = "Tasks of older revisions are out of date."),
+    STRUCT(struct service, 5, update_status, &update_status_schema, struct update_status,
+           .help = "State of the last update."),
     BOOL(struct service, 6, removing, .help = "Being removed."),
 };
-const struct schema service_schema = SCHEMA("service_object", struct service, service_fields, .help = "A service as stored.");
+const struct schema service_schema =
+    SCHEMA("service_object", struct service, service_fields, .help = "A service as stored.");
 
 static const struct field revision_fields[] = {
     STRUCT(struct revision, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
@@ -260,9 +427,11 @@ static const struct field revision_fields[] = {
     STRING(struct revision, 5, why, .help = "Why."),
     STRUCT(struct revision, 6, spec, &service_spec_schema, struct service_spec, .help = "The spec."),
 };
-const struct schema revision_schema = SCHEMA("revision", struct revision, revision_fields, .help = "A kept spec of a service.");
+const struct schema revision_schema =
+    SCHEMA("revision", struct revision, revision_fields, .help = "A kept spec of a service.");
 
-enum consequence service_spec_consequence(const struct service_spec *old_spec, const struct service_spec *new_spec, struct arena *arena) {
+enum consequence service_spec_consequence(const struct service_spec *old_spec,
+                                          const struct service_spec *new_spec, struct arena *arena) {
     struct differences differences;
     schema_diff(&service_spec_schema, old_spec, new_spec, arena, &differences);
     return differences.worst;

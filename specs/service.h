@@ -21,6 +21,7 @@ enum endpoint_mode { ENDPOINT_VIP, ENDPOINT_DNSRR };
 enum network_mode { NETWORK_DEFAULT, NETWORK_NONE, NETWORK_HOST };
 enum on_change { ON_CHANGE_RESTART, ON_CHANGE_SIGNAL, ON_CHANGE_NONE };
 
+extern const char *const update_state_names[7];
 extern const char *const service_mode_names[4]; // "replicated", "global", "replicated-job", "global-job"
 
 struct port { // "8080:80/tcp"

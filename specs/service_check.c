@@ -20,16 +20,19 @@ void mount_check(const void *object, struct problem_sink *sink) {
     static const char *const kernel[] = {"/proc", "/sys", "/dev"};
     for (size_t i = 0; i < 3; i++) {
         size_t len = strlen(kernel[i]);
-        if (strncmp(mount->target, kernel[i], len) == 0 && (mount->target[len] == '\0' || (mount->target[len] == '/' && i < 2))) {
+        if (strncmp(mount->target, kernel[i], len) == 0 &&
+            (mount->target[len] == '\0' || (mount->target[len] == '/' && i < 2))) {
             problem(sink, "target", "'%s' would cover the kernel's files", mount->target);
         }
     }
-    if (strcmp(mount->target, "/") == 0 || strstr(mount->target, "/../") != NULL || str_ends(mount->target, "/..")) {
+    if (strcmp(mount->target, "/") == 0 || strstr(mount->target, "/../") != NULL ||
+        str_ends(mount->target, "/..")) {
         problem(sink, "target", "'%s' is not a place for a mount", mount->target);
     }
     if (mount->type == MOUNT_BIND && mount->source[0] != '/') {
         problem(sink, "source", "a bind mount needs an absolute path on the node, not '%s'", mount->source);
-    } else if (mount->type == MOUNT_VOLUME && mount->source[0] != '\0' && !str_is_name(mount->source, STORE_NAME_BYTES_MAX)) {
+    } else if (mount->type == MOUNT_VOLUME && mount->source[0] != '\0' &&
+               !str_is_name(mount->source, STORE_NAME_BYTES_MAX)) {
         problem(sink, "source", "'%s' is not a volume name", mount->source);
     } else if (mount->type == MOUNT_TMPFS && mount->source[0] != '\0') {
         problem(sink, "source", "a tmpfs has no source");
@@ -41,7 +44,10 @@ void health_check_check(const void *object, struct problem_sink *sink) {
     const struct {
         const char *name;
         int64_t ns;
-    } times[] = {{"interval", health->interval_ns}, {"timeout", health->timeout_ns}, {"start_period", health->start_period_ns}, {"start_interval", health->start_interval_ns}};
+    } times[] = {{"interval", health->interval_ns},
+                 {"timeout", health->timeout_ns},
+                 {"start_period", health->start_period_ns},
+                 {"start_interval", health->start_interval_ns}};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i].ns != 0 && times[i].ns < 1000000) {
             problem(sink, times[i].name, "is less than 1ms");
@@ -54,15 +60,20 @@ void health_check_check(const void *object, struct problem_sink *sink) {
 
 void logging_check(const void *object, struct problem_sink *sink) {
     const struct logging *logging = object;
-    if (logging->driver[0] != '\0' && strcmp(logging->driver, "local") != 0 && strcmp(logging->driver, "json-file") != 0) {
-        problem_warn(sink, "driver", "'%s' is stored, but not yet acting in this version: output is kept locally", logging->driver);
+    if (logging->driver[0] != '\0' && strcmp(logging->driver, "local") != 0 &&
+        strcmp(logging->driver, "json-file") != 0) {
+        problem_warn(sink, "driver",
+                     "'%s' is stored, but not yet acting in this version: output is kept locally",
+                     logging->driver);
     }
     for (size_t i = 0; i < logging->options.count; i++) {
         const struct pair *option = &logging->options.items[i];
         int64_t number;
-        if (strcmp(option->key, "max-size") == 0 && (!units_parse_bytes(option->value, &number) || number < 4096)) {
+        if (strcmp(option->key, "max-size") == 0 &&
+            (!units_parse_bytes(option->value, &number) || number < 4096)) {
             problem(sink, "options.max-size", "'%s' is not a size of at least 4k", option->value);
-        } else if (strcmp(option->key, "max-file") == 0 && (!str_to_int(option->value, &number) || number < 1 || number > 100)) {
+        } else if (strcmp(option->key, "max-file") == 0 &&
+                   (!str_to_int(option->value, &number) || number < 1 || number > 100)) {
             problem(sink, "options.max-file", "'%s' is not a number from 1 to 100", option->value);
         }
     }
@@ -70,11 +81,15 @@ void logging_check(const void *object, struct problem_sink *sink) {
 
 void ulimit_check(const void *object, struct problem_sink *sink) {
     const struct ulimit *ulimit = object;
-    static const char *const names[] = {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+    static const char *const names[] = {"as",      "core",     "cpu",        "data",   "fsize", "locks",
+                                        "memlock", "msgqueue", "nice",       "nofile", "nproc", "rss",
+                                        "rtprio",  "rttime",   "sigpending", "stack"};
     for (size_t i = 0;; i++) {
         if (i == sizeof names / sizeof *names) {
             const char *near = str_nearest(ulimit->name, names, i);
-            problem(sink, "", "'%s' is not a resource limit%s%s%s", ulimit->name, near != NULL ? "; did you mean '" : "", near != NULL ? near : "", near != NULL ? "'?" : "");
+            problem(sink, "", "'%s' is not a resource limit%s%s%s", ulimit->name,
+                    near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                    near != NULL ? "'?" : "");
             break;
         }
         if (strcmp(names[i], ulimit->name) == 0) {
@@ -91,7 +106,8 @@ void resources_check(const void *object, struct problem_sink *sink) {
     if (resources->limits.cpus_nano != 0 && resources->reservations.cpus_nano > resources->limits.cpus_nano) {
         problem(sink, "reservations.cpus", "is more than limits.cpus");
     }
-    if (resources->limits.memory_bytes != 0 && resources->reservations.memory_bytes > resources->limits.memory_bytes) {
+    if (resources->limits.memory_bytes != 0 &&
+        resources->reservations.memory_bytes > resources->limits.memory_bytes) {
         problem(sink, "reservations.memory", "is more than limits.memory");
     }
 }
@@ -113,16 +129,20 @@ void deploy_check(const void *object, struct problem_sink *sink) {
     const struct deploy *deploy = object;
     bool is_global = deploy->mode == MODE_GLOBAL || deploy->mode == MODE_GLOBAL_JOB;
     if (is_global && deploy->replicas != 1) {
-        problem(sink, "replicas", "does not go with mode %s: there is one task on each node", service_mode_names[deploy->mode]);
+        problem(sink, "replicas", "does not go with mode %s: there is one task on each node",
+                service_mode_names[deploy->mode]);
     }
     if (is_global && deploy->placement.max_replicas_per_node != 0) {
-        problem(sink, "placement.max_replicas_per_node", "does not go with mode %s", service_mode_names[deploy->mode]);
+        problem(sink, "placement.max_replicas_per_node", "does not go with mode %s",
+                service_mode_names[deploy->mode]);
     }
     if (deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) {
-        problem_warn(sink, "mode", "%s is stored, but not yet acting in this version: no tasks are made", service_mode_names[deploy->mode]);
+        problem_warn(sink, "mode", "%s is stored, but not yet acting in this version: no tasks are made",
+                     service_mode_names[deploy->mode]);
     }
     if (deploy->rollback_config.failure_action == FAILURE_ROLLBACK) {
-        problem(sink, "rollback_config.failure_action", "a rollback cannot be rolled back: write pause or continue");
+        problem(sink, "rollback_config.failure_action",
+                "a rollback cannot be rolled back: write pause or continue");
     }
 }
 
@@ -132,8 +152,9 @@ static void check_image(const struct service_spec *spec, struct problem_sink *si
     if (spec->image[0] != '\0' && image_parse(spec->image, sink->arena, &image, &err) < 0) {
         problem(sink, "image", "%s", err.root);
     }
-    if (spec->pull_policy[0] != '\0' && strcmp(spec->pull_policy, "missing") != 0 && strcmp(spec->pull_policy, "always") != 0 &&
-        strcmp(spec->pull_policy, "never") != 0 && strcmp(spec->pull_policy, "if_not_present") != 0) {
+    if (spec->pull_policy[0] != '\0' && strcmp(spec->pull_policy, "missing") != 0 &&
+        strcmp(spec->pull_policy, "always") != 0 && strcmp(spec->pull_policy, "never") != 0 &&
+        strcmp(spec->pull_policy, "if_not_present") != 0) {
         problem(sink, "pull_policy", "'%s' is not one of missing, always, never", spec->pull_policy);
     }
 }
@@ -160,7 +181,10 @@ static void check_sysctls(const struct service_spec *spec, struct problem_sink *
             is_ours |= str_starts(name, allowed[k]);
         }
         if (!is_ours) {
-            problem(sink, "sysctls", "'%s' %s", name, is_net ? "would change the node's network: network_mode is host" : "is not a setting of a container: allowed are net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*");
+            problem(sink, "sysctls", "'%s' %s", name,
+                    is_net ? "would change the node's network: network_mode is host"
+                           : "is not a setting of a container: allowed are net.*, kernel.shm*, kernel.msg*, "
+                             "kernel.sem, fs.mqueue.*");
         }
     }
 }
@@ -176,7 +200,9 @@ static void check_targets(const struct service_spec *spec, struct problem_sink *
     for (size_t i = 0; i < spec->ports.count; i++) {
         const struct port *a = &spec->ports.items[i];
         if (a->mode == PUBLISH_INGRESS && spec->deploy.endpoint_mode == ENDPOINT_DNSRR) {
-            problem(sink, "ports", "port %lld in mode ingress does not go with endpoint_mode dnsrr: write mode: host", (long long)a->target);
+            problem(sink, "ports",
+                    "port %lld in mode ingress does not go with endpoint_mode dnsrr: write mode: host",
+                    (long long)a->target);
         }
         for (size_t k = i + 1; k < spec->ports.count; k++) {
             const struct port *b = &spec->ports.items[k];
@@ -189,13 +215,17 @@ static void check_targets(const struct service_spec *spec, struct problem_sink *
 
 static bool is_hostname(const char *text) {
     size_t len = strlen(text);
-    return len <= 63 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._{} ") == len && text[0] != '-';
+    return len <= 63 &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._{} ") == len &&
+           text[0] != '-';
 }
 
 void service_spec_check(const void *object, struct problem_sink *sink) {
     const struct service_spec *spec = object;
     if (spec->name[0] != '\0' && !str_is_name(spec->name, NAME_BYTES_MAX)) {
-        problem(sink, "name", "'%s' is not a name: a letter or digit, then letters, digits, '-', '_' or '.', at most %d", spec->name, NAME_BYTES_MAX);
+        problem(sink, "name",
+                "'%s' is not a name: a letter or digit, then letters, digits, '-', '_' or '.', at most %d",
+                spec->name, NAME_BYTES_MAX);
     }
     int number;
     if (spec->stop_signal[0] != '\0' && !signal_parse(spec->stop_signal, &number)) {

@@ -13,6 +13,11 @@ int ulimit_from_short(const char *text, void *object, struct arena *arena, struc
 int network_attachment_from_short(const char *text, void *object, struct arena *arena, struct error *err);
 int dependency_from_short(const char *text, void *object, struct arena *arena, struct error *err);
 
+bool port_to_short(const void *object, struct buf *out);
+bool mount_to_short(const void *object, struct buf *out);
+bool file_reference_to_short(const void *object, struct buf *out);
+bool ulimit_to_short(const void *object, struct buf *out);
+
 void mount_check(const void *object, struct problem_sink *sink);
 void health_check_check(const void *object, struct problem_sink *sink);
 void logging_check(const void *object, struct problem_sink *sink);

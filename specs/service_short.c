@@ -107,3 +107,61 @@ int dependency_from_short(const char *text, void *object, struct arena *arena, s
     ((struct dependency *)object)->name = arena_strdup(arena, text);
     return 0;
 }
+
+// --- and back: false if the object says more than the short form can ---
+
+bool port_to_short(const void *object, struct buf *out) {
+    static const char *const protocols[] = {"", "/udp", "/sctp"};
+    const struct port *port = object;
+    if (port->mode != PUBLISH_INGRESS || port->name[0] != '\0' || port->host_ip[0] != '\0' ||
+        port->app_protocol[0] != '\0') {
+        return false;
+    }
+    if (port->published != 0) {
+        buf_addf(out, "%lld:", (long long)port->published);
+    }
+    buf_addf(out, "%lld%s", (long long)port->target, protocols[port->protocol]);
+    return true;
+}
+
+static bool is_path_word(const char *text) {
+    return text[0] == '/' || text[0] == '.' || text[0] == '~';
+}
+
+bool mount_to_short(const void *object, struct buf *out) {
+    const struct mount *mount = object;
+    bool has_options = mount->bind.propagation != PROPAGATION_RPRIVATE || mount->bind.create_host_path ||
+                       mount->bind.recursive_off || mount->volume.nocopy ||
+                       mount->volume.subpath[0] != '\0' || mount->tmpfs.size_bytes != 0 ||
+                       mount->tmpfs.mode != 01777;
+    bool is_said = mount->type == MOUNT_BIND ? is_path_word(mount->source)
+                                             : mount->type == MOUNT_VOLUME && !is_path_word(mount->source);
+    if (has_options || !is_said || strchr(mount->source, ':') != NULL || strchr(mount->target, ':') != NULL) {
+        return false;
+    }
+    if (mount->source[0] == '\0' && mount->read_only) {
+        return false;
+    }
+    buf_addf(out, "%s%s%s%s", mount->source, mount->source[0] != '\0' ? ":" : "", mount->target,
+             mount->read_only ? ":ro" : "");
+    return true;
+}
+
+bool file_reference_to_short(const void *object, struct buf *out) {
+    const struct file_reference *file = object;
+    if (file->target[0] != '\0' || strcmp(file->uid, "0") != 0 || strcmp(file->gid, "0") != 0 ||
+        file->mode != 0444 || file->on_change != ON_CHANGE_RESTART) {
+        return false;
+    }
+    buf_adds(out, file->source);
+    return true;
+}
+
+bool ulimit_to_short(const void *object, struct buf *out) {
+    const struct ulimit *ulimit = object;
+    if (ulimit->soft != ulimit->hard || ulimit->soft < 0) {
+        return false;
+    }
+    buf_addf(out, "%lld", (long long)ulimit->soft);
+    return true;
+}

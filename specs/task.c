@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/task.c — the field tables of tasks, and the words for states and reasons.
+// specs/task.c — the words of task states and reasons, and the field tables of tasks.
+//
+// States and reasons are stored as numbers and shown as words. A number of a newer version is kept, passed on and shown as "unknown":
+// that is why they are INT rows with words, not ENUM rows.
 #include "specs/task.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "specs/row.h"
 
-static const struct {
-    int64_t number;
-    const char *word;
-} states[] = {
-#define X(name, number, word, over) {number, word},
-    TASK_STATE_LIST(X)
-#undef X
-}, reasons[] = {
-#define X(name, number, text) {number, text},
-    TASK_REASON_LIST(X)
-#undef X
-};
-
 const char *task_state_name(int64_t state) {
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        if (states[i].number == state) {
-            return states[i].word;
-        }
+    switch (state) {
+#define X(name, number, word, over)                                                                          \
+    case number:                                                                                             \
+        return word;
+        TASK_STATE_LIST(X)
+#undef X
+    default:
+        return "unknown";
     }
-    return "unknown";
 }
 
 bool task_state_parse(const char *name, int64_t *out) {
+    static const struct {
+        const char *word;
+        int64_t number;
+    } states[] = {
+#define X(name, number, word, over) {word, number},
+        TASK_STATE_LIST(X)
+#undef X
+    };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        if (strcmp(states[i].word, name) == 0) {
+        if (str_equal_nocase(states[i].word, name)) {
             *out = states[i].number;
             return true;
         }
@@ -41,65 +42,81 @@ bool task_state_parse(const char *name, int64_t *out) {
 }
 
 const char *task_reason_text(int64_t reason) {
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (reasons[i].number == reason) {
-            return reasons[i].word;
-        }
+    switch (reason) {
+#define X(name, number, text)                                                                                \
+    case number:                                                                                             \
+        return text;
+        TASK_REASON_LIST(X)
+#undef X
+    default:
+        return "unknown";
     }
-    return "unknown";
 }
-
-#define STATE(type, tag, member, ...) INT(type, tag, member, 0, 1000, .word = task_state_name, .number = task_state_parse, __VA_ARGS__)
-#define REASON(type, tag, member, ...) INT(type, tag, member, 0, 100000, .word = task_reason_text, __VA_ARGS__)
 
 static const char *const exit_kind_names[] = {"none", "code", "signal", "unknown"};
 
 static const struct field task_exit_fields[] = {
-    ENUM(struct task_exit, 1, kind, exit_kind_names, EXIT_NONE, .help = "How it ended."),
-    INT(struct task_exit, 2, code, 0, 255, .help = "Exit code; 128 + signal for signals."),
-    INT(struct task_exit, 3, signal, 0, 64, .help = "Signal that ended it."),
-    BOOL(struct task_exit, 4, oom, .help = "The kernel killed it for want of memory."),
-    TIME(struct task_exit, 5, time_unix_ms, .name = "at", .help = "When."),
+    ENUM(struct task_exit, 1, kind, exit_kind_names, EXIT_NONE,
+         .help = "How the process ended, as far as that is known."),
+    INT(struct task_exit, 2, code, INT32_MIN, INT32_MAX,
+        .help = "Exit code; 128 and the signal if a signal ended it."),
+    INT(struct task_exit, 3, signal, 0, 128, .help = "Signal that ended it."),
+    BOOL(struct task_exit, 4, oom, .help = "The kernel ended it for lack of memory."),
+    TIME(struct task_exit, 5, time_unix_ms, .name = "at", .help = "When it ended."),
 };
-const struct schema task_exit_schema = SCHEMA("task_exit", struct task_exit, task_exit_fields, .help = "The end of a task.");
+const struct schema task_exit_schema =
+    SCHEMA("task_exit", struct task_exit, task_exit_fields, .help = "How a task's process ended.");
 
 static const struct field funnel_step_fields[] = {
-    STRING(struct funnel_step, 1, rule, .help = "The rule."),
-    STRING(struct funnel_step, 2, reason, .help = "Why it rules nodes out."),
-    INT(struct funnel_step, 3, left, 0, INT64_MAX, .help = "Nodes left after it."),
-    INT(struct funnel_step, 4, ruled_out, 0, INT64_MAX, .help = "Nodes it ruled out."),
-    STRINGS(struct funnel_step, 5, nodes, .help = "Some of those, with what they lack."),
+    STRING(struct funnel_step, 1, rule, .help = "The rule that nodes had to pass."),
+    STRING(struct funnel_step, 2, reason, .help = "What it says of the nodes that it ruled out."),
+    INT(struct funnel_step, 3, left, 0, INT32_MAX, .help = "How many nodes were left after it."),
+    INT(struct funnel_step, 4, ruled_out, 0, INT32_MAX, .help = "How many nodes it ruled out."),
+    STRINGS(struct funnel_step, 5, nodes, .help = "Some of the nodes ruled out, with details."),
 };
-const struct schema funnel_step_schema = SCHEMA("funnel_step", struct funnel_step, funnel_step_fields, .help = "One rule of the scheduler.");
+const struct schema funnel_step_schema = SCHEMA("funnel_step", struct funnel_step, funnel_step_fields,
+                                                .help = "One rule of the search for a node.");
 
 static const struct field task_status_fields[] = {
-    STATE(struct task_status, 1, state, .help = "Observed state."),
-    TIME(struct task_status, 2, since_unix_ms, .name = "since", .help = "Since when."),
-    REASON(struct task_status, 3, reason, .help = "Why, for programs."),
-    STRING(struct task_status, 4, message, .help = "What goes on."),
-    STRING(struct task_status, 5, error, .help = "What went wrong."),
-    INT(struct task_status, 6, pid, 0, INT64_MAX, .help = "Process id on its node."),
-    STRUCT(struct task_status, 7, exit, &task_exit_schema, struct task_exit, .help = "How it ended."),
+    INT(struct task_status, 1, state, 0, INT32_MAX, .word = task_state_name, .number = task_state_parse,
+        .help = "Observed state; it only rises."),
+    TIME(struct task_status, 2, since_unix_ms, .name = "since", .help = "When the state was reached."),
+    INT(struct task_status, 3, reason, 0, INT32_MAX, .word = task_reason_text, .help = "Why, for programs."),
+    STRING(struct task_status, 4, message, .help = "What is going on, for people.",
+           .example = "starting container"),
+    STRING(struct task_status, 5, error, .help = "What went wrong, for people."),
+    INT(struct task_status, 6, pid, 0, INT32_MAX,
+        .help = "First process of the container, as the node counts."),
+    STRUCT(struct task_status, 7, exit, &task_exit_schema, struct task_exit,
+           .help = "How its process ended."),
 };
-const struct schema task_status_schema = SCHEMA("task_status", struct task_status, task_status_fields, .help = "What is observed of a task.");
+const struct schema task_status_schema =
+    SCHEMA("task_status", struct task_status, task_status_fields, .help = "What a node observes of a task.");
 
 static const struct field task_fields[] = {
     STRUCT(struct task, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
-    ID(struct task, 2, service_id, .help = "Its service."),
-    ID(struct task, 3, node_id, .help = "Its node."),
-    INT(struct task, 4, slot, 0, INT64_MAX, .help = "Its slot; 0 for global services."),
-    INT(struct task, 5, revision, 0, INT64_MAX, .help = "Revision of the spec that it runs."),
-    STATE(struct task, 6, desired, .help = "How far it should go."),
-    REASON(struct task, 7, desired_reason, .help = "Why it should stop."),
-    STRUCT(struct task, 8, status, &task_status_schema, struct task_status, .help = "What is observed."),
-    INT(struct task, 9, attempt, 0, INT64_MAX, .help = "Tries of this slot before it."),
-    ID(struct task, 10, replaces, .help = "Task whose slot it took over."),
-    TIME(struct task, 11, start_after_unix_ms, .name = "start_after", .help = "Not started before."),
-    LIST(struct task, 12, funnel, &funnel_step_schema, struct funnel_step, .help = "Why no node was found."),
-    CPUS(struct task, 13, cpus_nano, .name = "cpus", .help = "CPUs reserved."),
-    SIZE(struct task, 14, memory_bytes, .name = "memory", .help = "Memory reserved."),
+    ID(struct task, 2, service_id, .help = "The service it belongs to."),
+    ID(struct task, 3, node_id, .help = "The node it is assigned to."),
+    INT(struct task, 4, slot, 0, INT32_MAX,
+        .help = "Its place among the replicas, from 1; 0 for a global service."),
+    INT(struct task, 5, revision, 0, INT64_MAX, .help = "Revision of the service's spec that it runs."),
+    INT(struct task, 6, desired, 0, INT32_MAX, .word = task_state_name, .number = task_state_parse,
+        .help = "State that the managers want."),
+    INT(struct task, 7, desired_reason, 0, INT32_MAX, .word = task_reason_text, .help = "Why it is to stop."),
+    STRUCT(struct task, 8, status, &task_status_schema, struct task_status,
+           .help = "What its node observes."),
+    INT(struct task, 9, attempt, 0, INT64_MAX, .help = "Tries of this slot at this revision before it."),
+    ID(struct task, 10, replaces, .help = "The task whose slot it took over."),
+    TIME(struct task, 11, start_after_unix_ms, .name = "start_after",
+         .help = "It does not start before this time."),
+    LIST(struct task, 12, funnel, &funnel_step_schema, struct funnel_step,
+         .help = "How the last search for a node went, rule by rule."),
+    CPUS(struct task, 13, cpus_nano, .name = "cpus", .help = "CPUs set aside for it."),
+    SIZE(struct task, 14, memory_bytes, .name = "memory", .help = "Memory set aside for it."),
 };
-const struct schema task_schema = SCHEMA("task", struct task, task_fields, .help = "One attempt to fill a slot.");
+const struct schema task_schema =
+    SCHEMA("task", struct task, task_fields,
+           .help = "One attempt to fill a slot of a service; it runs once and is never restarted.");
 
 void task_name(const struct task *task, const char *service_name, struct buf *out) {
     if (task->slot > 0) {
