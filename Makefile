@@ -83,7 +83,7 @@ TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka
     protobuf-compiler jq e2fsprogs procps
 
 .PHONY: all check test unit e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
-    test-programs FORCE
+    FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -152,15 +152,13 @@ $(BUILD)/headers/%.ok: % $(HEADERS)
 RUN := BUILD='$(BUILD)' FLAVOUR='$(FLAVOUR)' UNIT='$(UNIT)' FUZZ='$(FUZZ)' BENCH='$(BENCH)' ASAN_TESTS='$(ASAN_TESTS)' \
     MAKE='$(MAKE)' test/run.sh
 
-test-programs: $(UNIT) $(FUZZ)
-
 check: deps-test ## the quick tests: unit, the tree's rules, headers (about a minute)
-	@$(SUBMAKE) all test-programs $(BUILD)/tidy
+	@$(SUBMAKE) all $(UNIT) $(BUILD)/tidy
 	@$(RUN) tree unit
 
 test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N failed, N skipped
-	@$(SUBMAKE) all test-programs $(BUILD)/tidy
-	@$(SUBMAKE) FLAVOUR=asan test-programs
+	@$(SUBMAKE) all $(UNIT) $(BUILD)/tidy
+	@$(SUBMAKE) FLAVOUR=asan $(ASAN_TESTS)
 	@$(SUBMAKE) images
 	@$(RUN) tree unit asan examples e2e
 
