@@ -2,12 +2,13 @@
 //
 // base/arena.c — chunks in a list, newest first; each allocation bumps a pointer.
 //
-// Model        Chunks double from 4 KiB to 256 KiB; what is larger gets a chunk of its own. The rest of a chunk that was too
-//              small is given up, never searched.
+// Model        Chunks double from 4 KiB to 256 KiB; what is larger gets a chunk of its own. The rest of a
+//              chunk that was too small is given up, never searched.
 // Invariants   (1) `used_bytes` never exceeds the ceiling. (2) Memory handed out is zeroed.
 // Failure      None to handle: an arena that reaches its ceiling ends the process (see arena.h).
-// Proof        Under ASan all that is not handed out is poisoned and allocations stand 16 bytes apart, so a use after
-//              arena_clear and a read beyond the end are found at the access. Unoptimised builds fill cleared memory with 0xDD.
+// Proof        Under ASan all that is not handed out is poisoned and allocations stand 16 bytes apart, so a
+//              use after arena_clear and a read beyond the end are found at the access. Unoptimised builds
+//              fill cleared memory with 0xDD.
 #include "base/arena.h"
 
 #include <stdbool.h>

@@ -2,9 +2,10 @@
 //
 // base/arena.h — a region: many small allocations, one lifetime, one free.
 //
-// Requests, passes of a planner, decoded objects: decide the lifetime first, then allocate from it (PostgreSQL's memory contexts, h2o's
-// request pools). Memory is zeroed, aligned to 16. An arena has a ceiling; reaching it ends the process, so whatever is sized by
-// input is bounded (base/limits.h) before it gets here.
+// Requests, passes of a planner, decoded objects: decide the lifetime first, then allocate from it
+// (PostgreSQL's memory contexts, h2o's request pools). Memory is zeroed, aligned to 16. An arena has a
+// ceiling; reaching it ends the process, so whatever is sized by input is bounded (base/limits.h) before it
+// gets here.
 #ifndef MUSTER_BASE_ARENA_H
 #define MUSTER_BASE_ARENA_H
 
@@ -36,8 +37,9 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_array((arena), (count), sizeof(type)))
 void *arena_array(struct arena *arena, size_t count, size_t bytes); // overflow of the product aborts
 
-// A list in an arena is any struct with `size_t count; T *items;`. ARENA_PUSH appends one zeroed element and yields its address; the
-// array doubles at powers of two, so no capacity is stored. Addresses of elements die at the next push.
+// A list in an arena is any struct with `size_t count; T *items;`. ARENA_PUSH appends one zeroed element
+// and yields its address; the array doubles at powers of two, so no capacity is stored. Addresses of
+// elements die at the next push.
 #define ARENA_PUSH(arena, list)                                                                              \
     ((list)->items = arena_grow((arena), (list)->items, (list)->count, sizeof *(list)->items),               \
      &(list)->items[(list)->count++])

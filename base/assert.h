@@ -2,9 +2,9 @@
 //
 // base/assert.h — assertions that stay on in release builds.
 //
-// A broken invariant ends the process with its condition and place printed: going on would put wrong data into
-// a replicated store. Conditions have no side effects. ASSERT is for programmer errors only; bad input, full
-// disks and dead peers are errors (base/error.h).
+// A broken invariant ends the process with its condition and place printed: going on would put wrong data
+// into a replicated store. Conditions have no side effects. ASSERT is for programmer errors only; bad
+// input, full disks and dead peers are errors (base/error.h).
 #ifndef MUSTER_BASE_ASSERT_H
 #define MUSTER_BASE_ASSERT_H
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base/buf.h — a growable byte buffer with a ceiling, for everything that is built up: text, frames, encoded records.
+// base/buf.h — a growable byte buffer with a ceiling, for everything that is built up: text, frames,
+// encoded records.
 //
-// After any append the bytes are followed by a NUL that does not count, so `data` is a C string when the content is text.
-// Appending over the ceiling drops the append and sets `overflow`: the builder checks once, at the end.
+// After any append the bytes are followed by a NUL that does not count, so `data` is a C string when the
+// content is text. Appending over the ceiling drops the append and sets `overflow`: the builder checks
+// once, at the end.
 #ifndef MUSTER_BASE_BUF_H
 #define MUSTER_BASE_BUF_H
 

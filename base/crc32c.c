@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base/crc32c.c — CRC-32C by the CPU's instruction where there is one (SSE 4.2, ARMv8 CRC), else by a table of 16 words.
+// base/crc32c.c — CRC-32C by the CPU's instruction where there is one (SSE 4.2, ARMv8 CRC), else by a table
+// of 16 words.
 //
-// The instruction is looked for at run time, so that one build runs on every machine of its architecture; each variant is checked
-// against a bit-by-bit one in the unit test. The table goes by nibbles: 64 bytes of cache for about 400 MB/s are enough
-// for machines that old.
+// The instruction is looked for at run time, so that one build runs on every machine of its architecture;
+// each variant is checked against a bit-by-bit one in the unit test. The table goes by nibbles: 64 bytes of
+// cache for about 400 MB/s are enough for machines that old.
 #include "base/crc32c.h"
 
 #include <stdbool.h>

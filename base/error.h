@@ -2,10 +2,11 @@
 //
 // base/error.h — the error record: a code, the root cause, and the context each level added.
 //
-// Three kinds of "not OK" are never mixed. A programmer's mistake is an ASSERT. A documented outcome is a positive
-// return value that the direct caller handles. A failure is a negative return value, `-ERR_x`, forwarded as it is,
-// with a `struct error` that tells the story: the root cause is set once and never lost, each level may wrap it in
-// one more frame. Nothing here allocates, so an error can be reported when memory is what failed.
+// Three kinds of "not OK" are never mixed. A programmer's mistake is an ASSERT. A documented outcome is a
+// positive return value that the direct caller handles. A failure is a negative return value, `-ERR_x`,
+// forwarded as it is, with a `struct error` that tells the story: the root cause is set once and never
+// lost, each level may wrap it in one more frame. Nothing here allocates, so an error can be reported when
+// memory is what failed.
 //
 // Messages are lower-case fragments without a full stop. Printed, the outermost frame comes first:
 //     start task 3x9…: unpack layer 2 of busybox: write 'bin/busybox': No space left on device
@@ -66,22 +67,23 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 // Sets a root cause that ends in the text of `sys` (an errno value, positive); the code follows from `sys`
-// (ENOSPC/EDQUOT: NO_SPACE, EACCES/EPERM: DENIED only where the caller says so; else SYSTEM). Returns `-code`.
+// (ENOSPC/EDQUOT: NO_SPACE, EACCES/EPERM: DENIED only where the caller says so; else SYSTEM). Returns
+// `-code`.
 int error_sys(struct error *err, int sys, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-// Adds one frame of context outside the ones already there and returns `rc` unchanged. When all frames are used, the
-// outermost is overwritten: the root stays.
+// Adds one frame of context outside the ones already there and returns `rc` unchanged. When all frames are
+// used, the outermost is overwritten: the root stays.
 int error_wrap(struct error *err, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 // Back to "no error".
 void error_clear(struct error *err);
 
-// Writes the whole chain, outermost first, root last, NUL-terminated; what does not fit is cut from the frames, never from the
-// root. Returns `out`.
+// Writes the whole chain, outermost first, root last, NUL-terminated; what does not fit is cut from the
+// frames, never from the root. Returns `out`.
 const char *error_text(const struct error *err, char *out, size_t out_bytes);
 
-// The static text of a code ("no quorum"), its name ("NO_QUORUM"), the CLI's exit status, and whether a retry can help.
-// All accept the code or its negative.
+// The static text of a code ("no quorum"), its name ("NO_QUORUM"), the CLI's exit status, and whether a
+// retry can help. All accept the code or its negative.
 const char *error_code_text(int code);
 const char *error_code_name(int code);
 int error_exit_status(int code);

@@ -2,13 +2,14 @@
 //
 // base/fs.c — careful file handling on plain system calls.
 //
-// Removal      A container may have left a tree that is a hundred thousand levels deep, and a mount may have survived inside it.
-//              So fs_remove_tree walks with two descriptors and no recursion: down into the first subdirectory it meets, up by
-//              "..", checking on the way up that it comes back to the directory it left (16 bytes a level remember which).
-//              Every step down is openat2(RESOLVE_NO_XDEV), which notices bind mounts of the same file system too; where the
+// Removal      A container may have left a tree that is a hundred thousand levels deep, and a mount may
+//              have survived inside it. So fs_remove_tree walks with two descriptors and no recursion: down
+//              into the first subdirectory it meets, up by "..", checking on the way up that it comes back
+//              to the directory it left (16 bytes a level remember which). Every step down is
+//              openat2(RESOLVE_NO_XDEV), which notices bind mounts of the same file system too; where the
 //              kernel or a sandbox has no openat2, st_dev is compared, which does not.
-// Replacement  The temporary file is made anew (O_EXCL), so neither the mode nor the target of one that was left there counts.
-//              Not for two writers of one path at the same time: the second fails.
+// Replacement  The temporary file is made anew (O_EXCL), so neither the mode nor the target of one that was
+//              left there counts. Not for two writers of one path at the same time: the second fails.
 #include "base/fs.h"
 
 #include <dirent.h>
@@ -148,7 +149,8 @@ struct place {
     ino_t inode;
 };
 
-// Where the walk is: `fd` is the directory being emptied, places[0 .. depth) are its ancestors up to the one that holds the tree.
+// Where the walk is: `fd` is the directory being emptied, places[0 .. depth) are its ancestors up to the
+// one that holds the tree.
 struct removal {
     const char *path; // for messages
     int fd;
@@ -245,7 +247,8 @@ static int remove_entry(const struct removal *walk, const char *name, struct err
                         : error_sys(err, why, "remove %s: '%s'", walk->path, name);
 }
 
-// Empties the directory up to its first subdirectory that is not empty, whose name it hands out. 0 = empty now, 1 = such a one.
+// Empties the directory up to its first subdirectory that is not empty, whose name it hands out. 0 = empty
+// now, 1 = such a one.
 static int remove_entries(const struct removal *walk, char out_name[NAME_MAX + 1], struct error *err) {
     int fd = openat(walk->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);

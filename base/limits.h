@@ -7,7 +7,8 @@
 #define KIB 1024
 #define MIB (1024 * 1024)
 
-// Spec files. One MiB holds about 5,000 ordinary services; parsing it must stay under 100 ms and 16 MiB whatever it holds.
+// Spec files. One MiB holds about 5,000 ordinary services; parsing it must stay under 100 ms and 16 MiB
+// whatever it holds.
 #define YAML_BYTES_MAX (4 * MIB) // one file
 #define YAML_DEPTH_MAX 64        // libyaml is quadratic in nesting
 #define YAML_NODES_MAX 200000    // after alias expansion

@@ -2,12 +2,14 @@
 //
 // base/log.c — lines built on the stack, one write(2) each, the last ones kept in a ring.
 //
-// The only static mutable data of the tree lives here: a log has no owner to be passed down from. One lock guards it.
+// The only static mutable data of the tree lives here: a log has no owner to be passed down from. One lock
+// guards it.
 //
-// Invariants   (1) Nothing is allocated: a log works when memory is what failed. (2) A line is at most PIPE_BUF bytes, so that lines of
-//              two processes on one pipe never mix. (3) A value is cut rather than the line's end lost.
-// Failure      A full pipe or a bad descriptor drops the line; the next one that gets out says `dropped=N`. A repeating event
-//              says `swallowed=N` in its first line of the next second.
+// Invariants   (1) Nothing is allocated: a log works when memory is what failed. (2) A line is at most
+//              PIPE_BUF bytes, so that lines of two processes on one pipe never mix. (3) A value is cut
+//              rather than the line's end lost.
+// Failure      A full pipe or a bad descriptor drops the line; the next one that gets out says `dropped=N`.
+//              A repeating event says `swallowed=N` in its first line of the next second.
 #include "base/log.h"
 
 #include <errno.h>
@@ -182,7 +184,8 @@ static void line_build(struct line *line, enum log_level level, const char *even
 
 // --- writing ---
 
-// A pipe that polls writable takes PIPE_BUF bytes at once, and a line is no longer than that: the write does not block.
+// A pipe that polls writable takes PIPE_BUF bytes at once, and a line is no longer than that: the write
+// does not block.
 static bool line_write(const struct line *line) {
     struct pollfd target = {.fd = logger.options.fd, .events = POLLOUT};
     if (poll(&target, 1, 0) != 1 || (target.revents & POLLOUT) == 0) {
@@ -227,7 +230,8 @@ void log_write_failure(enum log_level level, const char *event, const struct err
 }
 
 void log_dump_recent(int fd) {
-    // Called when all is lost, perhaps with the lock held by this very thread: a torn line is better than none.
+    // Called when all is lost, perhaps with the lock held by this very thread: a torn line is better than
+    // none.
     bool locked = pthread_mutex_trylock(&logger.lock) == 0;
     for (unsigned i = 0; i < RECENT_LINES; i++) {
         const char *text = logger.recent[(logger.recent_next + i) % RECENT_LINES];

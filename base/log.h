@@ -5,9 +5,10 @@
 //     log_event(LOG_INFO, "task.state", LOG_STR("task", id), LOG_STR("to", "running"), LOG_INT("pid", pid));
 //     2026-01-31T12:00:00.123Z info task.state task=3x9… to=running pid=4711
 //
-// logfmt by default, JSON by flag; control bytes are escaped; a repeating event is limited to LOG_BURST lines a second and the
-// swallowed ones are counted in the next line. Pure code does not log: it returns reasons. Writing never blocks the caller for
-// longer than one write(2); a full pipe drops the line and counts it.
+// logfmt by default, JSON by flag; control bytes are escaped; a repeating event is limited to LOG_BURST
+// lines a second and the swallowed ones are counted in the next line. Pure code does not log: it returns
+// reasons. Writing never blocks the caller for longer than one write(2); a full pipe drops the line and
+// counts it.
 #ifndef MUSTER_BASE_LOG_H
 #define MUSTER_BASE_LOG_H
 

@@ -2,8 +2,9 @@
 //
 // base/map.c — linear probing with backward-shift deletion; grows at three quarters, never shrinks.
 //
-// Names come from users, so the hash is keyed: SipHash-1-3 (Aumasson, Bernstein 2012) with the 16 random bytes that the kernel hands to
-// every process. No seed of our own means no state to initialise and nothing for threads to race on.
+// Names come from users, so the hash is keyed: SipHash-1-3 (Aumasson, Bernstein 2012) with the 16 random
+// bytes that the kernel hands to every process. No seed of our own means no state to initialise and nothing
+// for threads to race on.
 #include "base/map.h"
 
 #include <string.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base/map.h — a hash map from short keys (ids, names) to pointers, for run-time indexes of long-lived objects.
+// base/map.h — a hash map from short keys (ids, names) to pointers, for run-time indexes of long-lived
+// objects.
 //
-// Open addressing, power-of-two table, keyed SipHash-like mixing seeded per process so that names chosen by users cannot build
-// chains. Keys are borrowed: they must live in the value or longer. Iteration order is unspecified; who needs order sorts.
+// Open addressing, power-of-two table, keyed SipHash-like mixing seeded per process so that names chosen by
+// users cannot build chains. Keys are borrowed: they must live in the value or longer. Iteration order is
+// unspecified; who needs order sorts.
 #ifndef MUSTER_BASE_MAP_H
 #define MUSTER_BASE_MAP_H
 

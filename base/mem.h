@@ -17,7 +17,8 @@ void xfree(void *memory); // accepts NULL
 
 #define NEW(type) ((type *)xcalloc(1, sizeof(type)))
 
-// Scoped cleanup: `AUTO_FREE char *path = …;` frees at the end of the scope; TAKE(path) hands the value out and disarms it.
+// Scoped cleanup: `AUTO_FREE char *path = …;` frees at the end of the scope; TAKE(path) hands the value out
+// and disarms it.
 #define AUTO_FREE __attribute__((cleanup(xfree_at)))
 #define AUTO_CLOSE __attribute__((cleanup(close_at)))
 void xfree_at(void *pointer_to_pointer);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base/prng.c — xoshiro256**, seeded by splitmix64 (Blackman, Vigna: "Scrambled linear pseudorandom number generators", 2018).
+// base/prng.c — xoshiro256**, seeded by splitmix64 (Blackman, Vigna: "Scrambled linear pseudorandom number
+// generators", 2018).
 #include "base/prng.h"
 
 #include "base/assert.h"

@@ -2,8 +2,8 @@
 //
 // base/sm.h — table-driven state machines: a const table of names and allowed edges, one writer of the state.
 //
-// Taken from the shape of dqlite's lib/sm: the table is the documentation, `sm_move` asserts that the edge is in it, and an observer sees
-// every move. At most 64 states.
+// Taken from the shape of dqlite's lib/sm: the table is the documentation, `sm_move` asserts that the edge
+// is in it, and an observer sees every move. At most 64 states.
 #ifndef MUSTER_BASE_SM_H
 #define MUSTER_BASE_SM_H
 

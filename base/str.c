@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// base/str.c — strings: strict numbers, natural order, edit distance, and the one output filter for terminals.
+// base/str.c — strings: strict numbers, natural order, edit distance, and the one output filter for
+// terminals.
 //
-// Nothing here depends on the locale: a daemon, a test and a user's terminal read "0.5" and sort "web10" alike.
+// Nothing here depends on the locale: a daemon, a test and a user's terminal read "0.5" and sort "web10"
+// alike.
 //
-// The filter: names, log lines and error texts come from images, nodes and strangers, and may hold bytes that move the cursor, retitle the
-// window or reverse the reading order. All that is shown passes str_escape (or str_escape_next where nothing may be allocated).
+// The filter: names, log lines and error texts come from images, nodes and strangers, and may hold bytes
+// that move the cursor, retitle the window or reverse the reading order. All that is shown passes
+// str_escape (or str_escape_next where nothing may be allocated).
 #include "base/str.h"
 
 #include <locale.h>

@@ -56,7 +56,8 @@ static bool parse_decimal(const char **text, int64_t *out_whole, int64_t *out_bi
     return any;
 }
 
-// whole.part * factor; what lies below one unit of the result is cut, as Docker and Go do ("0.3k" is 307 bytes).
+// whole.part * factor; what lies below one unit of the result is cut, as Docker and Go do ("0.3k" is 307
+// bytes).
 static bool scale(int64_t whole, int64_t part, int64_t factor, int64_t *out) {
     int64_t big;
     int64_t small;

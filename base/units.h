@@ -2,8 +2,9 @@
 //
 // base/units.h — durations, sizes and CPUs as people write them, and back.
 //
-// Durations follow Go ("90s", "1h30m", "1.5s", "100ms", "0"), sizes are binary ("64m", "1g", "1GiB", "512", "10kb"), CPUs are decimal and
-// kept in billionths. Printing gives the shortest exact form, and what is printed parses back to the same value.
+// Durations follow Go ("90s", "1h30m", "1.5s", "100ms", "0"), sizes are binary ("64m", "1g", "1GiB", "512",
+// "10kb"), CPUs are decimal and kept in billionths. Printing gives the shortest exact form, and what is
+// printed parses back to the same value.
 #ifndef MUSTER_BASE_UNITS_H
 #define MUSTER_BASE_UNITS_H
 

@@ -2,10 +2,10 @@
 //
 // base/width.c — the two tables behind width_of: what is two columns wide, and what takes none.
 //
-// The C library knows widths only in the caller's locale, but `muster` must print the same table under LANG=C as in a terminal with
-// UTF-8. The ranges are Unicode 14's (East_Asian_Width W and F; Mn, Me, Cf and Hangul medial and final letters), gaps
-// of unassigned characters closed; combining marks beyond U+FFFF are left out but for the variation selectors. The unit test
-// compares all of them with wcwidth(3) in C.UTF-8.
+// The C library knows widths only in the caller's locale, but `muster` must print the same table under
+// LANG=C as in a terminal with UTF-8. The ranges are Unicode 14's (East_Asian_Width W and F; Mn, Me, Cf and
+// Hangul medial and final letters), gaps of unassigned characters closed; combining marks beyond U+FFFF are
+// left out but for the variation selectors. The unit test compares all of them with wcwidth(3) in C.UTF-8.
 #include "base/width.h"
 
 #include <stdbool.h>

@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-// 0 for what combines with the character before it, 2 for East Asian wide characters and emoji, else 1. Needs no locale.
+// 0 for what combines with the character before it, 2 for East Asian wide characters and emoji, else 1.
+// Needs no locale.
 int width_of(uint32_t codepoint);
 
 #endif

@@ -2,8 +2,8 @@
 //
 // test/lib/check.h — cmocka with the headers it wants before itself.
 //
-// A unit test is a program: static functions that take `void **state`, listed in main with CHECK_MAIN. Names are sentences about
-// behaviour ("a_longer_text_is_cut_with_an_ellipsis").
+// A unit test is a program: static functions that take `void **state`, listed in main with CHECK_MAIN.
+// Names are sentences about behaviour ("a_longer_text_is_cut_with_an_ellipsis").
 #ifndef MUSTER_TEST_LIB_CHECK_H
 #define MUSTER_TEST_LIB_CHECK_H
 

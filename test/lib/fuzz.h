@@ -2,8 +2,9 @@
 //
 // test/lib/fuzz.h — what a fuzz target defines: one decoder, any bytes.
 //
-// test/fuzz/fuzz_<name>.c defines the function; libFuzzer (FLAVOUR=fuzz) or test/lib/fuzz_main.c (else) calls it. Its corpus is
-// test/fuzz/corpus/<name>/, its dictionary, if there is one, test/fuzz/<name>.dict. Found crashers are added to the corpus.
+// test/fuzz/fuzz_<name>.c defines the function; libFuzzer (FLAVOUR=fuzz) or test/lib/fuzz_main.c (else)
+// calls it. Its corpus is test/fuzz/corpus/<name>/, its dictionary, if there is one, test/fuzz/<name>.dict.
+// Found crashers are added to the corpus.
 #ifndef MUSTER_TEST_LIB_FUZZ_H
 #define MUSTER_TEST_LIB_FUZZ_H
 

@@ -4,9 +4,9 @@
 //
 //     fuzz_wire FILE|DIRECTORY...
 //
-// Every input is copied into memory of its exact size, so that ASan sees a read beyond its end. The empty input and each input cut in half
-// are tried as well: they cost nothing and find missing length checks. Files are taken in sorted order; the name of the one
-// in work is printed if the process dies.
+// Every input is copied into memory of its exact size, so that ASan sees a read beyond its end. The empty
+// input and each input cut in half are tried as well: they cost nothing and find missing length checks.
+// Files are taken in sorted order; the name of the one in work is printed if the process dies.
 #include "test/lib/fuzz.h"
 
 #include <dirent.h>

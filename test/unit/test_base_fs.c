@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/unit/test_base_fs.c — reading under a limit, replacing whole, removing trees of any depth and never across a mount.
+// test/unit/test_base_fs.c — reading under a limit, replacing whole, removing trees of any depth and never
+// across a mount.
 #include "base/fs.h"
 
 #include <errno.h>

@@ -123,7 +123,8 @@ static size_t lines_of(const char *text) {
 static void a_repeating_event_is_limited_and_counted(void **state) {
     (void)state;
     log_to_pipe(false);
-    // 400 lines take far less than a second; even over a second's end, two bursts and the count of the swallowed are the most.
+    // 400 lines take far less than a second; even over a second's end, two bursts and the count of the
+    // swallowed are the most.
     for (int i = 0; i < 400; i++) {
         log_event(LOG_INFO, "storm", LOG_INT("i", i));
     }

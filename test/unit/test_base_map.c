@@ -14,7 +14,7 @@ static void it_behaves_like_an_array(void **state) {
     (void)state;
     struct prng prng;
     prng_seed(&prng, 2);
-    char keys[KEYS][8];
+    char keys[KEYS][16];
     int values[2][KEYS];
     int *expected[KEYS] = {0};
     struct map map = {0};
@@ -50,7 +50,7 @@ static void each_value_is_visited_once(void **state) {
     struct map map = {0};
     size_t cursor = 0;
     assert_null(map_next(&map, &cursor));
-    char keys[100][8];
+    char keys[100][16];
     int seen[100] = {0};
     for (int i = 0; i < 100; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);

@@ -14,7 +14,8 @@ static void widths_agree_with_wcwidth(void **state) {
     for (uint32_t c = 0xA0; c < 0x110000; c++) {
         int theirs = wcwidth((wchar_t)c);
         int ours = width_of(c);
-        // Unassigned characters are -1 there. Combining marks of rare scripts beyond U+FFFF count one column here.
+        // Unassigned characters are -1 there. Combining marks of rare scripts beyond U+FFFF count one
+        // column here.
         if (theirs >= 0 && ours != theirs && !(theirs == 0 && ours == 1 && c > 0xFFFF)) {
             fail_msg("U+%04X: %d, but wcwidth says %d", (unsigned)c, ours, theirs);
         }
