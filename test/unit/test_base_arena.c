@@ -110,18 +110,19 @@ static void the_ceiling_and_overflow_end_the_process(void **state) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
+// Both survive in an ordinary build; ASan ends them at the access.
 static void use_after_clear(void) {
     struct arena arena = {0};
     volatile char *text = arena_strdup(&arena, "soon gone");
     arena_clear(&arena);
-    _exit(text[0] == 's'); // 1 = the dangling pointer still reads well
+    (void)text[0];
 }
 
 static void read_beyond_the_end(void) {
     struct arena arena = {0};
     volatile char *text = arena_alloc(&arena, 16);
     arena_alloc(&arena, 16);
-    _exit(text[16] == 0 ? 0 : 1);
+    (void)text[16];
 }
 
 static void misuse_is_found_under_asan(void **state) {

@@ -140,8 +140,11 @@ static void a_full_pipe_drops_and_counts(void **state) {
     char block[4096] = {0};
     while (write(ends[1], block, sizeof block) > 0) {
     }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0); // now a write that does not fit would block for ever
+    alarm(30);
     log_event(LOG_INFO, "dropped.one", LOG_NONE);
     log_event(LOG_INFO, "dropped.two", LOG_NONE);
+    alarm(0);
     while (read(ends[0], block, sizeof block) > 0) {
     }
     log_event(LOG_INFO, "seen", LOG_NONE);
