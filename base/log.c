@@ -219,7 +219,7 @@ void log_write_failure(enum log_level level, const char *event, const struct err
                        const struct log_pair *pairs) {
     struct log_pair all[24];
     size_t count = 0;
-    while (pairs[count].kind != LOG_KIND_END && count < sizeof all / sizeof *all - 2) {
+    while (count < sizeof all / sizeof *all - 2 && pairs[count].kind != LOG_KIND_END) {
         all[count] = pairs[count];
         count++;
     }
