@@ -1,42 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/yaml_tree.h — YAML text as a tree in which every node knows where it was written.
+// specs/yaml_tree.h — YAML text as a tree in which every value knows where it was written and, through an alias, where it is used.
 //
-// Built from libyaml's events under limits that are enforced while parsing: depth, nodes after alias expansion, anchors, scalar length. libyaml alone is
-// quadratic in nesting and knows no bound.
+// Built from libyaml's events, never from its documents, under limits that hold while parsing: depth, values with aliases expanded, anchors,
+// length of scalars and of lists. libyaml alone knows no bound, is quadratic in nesting and in %TAG directives, and keeps silent about duplicate
+// keys. Merge keys (`<<`) are resolved here. Scalars stay text: what they mean is up to the field they fill.
+//
+// Private to specs/.
 #ifndef MUSTER_SPECS_YAML_TREE_H
 #define MUSTER_SPECS_YAML_TREE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/arena.h"
-#include "base/error.h"
-#include "specs/manifest.h"
 
-enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
+enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP, YAML_ALIAS };
 
+// 24 bytes: hostile files are made of many small values.
 struct yaml_node {
-    enum yaml_kind kind;
-    bool is_plain;        // a scalar without quotes
-    int64_t line, column; // from 1
-    const char *text;     // SCALAR, NULL-terminated
-    size_t count;
-    struct yaml_node **items; // LIST: values; MAP: key, value, key, value… (2 * count nodes)
+    uint8_t kind;          // enum yaml_kind
+    bool is_plain;         // SCALAR: without quotes
+    uint32_t line, column; // from 1, columns in characters; an ALIAS is where the value is used
+    uint32_t count;        // LIST: items; MAP: pairs
+    union {
+        const char *text;              // SCALAR and NULL (as written)
+        const struct yaml_node *items; // LIST: values; MAP: key, value, key, value…; keys are SCALAR or NULL
+        const struct yaml_node *target; // ALIAS: where the value is defined, never an ALIAS itself
+    };
 };
+
+// Beyond aliases, to the value itself.
+static inline const struct yaml_node *yaml_value(const struct yaml_node *node) {
+    return node->kind == YAML_ALIAS ? node->target : node;
+}
+const struct yaml_node *yaml_get(const struct yaml_node *map,
+                                 const char *key); // the value (maybe an ALIAS), or NULL
 
 struct yaml_documents {
     size_t count;
-    struct yaml_node **items; // empty documents are left out
+    struct yaml_node *items; // empty documents are left out
 };
 
-// Where and why the text is not acceptable; `code` as in diagnostics.
+// Where and why a text is not acceptable; codes as in specs/diagnostic.h.
 struct yaml_problem {
-    int64_t line, column;
-    int64_t other_line, other_column; // a second place worth showing; 0 = none
+    uint32_t line, column;
+    uint32_t other_line, other_column; // a second place worth showing; 0 = none
     const char *code, *text, *hint;
 };
+struct yaml_problems {
+    size_t count; // at most YAML_PROBLEMS_MAX
+    struct yaml_problem *items;
+};
+#define YAML_PROBLEMS_MAX 32
 
-// 0, or 1 with the problem filled in (the first one: what follows a syntax error is noise).
-int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_documents *out, struct yaml_problem *problem);
-
-struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); // NULL when absent
+// 0, or 1 with problems. A key given twice does not end the parse; whatever else is wrong does: what follows a syntax error is noise. The
+// documents before it are in `out` all the same.
+int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_documents *out,
+               struct yaml_problems *problems);
 
 #endif

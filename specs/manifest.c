@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// specs/manifest.c — spec files from names to declarations: which files, which documents, what is wrong with each.
+//
+// Flow         files in order -> documents (yaml_tree) -> drafts (manifest_bind, compose) -> files read beside (manifest_files) -> rules
+//              (schema_validate) -> canonical declarations. Nothing stops at the first mistake but a syntax error, and that only its file.
+// Ownership    Everything that is handed out lives in the caller's arena, the trees included: positions point into them.
+// Limits       A file takes at most a fixed multiple of its length from the arena; all files together declare at most what one transaction
+//              may hold; after ERRORS_MAX errors nothing more is read.
+#include "specs/manifest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "specs/manifest_reading.h"
+#include "specs/service.h"
+#include "specs/walk.h"
+
+#define ERRORS_MAX 500
+#define FILE_MEMORY_BASE ((size_t)6 * MIB)
+#define FILE_MEMORY_FACTOR 8
+
+// --- one declaration ---
+
+void *draft_new(struct reading *r, enum object_kind kind) {
+    const struct schema *schema = object_spec_schema(kind);
+    void *spec = arena_alloc(r->arena, schema->bytes);
+    schema_init(schema, spec);
+    return spec;
+}
+
+static const struct yaml_node *draft_place(const struct draft *draft, const char *path) {
+    const struct yaml_node *node = bind_find(draft->where.root, path);
+    return node == draft->where.root ? draft->where.key : node;
+}
+
+void draft_error(struct reading *r, const struct draft *draft, const char *path, const char *code,
+                 const char *hint, const char *format, ...) {
+    AUTO_BUF text = buf_make(4096);
+    va_list args;
+    va_start(args, format);
+    buf_addv(&text, format, args);
+    va_end(args);
+    const struct yaml_node *node = draft_place(draft, path);
+    reporter_add(&r->reporter, (struct place){.line = node->line, .column = node->column}, code, path, hint,
+                 "%s", buf_text(&text));
+}
+
+// A field that could not be read is missing too: saying it once is enough.
+static bool is_reported(const struct reading *r, const struct yaml_node *node) {
+    const struct diagnostics *all = r->reporter.out;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct diagnostic *item = &all->items[i];
+        if (!item->is_warning && item->at.file == r->reporter.source->name && item->at.line == node->line) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void report_problem(struct reading *r, const struct draft *draft, const struct problem *problem) {
+    const struct yaml_node *node = draft_place(draft, problem->path);
+    bool is_missing = strcmp(problem->text, "is required") == 0;
+    bool wants_path = str_starts(problem->text, "is ") || str_starts(problem->text, "does ") ||
+                      str_starts(problem->text, "excludes ");
+    const char *subject =
+        !wants_path || problem->path[0] == '\0' ? "" : arena_printf(&r->scratch, "'%s' ", problem->path);
+    if (is_missing && r->reporter.out->error_count > r->errors_before && is_reported(r, node)) {
+        return;
+    }
+    if (problem->is_warning) {
+        draft_error(r, draft, problem->path, "W0601", "", "%s%s", subject, problem->text);
+    } else if (is_missing && strcmp(problem->path, "image") == 0 &&
+               yaml_get(draft->where.root, "build") != NULL) {
+        draft_error(r, draft, "build", "E0431",
+                    "build it elsewhere and name it: image: oci-archive:./app.tar",
+                    "images are not built here, and no image is named");
+    } else {
+        draft_error(r, draft, problem->path, is_missing ? "E0234" : "E0330", "", "%s%s", subject,
+                    problem->text);
+    }
+}
+
+// Compose's `restart:` stands in for a missing deploy.restart_policy, as in Swarm.
+static void map_restart(struct reading *r, struct draft *draft) {
+    const struct yaml_node *restart = yaml_get(draft->where.root, "restart");
+    const struct yaml_node *deploy = yaml_get(draft->where.root, "deploy");
+    if (draft->kind != KIND_SERVICE || restart == NULL ||
+        (deploy != NULL && yaml_get(deploy, "restart_policy") != NULL)) {
+        return;
+    }
+    struct restart_policy *policy = &((struct service_spec *)draft->spec)->deploy.restart_policy;
+    const char *text = bind_text(&r->binder, restart, NULL);
+    if (text == NULL || strcmp(text, "always") == 0 || strcmp(text, "unless-stopped") == 0) {
+        return; // any: the default
+    }
+    if (strcmp(text, "no") == 0 || strcmp(text, "false") == 0) {
+        policy->condition = RESTART_NONE;
+    } else if (strcmp(text, "on-failure") == 0) {
+        policy->condition = RESTART_ON_FAILURE;
+    } else if (str_starts(text, "on-failure:") &&
+               str_to_int(text + strlen("on-failure:"), &policy->max_attempts)) {
+        policy->condition = RESTART_ON_FAILURE;
+    } else {
+        draft_error(r, draft, "restart", "E0313", "better, write deploy.restart_policy",
+                    "'%.100s' is not one of no, always, unless-stopped, on-failure", text);
+    }
+}
+
+// Whether no profile keeps the service out.
+static bool is_selected(const struct reading *r, const struct draft *draft) {
+    if (draft->kind != KIND_SERVICE) {
+        return true;
+    }
+    const struct strings *wanted = r->options->profiles;
+    const struct strings *own = &((const struct service_spec *)draft->spec)->profiles;
+    for (size_t i = 0; i < own->count; i++) {
+        for (size_t k = 0; wanted != NULL && k < wanted->count; k++) {
+            if (strcmp(wanted->items[k], "*") == 0 || strcmp(wanted->items[k], own->items[i]) == 0) {
+                return true;
+            }
+        }
+    }
+    return own->count == 0;
+}
+
+static void list_draft(struct reading *r, const struct draft *draft) {
+    const struct schema *schema = object_spec_schema(draft->kind);
+    const char *name = member_text(schema_field(schema, "name"), draft->spec);
+    const char *key = arena_printf(r->arena, "%s/%s", object_kind_name(draft->kind), name);
+    size_t first = (size_t)(uintptr_t)map_get(&r->seen, key);
+    if (name[0] == '\0') {
+        return; // reported as required
+    }
+    if (first > 0) {
+        const struct position *at = &r->out->items[first - 1].at;
+        draft_error(r, draft, "name", "E0205", "take one away",
+                    "%s '%.200s' is declared twice; the first is at %s:%lld", object_kind_name(draft->kind),
+                    name, at->file, (long long)at->line);
+        return;
+    }
+    if (r->out->count == TRANSACTION_CHANGES_MAX) {
+        draft_error(r, draft, "", "E0206", "split what is applied", "more than %d objects",
+                    TRANSACTION_CHANGES_MAX);
+        r->binder.is_over = true;
+        return;
+    }
+    struct field_positions *positions = ARENA_NEW(r->arena, struct field_positions);
+    *positions = draft->where;
+    *ARENA_PUSH(r->arena, r->out) =
+        (struct declaration){.kind = draft->kind,
+                             .spec = draft->spec,
+                             .name = name,
+                             .stack = draft->stack,
+                             .at = {draft->where.file, draft->where.key->line, draft->where.key->column},
+                             .positions = positions};
+    map_put(&r->seen, key, (void *)(uintptr_t)r->out->count); // NOLINT(performance-no-int-to-ptr): an index
+}
+
+void draft_finish(struct reading *r, struct draft *draft) {
+    const struct schema *schema = object_spec_schema(draft->kind);
+    if (r->binder.is_over || !is_selected(r, draft)) {
+        return;
+    }
+    map_restart(r, draft);
+    draft_read_files(r, draft);
+    struct problems problems = {0};
+    schema_validate(schema, draft->spec, /* warnings= */ true, &r->scratch, &problems);
+    for (size_t i = 0; i < problems.count && i < ERRORS_MAX; i++) {
+        report_problem(r, draft, &problems.items[i]);
+    }
+    schema_canonicalize(schema, draft->spec);
+    list_draft(r, draft);
+    r->binder.is_over |= r->reporter.out->error_count >= ERRORS_MAX;
+}
+
+// --- documents ---
+
+static void unknown_kind(struct reading *r, const struct yaml_node *node, const char *text) {
+    const char *names[KIND_END];
+    size_t count = 0;
+    for (int kind = 1; kind < KIND_END; kind++) {
+        if (object_kind_is_declared((enum object_kind)kind)) {
+            names[count++] = object_kind_name((enum object_kind)kind);
+        }
+    }
+    const char *nearest = str_nearest(text, names, count);
+    AUTO_BUF hint = buf_make(256);
+    if (nearest != NULL) {
+        buf_addf(&hint, "did you mean '%s'?", nearest);
+    }
+    bind_error(&r->binder, node, "E0202", NULL, buf_text(&hint),
+               "'%.100s' is not a kind: service, node, network, secret, config, volume, cluster or source",
+               text);
+}
+
+static void read_typed(struct reading *r, const struct yaml_node *document,
+                       const struct yaml_node *kind_node) {
+    const char *text = bind_text(&r->binder, kind_node, &(struct bind_path){NULL, "kind", 0});
+    enum object_kind kind = text != NULL ? object_kind_parse(text) : KIND_NONE;
+    if (kind == KIND_NONE || !object_kind_is_declared(kind)) {
+        if (text != NULL && kind != KIND_NONE) {
+            bind_error(&r->binder, kind_node, "E0204", NULL, "", "a %s is made by the cluster, not by a file",
+                       text);
+        } else if (text != NULL) {
+            unknown_kind(r, kind_node, text);
+        }
+        return;
+    }
+    struct draft draft = {.kind = kind,
+                          .spec = draft_new(r, kind),
+                          .stack = "",
+                          .where = {r->reporter.source->name, document, document}};
+    r->binder.root = object_spec_schema(kind);
+    bind_object(&r->binder, r->binder.root, document, draft.spec, NULL, "kind");
+    draft_finish(r, &draft);
+}
+
+static bool looks_like_compose(const struct yaml_node *document) {
+    static const char *const keys[] = {"services", "volumes", "networks", "secrets", "configs", "version"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (yaml_get(document, keys[i]) != NULL && yaml_get(document, "image") == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_document(struct reading *r, const struct yaml_node *document) {
+    const struct yaml_node *kind = yaml_get(document, "kind");
+    r->errors_before = r->reporter.out->error_count;
+    if (document->kind != YAML_MAP) {
+        bind_error(&r->binder, document, "E0201", NULL,
+                   "write kind: and name:, or services:", "a document is a map, not %s",
+                   document->kind == YAML_LIST ? "a list" : "a single value");
+    } else if (kind != NULL) {
+        read_typed(r, document, kind);
+    } else if (looks_like_compose(document)) {
+        compose_read(r, document);
+    } else {
+        bool has_image = yaml_get(document, "image") != NULL;
+        bind_error(&r->binder, document, "E0201", NULL,
+                   has_image ? "write kind: service above it" : "write kind: and name:, or services:",
+                   "neither a typed document (kind:) nor a Compose file (services:)");
+    }
+    arena_clear(&r->scratch);
+}
+
+// --- one text ---
+
+static void sort_by_place(struct diagnostics *all, size_t first) {
+    for (size_t i = first + 1; i < all->count; i++) {
+        struct diagnostic item = all->items[i];
+        size_t k = i;
+        for (; k > first; k--) {
+            const struct position *before = &all->items[k - 1].at;
+            if (before->line < item.at.line ||
+                (before->line == item.at.line && before->column <= item.at.column)) {
+                break;
+            }
+            all->items[k] = all->items[k - 1];
+        }
+        all->items[k] = item;
+    }
+}
+
+static const char *directory_of(struct arena *arena, const char *name) {
+    char current[4096];
+    const char *base = getcwd(current, sizeof current) != NULL ? current : "/";
+    const char *slash = strrchr(name, '/');
+    const char *directory = slash == NULL   ? ""
+                            : slash == name ? "/"
+                                            : arena_strndup(arena, name, (size_t)(slash - name));
+    return path_resolve(arena, base, directory);
+}
+
+static void read_text(struct reading *r, const char *name, const char *text, size_t len) {
+    struct source_text *source = ARENA_NEW(r->arena, struct source_text);
+    *source = (struct source_text){arena_strdup(r->arena, name), text, len};
+    size_t first = r->reporter.out->count;
+    r->reporter.source = source;
+    r->directory = directory_of(r->arena, name);
+    r->variables.given = r->options->variables;
+    variables_read_dotenv(r);
+    r->binder = (struct binder){.arena = r->arena,
+                                .reporter = &r->reporter,
+                                .variables = &r->variables,
+                                .reads_environment = r->reads_files,
+                                .bytes_start = r->arena->used_bytes,
+                                .bytes_max = FILE_MEMORY_BASE + FILE_MEMORY_FACTOR * len};
+    if (len > YAML_BYTES_MAX) {
+        reporter_add(&r->reporter, (struct place){.line = 1, .column = 1}, "E0114", "", "split it",
+                     "the file is larger than 4 MiB");
+        return;
+    }
+    struct yaml_documents documents;
+    struct yaml_problems problems;
+    yaml_parse(text, len, r->arena, &documents, &problems);
+    for (size_t i = 0; i < documents.count && !r->binder.is_over; i++) {
+        read_document(r, &documents.items[i]);
+    }
+    for (size_t i = 0; i < problems.count; i++) {
+        const struct yaml_problem *found = &problems.items[i];
+        struct place at = {found->line, found->column, found->other_line, found->other_column};
+        reporter_add(&r->reporter, at, found->code, "", found->hint, "%s", found->text);
+    }
+    sort_by_place(r->reporter.out, first);
+    r->reporter.source = NULL;
+}
+
+static const struct manifest_options no_options;
+
+static struct reading reading_start(const struct manifest_options *options, struct arena *arena,
+                                    struct declarations *out, struct diagnostics *diagnostics) {
+    *out = (struct declarations){0};
+    *diagnostics = (struct diagnostics){0};
+    return (struct reading){.arena = arena,
+                            .options = options != NULL ? options : &no_options,
+                            .reporter = {.arena = arena, .out = diagnostics},
+                            .out = out};
+}
+
+static int reading_end(struct reading *r) {
+    map_free(&r->seen);
+    arena_free(&r->scratch);
+    if (r->reporter.out->error_count == 0) {
+        return 0;
+    }
+    *r->out = (struct declarations){0};
+    return 1;
+}
+
+int manifest_parse(const char *name, const char *text, size_t len, const struct manifest_options *options,
+                   struct arena *arena, struct declarations *out, struct diagnostics *diagnostics,
+                   struct error *err) {
+    (void)err;
+    struct reading r = reading_start(options, arena, out, diagnostics);
+    read_text(&r, name, text, len);
+    return reading_end(&r);
+}
+
+// --- files ---
+
+static int read_stream(int fd, struct buf *out, struct error *err) {
+    for (;;) {
+        char *room = buf_reserve(out, 64 * KIB);
+        if (room == NULL) {
+            return error_set(err, ERR_LIMIT, "more than %d MiB", YAML_BYTES_MAX / MIB);
+        }
+        ssize_t got = read(fd, room, 64 * KIB);
+        if (got < 0 && errno != EINTR) {
+            return error_sys(err, errno, "read");
+        }
+        out->len += got > 0 ? (size_t)got : 0;
+        out->data[out->len] = '\0';
+        if (got == 0) {
+            return 0;
+        }
+    }
+}
+
+static int read_file(struct reading *r, const char *path, struct error *err) {
+    bool is_stdin = strcmp(path, "-") == 0;
+    AUTO_BUF content = buf_make(YAML_BYTES_MAX + 64 * KIB);
+    int rc = is_stdin ? read_stream(STDIN_FILENO, &content, err)
+                      : fs_read(AT_FDCWD, path, YAML_BYTES_MAX, &content, err);
+    if (rc < 0) {
+        return error_wrap(err, rc, "%s", is_stdin ? "standard input" : path);
+    }
+    if (content.len > YAML_BYTES_MAX) {
+        return error_wrap(err, error_set(err, ERR_LIMIT, "more than %d MiB", YAML_BYTES_MAX / MIB), "%s",
+                          path);
+    }
+    read_text(r, is_stdin ? "<stdin>" : path, buf_text(&content),
+              content.len); // the tree keeps copies, snippets too
+    return 0;
+}
+
+static int is_spec_file(const struct dirent *entry) {
+    return entry->d_name[0] != '.' && (str_ends(entry->d_name, ".yaml") || str_ends(entry->d_name, ".yml"));
+}
+
+static int by_natural_order(const struct dirent **a, const struct dirent **b) {
+    return str_compare_natural((*a)->d_name, (*b)->d_name);
+}
+
+static int add_directory(struct arena *arena, const char *path, struct strings *out, struct error *err) {
+    struct dirent **entries;
+    int count = scandir(path, &entries, is_spec_file, by_natural_order);
+    if (count < 0) {
+        return error_sys(err, errno, "list %s", path);
+    }
+    for (int i = 0; i < count; i++) {
+        *ARENA_PUSH(arena, out) =
+            arena_printf(arena, "%s%s%s", path, str_ends(path, "/") ? "" : "/", entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    return count > 0 ? 0 : error_set(err, ERR_NOT_FOUND, "no *.yaml or *.yml in %s", path);
+}
+
+static int list_files(const struct strings *paths, struct arena *arena, struct strings *out,
+                      struct error *err) {
+    for (size_t i = 0; i < paths->count; i++) {
+        struct stat status;
+        int rc = 0;
+        if (strcmp(paths->items[i], "-") != 0 && stat(paths->items[i], &status) != 0) {
+            rc = errno == ENOENT
+                     ? error_set(err, ERR_NOT_FOUND, "%s: no such file or directory", paths->items[i])
+                     : error_sys(err, errno, "%s", paths->items[i]);
+        } else if (strcmp(paths->items[i], "-") != 0 && S_ISDIR(status.st_mode)) {
+            rc = add_directory(arena, paths->items[i], out, err);
+        } else {
+            *ARENA_PUSH(arena, out) = paths->items[i];
+        }
+        if (rc == 0 && out->count > YAML_FILES_MAX) {
+            rc = error_set(err, ERR_LIMIT, "more than %d spec files", YAML_FILES_MAX);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int manifest_read(const struct strings *paths, const struct manifest_options *options, struct arena *arena,
+                  struct declarations *out, struct diagnostics *diagnostics, struct error *err) {
+    struct reading r = reading_start(options, arena, out, diagnostics);
+    r.reads_files = true;
+    struct strings files = {0};
+    int rc = list_files(paths, arena, &files, err);
+    for (size_t i = 0; rc == 0 && i < files.count; i++) {
+        rc = read_file(&r, files.items[i], err);
+    }
+    int verdict = reading_end(&r);
+    if (rc < 0) {
+        *out = (struct declarations){0};
+        return rc;
+    }
+    return verdict;
+}
+
+struct position manifest_position(const struct declaration *declaration, const char *path) {
+    const struct field_positions *positions = declaration->positions;
+    if (positions == NULL) {
+        return declaration->at;
+    }
+    const struct yaml_node *node = bind_find(positions->root, path);
+    if (node == positions->root) {
+        return declaration->at;
+    }
+    return (struct position){positions->file, node->line, node->column};
+}
