@@ -23,6 +23,10 @@ OUT := $(if $(filter release,$(FLAVOUR)),$(BUILD),$(BUILD)/$(FLAVOUR))
 PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 SUBMAKE = $(MAKE) --no-print-directory $(PARALLEL)
 
+# Short lines unless V=1.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $@')
+
 # --- flags ---
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wformat=2 -Wvla -Wundef -Wswitch-enum -Wmissing-prototypes \
@@ -100,36 +104,42 @@ $(B)/flags: FORCE
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CFLAGS) $(ERRORS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )
+	$(Q)$(CC) $(OUR_CFLAGS) $(ERRORS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define layer
 $(B)/lib$(1).a: $(call objects,$(SRC_$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,AR  )
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 
 $(OUT)/muster: $(B)/cli/main.o $(call archives,cli tui transport specs base)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_muster)
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_muster)
 
 $(OUT)/musterd: $(B)/reconciler/daemon/main.o $(call archives,reconciler transport specs base)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_musterd)
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_musterd)
 
 # Small and static, since one runs beside each task; the same in every flavour.
 SHIM_CC := $(if $(shell command -v musl-gcc 2>/dev/null),musl-gcc,$(CC))
 $(OUT)/muster-shim: $(SRC_shim) $(wildcard reconciler/agent/shim*.h) $(B)/flags
 	@mkdir -p $(@D)
-	$(SHIM_CC) $(DIALECT) $(filter-out -Wundef,$(WARNINGS)) $(ERRORS) -Os -static -s -o $@ $(SRC_shim)
+	$(call say,CC  )
+	$(Q)$(SHIM_CC) $(DIALECT) $(filter-out -Wundef,$(WARNINGS)) $(ERRORS) -Os -static -s -o $@ $(SRC_shim)
 
 # --- tests ---
 
 define test_program
 $(T)/%: $(B)/$(1)/%.o $(EVERYTHING)
 	@mkdir -p $$(@D)
-	$$(CC) $$(OUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_test)
+	$$(call say,LINK)
+	$$(Q)$$(CC) $$(OUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_test)
 endef
 $(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
 
@@ -137,10 +147,12 @@ $(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
 FUZZ_MAIN := $(if $(filter fuzz,$(FLAVOUR)),,$(B)/test/lib/fuzz_main.o)
 $(T)/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(FUZZ_MAIN) $(EVERYTHING)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LIBS_test)
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $^ $(LIBS_test)
 
 $(BUILD)/tidy: $(B)/test/tidy.o $(call archives,base)
-	$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^
 
 # Both compilers, all headers when one changed: a header lives on what it includes.
 $(BUILD)/headers/%.ok: % $(HEADERS)
@@ -180,8 +192,11 @@ tidy: $(BUILD)/tidy ## the tree's own rules: arrows, pure folders, banned calls,
 
 hdr-check: $(HEADERS:%=$(BUILD)/headers/%.ok) ## every header compiles alone, with both compilers
 
-format: ## clang-format the sources in place
-	@clang-format -i $(SOURCES) $(HEADERS)
+FILES ?= $(SOURCES) $(HEADERS)
+format: ## lay out FILES (all sources): comments by test/wrap.awk, code by clang-format
+	@for f in $(FILES); do LC_ALL=C awk -f test/wrap.awk $$f >$$f.wrapped || exit 1; \
+	    cmp -s $$f $$f.wrapped && rm $$f.wrapped || mv $$f.wrapped $$f; done
+	@clang-format -i $(FILES)
 
 lint: ## clang-tidy and cppcheck
 	@cppcheck --quiet --std=c11 -j 2 --enable=warning,portability --inline-suppr --suppressions-list=.cppcheck --error-exitcode=1 \
@@ -228,7 +243,7 @@ deps-test: ## … and those that testing needs
 	$(call install_missing,$(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS))
 
 help: ## this list
-	@echo 'make [FLAVOUR=$(subst $() ,|,$(FLAVOURS))] [CC=…] [CFLAGS=…] [WERROR=1] [BUILD=build] TARGET'
+	@echo 'make [FLAVOUR=$(subst $() ,|,$(FLAVOURS))] [CC=…] [CFLAGS=…] [WERROR=1] [BUILD=build] [V=1] TARGET'
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(patsubst %.c,$(B)/%.d,$(SOURCES))
