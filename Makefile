@@ -107,12 +107,12 @@ $(B)/%.o: %.c $(B)/flags
 	$(call say,CC  )
 	$(Q)$(CC) $(OUR_CFLAGS) $(ERRORS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Made anew and moved into place: no member of a file that is gone, and nobody links a half-written one.
 define layer
 $(B)/lib$(1).a: $(call objects,$(SRC_$(1)))
 	@mkdir -p $$(@D)
-	@rm -f $$@
 	$$(call say,AR  )
-	$$(Q)ar rcs $$@ $$^
+	$$(Q)ar rcs $$@.$$$$$$$$ $$^ && mv $$@.$$$$$$$$ $$@
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
 

@@ -48,15 +48,15 @@ static bool has_hardware(void) {
     return __builtin_cpu_supports("sse4.2") != 0;
 }
 #elif defined(__aarch64__)
-__attribute__((target("arch=armv8-a+crc"))) static uint32_t crc32c_hardware(uint32_t crc, const uint8_t *p,
-                                                                            size_t len) {
+// gcc and clang want different target attributes; the assembler's own word serves both.
+static uint32_t crc32c_hardware(uint32_t crc, const uint8_t *p, size_t len) {
     for (; len >= 8; p += 8, len -= 8) {
         uint64_t word;
         memcpy(&word, p, sizeof word);
-        __asm__("crc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
+        __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
     }
     for (; len > 0; p++, len--) {
-        __asm__("crc32cb %w0, %w0, %w1" : "+r"(crc) : "r"((uint32_t)*p));
+        __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"((uint32_t)*p));
     }
     return crc;
 }
