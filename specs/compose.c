@@ -184,15 +184,20 @@ static void finish_resource(struct stack *s, struct draft *draft, const struct s
 
 static void read_object(struct stack *s, const struct section *section, const struct yaml_node *pair) {
     struct reading *r = s->reading;
+    enum yaml_kind shape = (enum yaml_kind)yaml_value(&pair[1])->kind;
+    if (shape != YAML_MAP && shape != YAML_NULL) {
+        report(s, &pair[1], "E0301", "", "%s '%.200s' needs a map", section->noun, pair[0].text);
+        return;
+    }
     struct draft draft = {.kind = section->kind,
                           .spec = draft_new(r, section->kind),
                           .stack = s->name,
                           .where = {r->reporter.source->name, &pair[0], &pair[1]}};
     r->binder.root = object_spec_schema(section->kind);
-    bool is_map = bind_object(&r->binder, r->binder.root, &pair[1], draft.spec, NULL, NULL);
+    bind_object(&r->binder, r->binder.root, &pair[1], draft.spec, NULL, NULL);
     bool is_external = is_true(yaml_get(&pair[1], "external"));
-    if (!is_map || (is_external && section->kind != KIND_SERVICE)) {
-        return; // reported; or it exists already
+    if (is_external && section->kind != KIND_SERVICE) {
+        return; // it exists already
     }
     if (section->kind == KIND_SERVICE) {
         finish_service(s, &draft, pair[0].text);

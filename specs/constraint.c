@@ -71,6 +71,9 @@ int constraint_parse(const char *text, struct arena *arena, struct constraint *o
     const char *equal = strstr(text, "==");
     const char *differ = strstr(text, "!=");
     const char *sign = equal == NULL || (differ != NULL && differ < equal) ? differ : equal;
+    if (sign == NULL && strchr(text, '=') != NULL) {
+        return error_set(err, ERR_INVALID, "'%s' has a single '='; write ==", text);
+    }
     if (sign == NULL) {
         return error_set(err, ERR_INVALID,
                          "'%s' has neither == nor !=; write it like node.labels.disk == ssd", text);

@@ -25,8 +25,8 @@
 #include "specs/walk.h"
 
 #define ERRORS_MAX 500
-#define FILE_MEMORY_BASE ((size_t)6 * MIB)
-#define FILE_MEMORY_FACTOR 8
+#define FILE_MEMORY_BASE ((size_t)5 * MIB)
+#define FILE_MEMORY_FACTOR 6
 
 // --- one declaration ---
 
@@ -37,8 +37,8 @@ void *draft_new(struct reading *r, enum object_kind kind) {
     return spec;
 }
 
-static const struct yaml_node *draft_place(const struct draft *draft, const char *path) {
-    const struct yaml_node *node = bind_find(draft->where.root, path);
+static const struct yaml_node *draft_place(const struct draft *draft, const char *path, bool wants_value) {
+    const struct yaml_node *node = bind_find(draft->where.root, path, wants_value);
     return node == draft->where.root ? draft->where.key : node;
 }
 
@@ -49,7 +49,7 @@ void draft_error(struct reading *r, const struct draft *draft, const char *path,
     va_start(args, format);
     buf_addv(&text, format, args);
     va_end(args);
-    const struct yaml_node *node = draft_place(draft, path);
+    const struct yaml_node *node = draft_place(draft, path, strcmp(code, "E0330") == 0);
     reporter_add(&r->reporter, (struct place){.line = node->line, .column = node->column}, code, path, hint,
                  "%s", buf_text(&text));
 }
@@ -67,7 +67,7 @@ static bool is_reported(const struct reading *r, const struct yaml_node *node) {
 }
 
 static void report_problem(struct reading *r, const struct draft *draft, const struct problem *problem) {
-    const struct yaml_node *node = draft_place(draft, problem->path);
+    const struct yaml_node *node = draft_place(draft, problem->path, /* wants_value= */ false);
     bool is_missing = strcmp(problem->text, "is required") == 0;
     bool wants_path = str_starts(problem->text, "is ") || str_starts(problem->text, "does ") ||
                       str_starts(problem->text, "excludes ");
@@ -453,7 +453,7 @@ struct position manifest_position(const struct declaration *declaration, const c
     if (positions == NULL) {
         return declaration->at;
     }
-    const struct yaml_node *node = bind_find(positions->root, path);
+    const struct yaml_node *node = bind_find(positions->root, path, /* wants_value= */ false);
     if (node == positions->root) {
         return declaration->at;
     }

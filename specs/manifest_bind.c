@@ -485,6 +485,12 @@ static void bind_list(struct binder *b, const struct field *field, const struct 
     const struct yaml_node *value = yaml_value(node);
     struct generic_list list = {0};
     bool is_map = (field->flags & FIELD_AS_MAP) != 0;
+    if (field->max != 0 && (value->kind == YAML_LIST || value->kind == YAML_MAP) &&
+        value->count > (uint64_t)field->max) {
+        bind_error(b, node, "E0113", path, "", "'%s' holds more than %lld items", field->name,
+                   (long long)field->max);
+        return;
+    }
     if (value->kind == YAML_LIST) {
         bind_list_items(b, field, value, &list, path);
     } else if (value->kind == YAML_MAP && is_map) {
@@ -609,9 +615,15 @@ static void unknown_field(struct binder *b, const struct schema *schema, const s
                           const struct bind_path *path) {
     AUTO_BUF hint = buf_make(1024);
     hint_for_field(b, schema, key->text, &hint);
-    const char *article = strchr("aeiou", schema->name[0]) != NULL ? "an" : "a";
-    bind_error(b, key, "E0231", path, buf_text(&hint), "'%.200s' is not a field of %s %s", key->text, article,
-               schema->name);
+    AUTO_BUF owner = buf_make(1024);
+    add_path(&owner, path->parent);
+    if (owner.len > 0) {
+        bind_error(b, key, "E0231", path, buf_text(&hint), "'%.200s' is not a field of '%.200s'", key->text,
+                   buf_text(&owner));
+    } else {
+        bind_error(b, key, "E0231", path, buf_text(&hint), "'%.200s' is not a field of a %s", key->text,
+                   schema->name);
+    }
 }
 
 static void bind_foreign(struct binder *b, const struct schema *schema, const struct yaml_node *pair,
@@ -711,8 +723,9 @@ static const struct yaml_node *named_item(const struct yaml_node *list, const ch
     return NULL;
 }
 
-const struct yaml_node *bind_find(const struct yaml_node *root, const char *path) {
+const struct yaml_node *bind_find(const struct yaml_node *root, const char *path, bool wants_value) {
     const struct yaml_node *found = root; // the key of a map where there is one: that is what people look for
+    const struct yaml_node *written = root;
     const struct yaml_node *value = yaml_value(root);
     while (*path != '\0') {
         if (*path == '[') {
@@ -726,7 +739,8 @@ const struct yaml_node *bind_find(const struct yaml_node *root, const char *path
                 return found;
             }
             found = &value->items[is_map ? 2 * index : index];
-            value = yaml_value(is_map ? found + 1 : found);
+            written = is_map ? found + 1 : found;
+            value = yaml_value(written);
             path = end + (*end == ']');
         } else if (value->kind == YAML_MAP) {
             size_t len;
@@ -735,7 +749,8 @@ const struct yaml_node *bind_find(const struct yaml_node *root, const char *path
                 return found;
             }
             found = key;
-            value = yaml_value(key + 1);
+            written = key + 1;
+            value = yaml_value(written);
             path += len;
         } else {
             const struct yaml_node *item = value->kind == YAML_LIST ? named_item(value, path) : NULL;
@@ -743,5 +758,5 @@ const struct yaml_node *bind_find(const struct yaml_node *root, const char *path
         }
         path += *path == '.';
     }
-    return found;
+    return wants_value && written->kind == YAML_SCALAR ? written : found;
 }

@@ -41,8 +41,9 @@ void bind_error(struct binder *b, const struct yaml_node *node, const char *code
 // Text of a scalar with its variables filled in; NULL when it is not a scalar or a variable failed (reported).
 const char *bind_text(struct binder *b, const struct yaml_node *node, const struct bind_path *path);
 
-// Where `path` ("deploy.replicas", "ports[2]", "environment.MODE") was written below `root`: the nearest ancestor that was.
-const struct yaml_node *bind_find(const struct yaml_node *root, const char *path);
+// Where `path` ("deploy.replicas", "ports[2]", "environment.MODE") was written below `root`: the nearest ancestor that was. In a map that is the
+// key, or, with `wants_value`, a single value behind it.
+const struct yaml_node *bind_find(const struct yaml_node *root, const char *path, bool wants_value);
 
 // Compose keys that are not fields: accepted and ignored, or refused with what to write instead.
 struct foreign_key {

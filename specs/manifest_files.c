@@ -232,12 +232,16 @@ static void read_content(struct reading *r, const struct draft *draft, const str
                          bool external) {
     int given = (content->file[0] != '\0') + (content->environment[0] != '\0') + (content->text[0] != '\0') +
                 (content->data->len > 0);
-    if (external || given != 1) {
-        if (!external || given > 0) {
-            draft_error(r, draft, "", "E0421", "",
-                        external     ? "an external one has no content here"
-                        : given == 0 ? "no content is given: write file, environment or data"
-                                     : "content is given more than once");
+    if (external) {
+        if (given > 0) {
+            draft_error(r, draft, "external", "E0421", "", "an external one has no content here");
+        }
+        return;
+    }
+    if (given != 1) {
+        if (r->reporter.out->error_count == r->errors_before) { // content that could not be read was reported
+            draft_error(r, draft, "", "E0421", "write file, environment or data",
+                        given == 0 ? "no content is given" : "content is given more than once");
         }
         return;
     }

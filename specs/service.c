@@ -138,7 +138,7 @@ static const struct schema logging_schema = SCHEMA("logging", struct logging, lo
 
 static const struct field ulimit_fields[] = {
     STRING(struct ulimit, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
-           .help = "Name as in ulimit: nofile, nproc…"),
+           .help = "Name, as in limits.conf: nofile, nproc, memlock and so on."),
     INT(struct ulimit, 2, soft, -1, INT64_MAX, RESTARTS, SINCE, .help = "Soft limit; -1 = unlimited."),
     INT(struct ulimit, 3, hard, -1, INT64_MAX, RESTARTS, SINCE, .help = "Hard limit; -1 = unlimited."),
 };
@@ -370,8 +370,8 @@ static const struct field service_spec_fields[] = {
             .help = "Further lines of /etc/hosts, name:address."),
     LIST(struct service_spec, 32, ports, &port_schema, struct port, .flags = FIELD_LATER, RESTARTS, SINCE,
          .help = "Published ports.", .example = "['8080:80']"),
-    LIST(struct service_spec, 33, volumes, &mount_schema, struct mount, .flags = FIELD_UNORDERED, RESTARTS,
-         SINCE, .help = "Mounts.", .example = "['data:/data']"),
+    LIST(struct service_spec, 33, volumes, &mount_schema, struct mount, .flags = FIELD_UNORDERED, .max = 1000,
+         RESTARTS, SINCE, .help = "Mounts.", .example = "['data:/data']"),
     STRINGS(struct service_spec, 34, tmpfs, .flags = FIELD_ONE | FIELD_UNORDERED, RESTARTS, SINCE,
             .help = "Paths of tmpfs mounts, with options after a colon.", .example = "[/tmp]"),
     LIST(struct service_spec, 35, secrets, &file_reference_schema, struct file_reference,

@@ -2,6 +2,7 @@
 //
 // specs/service_check.c — the rules of a service that no single row can say; Swarm's refusals, said with the remedy.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -118,11 +119,17 @@ void placement_check(const void *object, struct problem_sink *sink) {
         struct constraint constraint;
         struct error err = {0};
         if (constraint_parse(placement->constraints.items[i], sink->arena, &constraint, &err) < 0) {
-            char where[40];
+            char where[48];
             snprintf(where, sizeof where, "constraints[%zu]", i);
             problem(sink, where, "%s", err.root);
         }
     }
+}
+
+static bool has_policy(const struct update_config *config) {
+    struct update_config untouched;
+    schema_init(&update_config_schema, &untouched);
+    return !schema_equal(&update_config_schema, config, &untouched);
 }
 
 void deploy_check(const void *object, struct problem_sink *sink) {
@@ -139,6 +146,11 @@ void deploy_check(const void *object, struct problem_sink *sink) {
     if (deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) {
         problem_warn(sink, "mode", "%s is stored, but not yet acting in this version: no tasks are made",
                      service_mode_names[deploy->mode]);
+    }
+    if ((deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) &&
+        has_policy(&deploy->update_config)) {
+        problem(sink, "update_config", "does not go with mode %s: a job runs once",
+                service_mode_names[deploy->mode]);
     }
     if (deploy->rollback_config.failure_action == FAILURE_ROLLBACK) {
         problem(sink, "rollback_config.failure_action",
@@ -162,7 +174,7 @@ static void check_image(const struct service_spec *spec, struct problem_sink *si
 static void check_capabilities(const struct strings *list, const char *name, struct problem_sink *sink) {
     for (size_t i = 0; i < list->count; i++) {
         int number;
-        char where[40];
+        char where[48];
         snprintf(where, sizeof where, "%s[%zu]", name, i);
         if (!str_equal_nocase(list->items[i], "ALL") && !capability_parse(list->items[i], &number)) {
             problem(sink, where, "'%s' is not a capability like NET_RAW", list->items[i]);
@@ -189,35 +201,144 @@ static void check_sysctls(const struct service_spec *spec, struct problem_sink *
     }
 }
 
-static void check_targets(const struct service_spec *spec, struct problem_sink *sink) {
-    for (size_t i = 0; i < spec->volumes.count; i++) {
-        for (size_t k = i + 1; k < spec->volumes.count; k++) {
-            if (strcmp(spec->volumes.items[i].target, spec->volumes.items[k].target) == 0) {
-                problem(sink, "volumes", "two mounts at '%s'", spec->volumes.items[i].target);
-            }
-        }
+// --- duplicates: sorted, since lists may be long ---
+
+// Something that may be there once only, and where it was given.
+struct claim {
+    const char *text;
+    const char *list; // "volumes"
+    size_t index;
+};
+struct claims {
+    size_t count;
+    struct claim *items;
+};
+
+static void claim(struct claims *claims, struct arena *arena, const char *text, const char *list,
+                  size_t index) {
+    *ARENA_PUSH(arena, claims) = (struct claim){text, list, index};
+}
+
+static int by_claim(const void *a, const void *b) {
+    const struct claim *x = a;
+    const struct claim *y = b;
+    int order = strcmp(x->text, y->text);
+    order = order != 0 ? order : strcmp(y->list, x->list);
+    return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+// Reports all but the first of equal claims: what is wrong, then the text.
+static void check_claims(struct claims *claims, const char *what, struct problem_sink *sink) {
+    if (claims->count > 1) {
+        qsort(claims->items, claims->count, sizeof *claims->items, by_claim);
     }
-    for (size_t i = 0; i < spec->ports.count; i++) {
-        const struct port *a = &spec->ports.items[i];
-        if (a->mode == PUBLISH_INGRESS && spec->deploy.endpoint_mode == ENDPOINT_DNSRR) {
-            problem(sink, "ports",
-                    "port %lld in mode ingress does not go with endpoint_mode dnsrr: write mode: host",
-                    (long long)a->target);
-        }
-        for (size_t k = i + 1; k < spec->ports.count; k++) {
-            const struct port *b = &spec->ports.items[k];
-            if (a->published != 0 && a->published == b->published && a->protocol == b->protocol) {
-                problem(sink, "ports", "port %lld is published twice", (long long)a->published);
-            }
+    for (size_t i = 1; i < claims->count; i++) {
+        const struct claim *again = &claims->items[i];
+        if (strcmp(claims->items[i - 1].text, again->text) == 0) {
+            char where[48];
+            snprintf(where, sizeof where, "%s[%zu]", again->list, again->index);
+            problem(sink, where, "%s '%s'", what, again->text);
         }
     }
 }
+
+// "/data/" and "/data" are one place.
+static const char *target_of(struct arena *arena, const char *path) {
+    size_t len = strcspn(path, ":");
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    return arena_strndup(arena, path, len);
+}
+
+static void check_targets(const struct service_spec *spec, struct problem_sink *sink) {
+    struct claims targets = {0};
+    for (size_t i = 0; i < spec->volumes.count; i++) {
+        claim(&targets, sink->arena, target_of(sink->arena, spec->volumes.items[i].target), "volumes", i);
+    }
+    for (size_t i = 0; i < spec->tmpfs.count; i++) {
+        claim(&targets, sink->arena, target_of(sink->arena, spec->tmpfs.items[i]), "tmpfs", i);
+    }
+    check_claims(&targets, "two mounts at", sink);
+}
+
+static void check_file_targets(const struct service_spec *spec, struct problem_sink *sink) {
+    struct claims targets = {0};
+    for (size_t i = 0; i < spec->secrets.count; i++) {
+        const struct file_reference *file = &spec->secrets.items[i];
+        const char *target = file->target[0] != '\0' ? file->target : file->source;
+        claim(&targets, sink->arena,
+              target[0] == '/' ? target : arena_printf(sink->arena, "/run/secrets/%s", target), "secrets", i);
+    }
+    for (size_t i = 0; i < spec->configs.count; i++) {
+        const struct file_reference *file = &spec->configs.items[i];
+        const char *target = file->target[0] != '\0' ? file->target : file->source;
+        claim(&targets, sink->arena, target[0] == '/' ? target : arena_printf(sink->arena, "/%s", target),
+              "configs", i);
+    }
+    check_claims(&targets, "two files at", sink);
+}
+
+static void check_ports(const struct service_spec *spec, struct problem_sink *sink) {
+    static const char *const protocols[] = {"tcp", "udp", "sctp"};
+    struct claims published = {0};
+    for (size_t i = 0; i < spec->ports.count; i++) {
+        const struct port *port = &spec->ports.items[i];
+        if (port->published != 0) {
+            claim(&published, sink->arena,
+                  arena_printf(sink->arena, "%lld/%s", (long long)port->published, protocols[port->protocol]),
+                  "ports", i);
+        }
+        if (port->mode == PUBLISH_INGRESS && spec->deploy.endpoint_mode == ENDPOINT_DNSRR) {
+            char where[48];
+            snprintf(where, sizeof where, "ports[%zu]", i);
+            problem(sink, where,
+                    "port %lld in mode ingress does not go with endpoint_mode dnsrr: write mode: host",
+                    (long long)port->target);
+        }
+    }
+    check_claims(&published, "published twice:", sink);
+}
+
+// --- names ---
 
 static bool is_hostname(const char *text) {
     size_t len = strlen(text);
     return len <= 63 &&
            strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._{} ") == len &&
            text[0] != '-';
+}
+
+// name or number, then maybe a colon and another
+static bool is_user(const char *text) {
+    const char *colon = strchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._$";
+    bool is_good = len > 0 && len <= 32 && text[0] != '-' && strspn(text, allowed) == len;
+    return is_good && (colon == NULL || (colon[1] != '\0' && colon[1] != '-' &&
+                                         strspn(colon + 1, allowed) == strlen(colon + 1)));
+}
+
+static void check_lists(const struct service_spec *spec, struct problem_sink *sink) {
+    char where[48];
+    for (size_t i = 0; i < spec->group_add.count; i++) {
+        if (!is_user(spec->group_add.items[i]) || strchr(spec->group_add.items[i], ':') != NULL) {
+            snprintf(where, sizeof where, "group_add[%zu]", i);
+            problem(sink, where, "'%s' is not a group: a name or a number", spec->group_add.items[i]);
+        }
+    }
+    for (size_t i = 0; i < spec->tmpfs.count; i++) {
+        if (spec->tmpfs.items[i][0] != '/') {
+            snprintf(where, sizeof where, "tmpfs[%zu]", i);
+            problem(sink, where, "'%s' is not an absolute path", spec->tmpfs.items[i]);
+        }
+    }
+    for (size_t i = 0; i < spec->extra_hosts.count; i++) {
+        if (strpbrk(spec->extra_hosts.items[i], ":=") == NULL) {
+            snprintf(where, sizeof where, "extra_hosts[%zu]", i);
+            problem(sink, where, "'%s' is not name:address", spec->extra_hosts.items[i]);
+        }
+    }
 }
 
 void service_spec_check(const void *object, struct problem_sink *sink) {
@@ -234,20 +355,21 @@ void service_spec_check(const void *object, struct problem_sink *sink) {
     if (spec->hostname[0] != '\0' && !is_hostname(spec->hostname)) {
         problem(sink, "hostname", "'%s' is not a host name", spec->hostname);
     }
+    if (spec->user[0] != '\0' && !is_user(spec->user)) {
+        problem(sink, "user", "'%s' is not a user: name or number, then maybe ':' and a group", spec->user);
+    }
     if (spec->working_dir[0] != '\0' && spec->working_dir[0] != '/') {
         problem(sink, "working_dir", "'%s' is not an absolute path", spec->working_dir);
     }
     if (spec->network_mode != NETWORK_DEFAULT && spec->networks.count > 0) {
         problem(sink, "networks", "does not go with network_mode");
     }
-    for (size_t i = 0; i < spec->environment.count; i++) {
-        if (strchr(spec->environment.items[i].key, '=') != NULL) {
-            problem(sink, "environment", "'%s' is not a variable name", spec->environment.items[i].key);
-        }
-    }
     check_image(spec, sink);
     check_capabilities(&spec->cap_add, "cap_add", sink);
     check_capabilities(&spec->cap_drop, "cap_drop", sink);
     check_sysctls(spec, sink);
     check_targets(spec, sink);
+    check_file_targets(spec, sink);
+    check_ports(spec, sink);
+    check_lists(spec, sink);
 }
