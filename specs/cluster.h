@@ -6,15 +6,19 @@
 
 #include "specs/object.h"
 
-struct cluster_raft { int64_t snapshot_interval, keep_old_snapshots, log_entries_for_slow_followers; int64_t heartbeat_tick, election_tick; struct bytes unknown; };
+struct cluster_raft {
+    int64_t snapshot_interval, keep_old_snapshots, log_entries_for_slow_followers;
+    int64_t heartbeat_tick, election_tick;
+    struct bytes unknown;
+};
 struct cluster_spec {
     const char *name; // "default"
     struct pairs labels;
-    int64_t task_history_limit; // per slot, default 5; -1 keeps all
+    int64_t task_history_limit;      // per slot, default 5; -1 keeps all
     int64_t dispatcher_heartbeat_ns; // 5 s
     int64_t cert_expiry_ns;          // 2160 h
     struct cluster_raft raft;
-    struct strings default_addr_pool; // 10.0.0.0/8
+    struct strings default_addr_pool;      // 10.0.0.0/8
     int64_t default_addr_pool_mask_length; // 24
     int64_t data_path_port;                // 4789
     bool autolock;

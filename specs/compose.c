@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/compose.c — a Compose file as a stack, as `docker stack deploy` sees it: names scoped by the stack, references checked.
+// specs/compose.c — a Compose file as a stack, as `docker stack deploy` sees it: names scoped by the stack,
+// references checked.
 //
-// Each service becomes `<stack>_<name>`; volumes, networks, secrets and configs of the top level too, unless they have a `name:` of their own or
-// are external: those exist already and are not declared. What a service refers to must stand at the top level.
+// Each service becomes `<stack>_<name>`; volumes, networks, secrets and configs of the top level too,
+// unless they have a `name:` of their own or are external: those exist already and are not declared. What a
+// service refers to must stand at the top level.
 #include <ctype.h>
 #include <string.h>
 
@@ -81,7 +83,8 @@ static bool is_true(const struct yaml_node *node) {
            strcmp(yaml_value(node)->text, "true") == 0;
 }
 
-// The stored name of what a service calls `name`: its own `name:` or the scoped one; NULL when the top level does not have it.
+// The stored name of what a service calls `name`: its own `name:` or the scoped one; NULL when the top
+// level does not have it.
 static const char *stored_name(struct stack *s, const char *section, const char *name) {
     const struct yaml_node *all = yaml_get(s->document, section);
     const struct yaml_node *node = all != NULL ? yaml_get(all, name) : NULL;

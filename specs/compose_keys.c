@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/compose_keys.c — Compose keys that are not fields of ours: which are ignored and why, which are refused and what to write instead.
+// specs/compose_keys.c — Compose keys that are not fields of ours: which are ignored and why, which are
+// refused and what to write instead.
 #include <string.h>
 
 #include "specs/manifest_bind.h"

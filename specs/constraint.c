@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/constraint.c — placement expressions, Swarm's language: one key, == or !=, one value; all of a service's must hold.
+// specs/constraint.c — placement expressions, Swarm's language: one key, == or !=, one value; all of a
+// service's must hold.
 //
-// An unknown key never matches, neither with == nor with !=, as in Swarm: a typo keeps tasks pending with a reason rather than running
-// them anywhere. The parser reports unknown keys too, so that most typos never get that far.
+// An unknown key never matches, neither with == nor with !=, as in Swarm: a typo keeps tasks pending with a
+// reason rather than running them anywhere. The parser reports unknown keys too, so that most typos never
+// get that far.
 #include "specs/constraint.h"
 
 #include <arpa/inet.h>

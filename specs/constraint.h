@@ -14,8 +14,9 @@ struct constraint {
 
 // "key==value" or "key!=value", blanks around the operator allowed; the error names what is wrong with it.
 int constraint_parse(const char *text, struct arena *arena, struct constraint *out, struct error *err);
-// Keys: node.id, node.hostname, node.ip (address or CIDR), node.role, node.platform.os, node.platform.arch (amd64 ≡ x86_64, arm64 ≡ aarch64),
-// node.labels.*, engine.labels.*. Values compare without case. An unknown key never matches.
+// Keys: node.id, node.hostname, node.ip (address or CIDR), node.role, node.platform.os, node.platform.arch
+// (amd64 ≡ x86_64, arm64 ≡ aarch64), node.labels.*, engine.labels.*. Values compare without case. An
+// unknown key never matches.
 bool constraint_matches(const struct constraint *constraint, const struct node *node);
 // The value of a key for a node ("" when absent); for spread preferences.
 const char *constraint_value(const char *key, const struct node *node);

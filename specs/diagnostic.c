@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/diagnostic.c — the table of codes, the snippets with carets, and the two ways to print what was found.
+// specs/diagnostic.c — the table of codes, the snippets with carets, and the two ways to print what was
+// found.
 //
-// Source lines come from files that nobody vouches for: all that is shown passes str_escape, and a long line is cut around the place.
+// Source lines come from files that nobody vouches for: all that is shown passes str_escape, and a long
+// line is cut around the place.
 #include "specs/diagnostic.h"
 
 #include <stdio.h>
@@ -141,7 +143,8 @@ static size_t offset_of_column(struct line line, int64_t column) {
     return i;
 }
 
-// Length of the word at the place: up to a blank, a closing bracket or the colon after a key; a quoted text as a whole.
+// Length of the word at the place: up to a blank, a closing bracket or the colon after a key; a quoted text
+// as a whole.
 static size_t word_bytes(struct line line, size_t start) {
     char quote =
         start < line.len && (line.text[start] == '"' || line.text[start] == '\'') ? line.text[start] : '\0';

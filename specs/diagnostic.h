@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/diagnostic.h — what is wrong with a spec file, where, and what to write instead; and the one table of error codes.
+// specs/diagnostic.h — what is wrong with a spec file, where, what to write instead; and the table of codes.
 //
-// A code is stable: scripts and people look it up with `muster explain errors`. E01 is YAML itself, E02 the shape of documents and names of
-// fields, E03 values, E04 variables and files, E05 references between objects; W06 are warnings. Private to specs/, but for the table.
+// A code is stable: scripts and people look it up with `muster explain errors`. E01 is YAML itself, E02 the
+// shape of documents and names of fields, E03 values, E04 variables and files, E05 references between
+// objects; W06 are warnings. Private to specs/, but for the table.
 #ifndef MUSTER_SPECS_DIAGNOSTIC_H
 #define MUSTER_SPECS_DIAGNOSTIC_H
 
@@ -26,7 +27,8 @@ struct source_text {
     size_t len;
 };
 
-// Collects diagnostics: the first DIAGNOSTICS_MAX of each sort are kept with their snippets, the others are only counted.
+// Collects diagnostics: the first DIAGNOSTICS_MAX of each sort are kept with their snippets, the others are
+// only counted.
 struct reporter {
     struct arena *arena;
     struct diagnostics *out;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/image.c — image references, read strictly: what is accepted here becomes a skopeo argument and a path, so nothing odd passes.
+// specs/image.c — image references, read strictly: what is accepted here becomes a skopeo argument and a
+// path, so nothing odd passes.
 //
-// Grammar of registries' references as in the OCI distribution specification: host[:port] is what stands before the first slash, if it
-// holds a dot or a colon or is "localhost"; path components are lower case.
+// Grammar of registries' references as in the OCI distribution specification: host[:port] is what stands
+// before the first slash, if it holds a dot or a colon or is "localhost"; path components are lower case.
 #include "specs/image.h"
 
 #include <ctype.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/interpolate.h — variables in the values of Compose files: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e} ${V:+a} ${V+a} $$.
+// specs/interpolate.h — variables in the values of Compose files: $V ${V} ${V:-d} ${V-d} ${V:?e} ${V?e}
+// ${V:+a} ${V+a} $$.
 //
-// Works on parsed scalars, never on the text of the file, so that a value cannot inject structure. Defaults may hold variables in turn,
-// INTERPOLATION_DEPTH_MAX deep. Private to specs/.
+// Works on parsed scalars, never on the text of the file, so that a value cannot inject structure. Defaults
+// may hold variables in turn, INTERPOLATION_DEPTH_MAX deep. Private to specs/.
 #ifndef MUSTER_SPECS_INTERPOLATE_H
 #define MUSTER_SPECS_INTERPOLATE_H
 
@@ -21,8 +22,8 @@ const char *variables_get(const struct variables *variables, const char *name); 
 
 enum interpolation { INTERPOLATION_DONE, INTERPOLATION_SYNTAX, INTERPOLATION_REQUIRED };
 
-// Yields the text with its variables filled in (`text` itself when there are none). Otherwise `*out` is the reason. `*unset` names the first
-// variable that was not set and had no default, or NULL.
+// Yields the text with its variables filled in (`text` itself when there are none). Otherwise `*out` is the
+// reason. `*unset` names the first variable that was not set and had no default, or NULL.
 enum interpolation interpolate(const char *text, const struct variables *variables, struct arena *arena,
                                const char **out, const char **unset);
 

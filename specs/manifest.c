@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/manifest.c — spec files from names to declarations: which files, which documents, what is wrong with each.
+// specs/manifest.c — spec files from names to declarations: which files, which documents, what is wrong
+// with each.
 //
-// Flow         files in order -> documents (yaml_tree) -> drafts (manifest_bind, compose) -> files read beside (manifest_files) -> rules
-//              (schema_validate) -> canonical declarations. Nothing stops at the first mistake but a syntax error, and that only its file.
-// Ownership    Everything that is handed out lives in the caller's arena, the trees included: positions point into them.
-// Limits       A file takes at most a fixed multiple of its length from the arena; all files together declare at most what one transaction
-//              may hold; after ERRORS_MAX errors nothing more is read.
+// Flow         files in order -> documents (yaml_tree) -> drafts (manifest_bind, compose) -> files read
+//              beside (manifest_files) -> rules (schema_validate) -> canonical declarations. Nothing stops
+//              at the first mistake but a syntax error, and that only its file.
+// Ownership    Everything that is handed out lives in the caller's arena, the trees included: positions
+//              point into them.
+// Limits       A file takes at most a fixed multiple of its length from the arena; all files together
+//              declare at most what one transaction may hold; after ERRORS_MAX errors nothing more is read.
 #include "specs/manifest.h"
 
 #include <dirent.h>

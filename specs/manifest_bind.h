@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/manifest_bind.h — from a YAML tree to a struct by its field table, with every mistake reported at its place.
+// specs/manifest_bind.h — from a YAML tree to a struct by its field table, with every mistake reported at
+// its place.
 //
-// What a scalar means is up to the row: a string field given `no`, `1.10` or `0755` keeps the text. null means "not given". Binding never
-// stops at the first mistake; the caller looks at the reporter's count. Private to specs/.
+// What a scalar means is up to the row: a string field given `no`, `1.10` or `0755` keeps the text. null
+// means "not given". Binding never stops at the first mistake; the caller looks at the reporter's count.
+// Private to specs/.
 #ifndef MUSTER_SPECS_MANIFEST_BIND_H
 #define MUSTER_SPECS_MANIFEST_BIND_H
 
@@ -21,8 +23,8 @@ struct bind_path {
 struct binder {
     struct arena *arena;
     struct reporter *reporter;
-    const struct variables
-        *variables; // filled into scalars when `interpolates`; source of environment entries without a value
+    // Filled into scalars when `interpolates`; source of environment entries without a value
+    const struct variables *variables;
     bool interpolates;
     bool reads_environment; // `environment: [NAME]` takes the value from the variables
     const struct schema *root;
@@ -38,11 +40,12 @@ bool bind_object(struct binder *b, const struct schema *schema, const struct yam
 void bind_error(struct binder *b, const struct yaml_node *node, const char *code,
                 const struct bind_path *path, const char *hint, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
-// Text of a scalar with its variables filled in; NULL when it is not a scalar or a variable failed (reported).
+// Text of a scalar with its variables filled in; NULL when it is not a scalar or a variable failed
+// (reported).
 const char *bind_text(struct binder *b, const struct yaml_node *node, const struct bind_path *path);
 
-// Where `path` ("deploy.replicas", "ports[2]", "environment.MODE") was written below `root`: the nearest ancestor that was. In a map that is the
-// key, or, with `wants_value`, a single value behind it.
+// Where `path` ("deploy.replicas", "ports[2]", "environment.MODE") was written below `root`: the nearest
+// ancestor that was. In a map that is the key, or, with `wants_value`, a single value behind it.
 const struct yaml_node *bind_find(const struct yaml_node *root, const char *path, bool wants_value);
 
 // Compose keys that are not fields: accepted and ignored, or refused with what to write instead.
@@ -53,7 +56,24 @@ struct foreign_key {
 };
 const struct foreign_key *foreign_key_find(const char *schema, const char *key); // specs/compose_keys.c
 
-// Splits a command line as a POSIX shell does (quotes and backslashes, no expansion). False when a quote is left open.
+// Splits a command line as a POSIX shell does (quotes and backslashes, no expansion). False when a quote is
+// left open.
 bool bind_split(const char *text, struct arena *arena, struct strings *out);
+
+// --- the parts ---
+
+void bind_scalar(struct binder *b, const struct field *field, const struct yaml_node *node, void *object,
+                 const struct bind_path *path);
+void bind_strings(struct binder *b, const struct field *field, const struct yaml_node *node, void *object,
+                  const struct bind_path *path);
+void bind_pairs(struct binder *b, const struct field *field, const struct yaml_node *node, void *object,
+                const struct bind_path *path);
+void bind_list(struct binder *b, const struct field *field, const struct yaml_node *node, void *object,
+               const struct bind_path *path);
+// "'ports' needs a list, not a map"
+void bind_wrong_shape(struct binder *b, const struct yaml_node *node, const struct bind_path *path,
+                      const char *wanted);
+// Whether the file took more than it may: reported once, then nothing more is bound.
+bool bind_is_over(struct binder *b, const struct yaml_node *node);
 
 #endif

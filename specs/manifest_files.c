@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/manifest_files.c — what a declaration takes from beside its file: env_file, .env, contents of secrets and configs, relative paths.
+// specs/manifest_files.c — what a declaration takes from beside its file: env_file, .env, contents of
+// secrets and configs, relative paths.
 //
-// Only regular files are opened (a FIFO would hang the client), each under a limit. What was read replaces the name of where it came from, so
-// that nothing in the store depends on a client's disk.
+// Only regular files are opened (a FIFO would hang the client), each under a limit. What was read replaces
+// the name of where it came from, so that nothing in the store depends on a client's disk.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/manifest_reading.h — the state of reading spec files, shared by the parts of the reader. Private to specs/.
+// specs/manifest_reading.h — the state of reading spec files, shared by the parts of the reader. Private to
+// specs/.
 #ifndef MUSTER_SPECS_MANIFEST_READING_H
 #define MUSTER_SPECS_MANIFEST_READING_H
 

@@ -2,7 +2,8 @@
 //
 // specs/node.c — the field tables of nodes.
 //
-// Only the spec is the operator's; description and status are written by the cluster, and no document may set them.
+// Only the spec is the operator's; description and status are written by the cluster, and no document may
+// set them.
 #include "specs/node.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/node.h — a machine of the cluster: what the operator declares of it, what it says of itself, what managers think of it.
+// specs/node.h — a machine of the cluster: what is declared of it, what it says, what managers think of it.
 #ifndef MUSTER_SPECS_NODE_H
 #define MUSTER_SPECS_NODE_H
 

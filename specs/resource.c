@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/resource.c — the field tables of what services refer to: networks, secrets, configs, volumes; of rollouts and sources.
+// specs/resource.c — the field tables of what services refer to: networks, secrets, configs, volumes; of
+// rollouts and sources.
 //
-// A secret's or config's `file`, `environment` and `content` are read by the client into `data` and never reach the store.
+// A secret's or config's `file`, `environment` and `content` are read by the client into `data` and never
+// reach the store.
 #include "specs/resource.h"
 
 #include <string.h>

@@ -1,30 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/resource.h — the objects that services refer to: networks, secrets, configs, volumes; and rollouts and sources.
+// specs/resource.h — the objects that services refer to: networks, secrets, configs, volumes; and rollouts
+// and sources.
 //
-// Their machinery comes with later releases; the declarations are accepted, checked and kept, so that files and stores written today stay
-// valid.
+// Their machinery comes with later releases; the declarations are accepted, checked and kept, so that files
+// and stores written today stay valid.
 #ifndef MUSTER_SPECS_RESOURCE_H
 #define MUSTER_SPECS_RESOURCE_H
 
 #include "specs/object.h"
 #include "specs/service.h"
 
-struct ipam_pool { const char *subnet, *gateway, *ip_range; struct bytes unknown; };
-struct ipam { const char *driver; LIST_OF(struct ipam_pool) config; struct bytes unknown; };
-struct network_spec { const char *name; const char *driver; struct pairs driver_opts; bool attachable, internal, ingress, encrypted, external, enable_ipv6; struct ipam ipam; struct pairs labels; struct bytes unknown; };
-struct network { struct meta meta; struct network_spec spec; struct bytes unknown; };
+struct ipam_pool {
+    const char *subnet, *gateway, *ip_range;
+    struct bytes unknown;
+};
+struct ipam {
+    const char *driver;
+    LIST_OF(struct ipam_pool) config;
+    struct bytes unknown;
+};
+struct network_spec {
+    const char *name;
+    const char *driver;
+    struct pairs driver_opts;
+    bool attachable, internal, ingress, encrypted, external, enable_ipv6;
+    struct ipam ipam;
+    struct pairs labels;
+    struct bytes unknown;
+};
+struct network {
+    struct meta meta;
+    struct network_spec spec;
+    struct bytes unknown;
+};
 
-struct secret_spec { const char *name; const char *file; const char *environment; struct bytes data; bool external; const char *driver; const char *template_driver; struct pairs labels; struct bytes unknown; };
-struct secret { struct meta meta; struct secret_spec spec; struct bytes unknown; };
-struct config_spec { const char *name; const char *file; const char *content; const char *environment; struct bytes data; bool external; const char *template_driver; struct pairs labels; struct bytes unknown; };
-struct config { struct meta meta; struct config_spec spec; struct bytes unknown; };
+struct secret_spec {
+    const char *name;
+    const char *file;
+    const char *environment;
+    struct bytes data;
+    bool external;
+    const char *driver;
+    const char *template_driver;
+    struct pairs labels;
+    struct bytes unknown;
+};
+struct secret {
+    struct meta meta;
+    struct secret_spec spec;
+    struct bytes unknown;
+};
+struct config_spec {
+    const char *name;
+    const char *file;
+    const char *content;
+    const char *environment;
+    struct bytes data;
+    bool external;
+    const char *template_driver;
+    struct pairs labels;
+    struct bytes unknown;
+};
+struct config {
+    struct meta meta;
+    struct config_spec spec;
+    struct bytes unknown;
+};
 
-struct volume_spec { const char *name; const char *driver; struct pairs driver_opts; struct pairs labels; bool external; struct bytes unknown; };
-struct volume { struct meta meta; struct volume_spec spec; struct bytes unknown; };
+struct volume_spec {
+    const char *name;
+    const char *driver;
+    struct pairs driver_opts;
+    struct pairs labels;
+    bool external;
+    struct bytes unknown;
+};
+struct volume {
+    struct meta meta;
+    struct volume_spec spec;
+    struct bytes unknown;
+};
 
 // A rollout as an object: what goes from where to where, how far, and why it stopped.
-struct rollout_slot { int64_t slot; struct id node_id; struct id old_task, new_task; int64_t state; int64_t failures; struct bytes unknown; };
+struct rollout_slot {
+    int64_t slot;
+    struct id node_id;
+    struct id old_task, new_task;
+    int64_t state;
+    int64_t failures;
+    struct bytes unknown;
+};
 struct rollout {
     struct meta meta;
     struct id service_id;
@@ -39,10 +105,25 @@ struct rollout {
     struct bytes unknown;
 };
 
-struct source_spec { const char *name; const char *directory; const char *git; const char *ref; int64_t interval_ns; const char *policy; bool suspend; struct pairs labels; struct bytes unknown; };
-struct source { struct meta meta; struct source_spec spec; struct bytes unknown; };
+struct source_spec {
+    const char *name;
+    const char *directory;
+    const char *git;
+    const char *ref;
+    int64_t interval_ns;
+    const char *policy;
+    bool suspend;
+    struct pairs labels;
+    struct bytes unknown;
+};
+struct source {
+    struct meta meta;
+    struct source_spec spec;
+    struct bytes unknown;
+};
 
-extern const struct schema network_spec_schema, network_schema, secret_spec_schema, secret_schema, config_spec_schema, config_schema,
-    volume_spec_schema, volume_schema, rollout_schema, source_spec_schema, source_schema;
+extern const struct schema network_spec_schema, network_schema, secret_spec_schema, secret_schema,
+    config_spec_schema, config_schema, volume_spec_schema, volume_schema, rollout_schema, source_spec_schema,
+    source_schema;
 
 #endif

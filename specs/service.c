@@ -2,8 +2,9 @@
 //
 // specs/service.c — the field tables of services: one row for each key that a user may write.
 //
-// Consequences: what shapes the container restarts tasks; placement moves them; numbers of replicas, labels of the service and policies
-// touch no running task. FIELD_LATER marks what is kept for a later release; whoever makes it act removes the flag.
+// Consequences: what shapes the container restarts tasks; placement moves them; numbers of replicas, labels
+// of the service and policies touch no running task. FIELD_LATER marks what is kept for a later release;
+// whoever makes it act removes the flag.
 #include "specs/service.h"
 
 #include <string.h>

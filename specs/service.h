@@ -2,8 +2,9 @@
 //
 // specs/service.h — a declared workload: Compose's words, Swarm's meaning.
 //
-// `struct service_spec` is what users write (a Compose service plus a name); `struct service` is what the store holds. Field order and
-// nesting follow the Compose Specification, so that a path in an error message is the path in the user's file.
+// `struct service_spec` is what users write (a Compose service plus a name); `struct service` is what the
+// store holds. Field order and nesting follow the Compose Specification, so that a path in an error message
+// is the path in the user's file.
 #ifndef MUSTER_SPECS_SERVICE_H
 #define MUSTER_SPECS_SERVICE_H
 
@@ -13,7 +14,14 @@ enum service_mode { MODE_REPLICATED, MODE_GLOBAL, MODE_REPLICATED_JOB, MODE_GLOB
 enum port_protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP };
 enum publish_mode { PUBLISH_INGRESS, PUBLISH_HOST };
 enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
-enum mount_propagation { PROPAGATION_RPRIVATE, PROPAGATION_PRIVATE, PROPAGATION_RSHARED, PROPAGATION_SHARED, PROPAGATION_RSLAVE, PROPAGATION_SLAVE };
+enum mount_propagation {
+    PROPAGATION_RPRIVATE,
+    PROPAGATION_PRIVATE,
+    PROPAGATION_RSHARED,
+    PROPAGATION_SHARED,
+    PROPAGATION_RSLAVE,
+    PROPAGATION_SLAVE
+};
 enum restart_condition { RESTART_ANY, RESTART_ON_FAILURE, RESTART_NONE };
 enum failure_action { FAILURE_PAUSE, FAILURE_CONTINUE, FAILURE_ROLLBACK };
 enum update_order { ORDER_STOP_FIRST, ORDER_START_FIRST };
@@ -35,9 +43,22 @@ struct port { // "8080:80/tcp"
     struct bytes unknown;
 };
 
-struct mount_bind { enum mount_propagation propagation; bool create_host_path; bool recursive_off; struct bytes unknown; };
-struct mount_volume { bool nocopy; const char *subpath; struct bytes unknown; };
-struct mount_tmpfs { int64_t size_bytes; int64_t mode; struct bytes unknown; };
+struct mount_bind {
+    enum mount_propagation propagation;
+    bool create_host_path;
+    bool recursive_off;
+    struct bytes unknown;
+};
+struct mount_volume {
+    bool nocopy;
+    const char *subpath;
+    struct bytes unknown;
+};
+struct mount_tmpfs {
+    int64_t size_bytes;
+    int64_t mode;
+    struct bytes unknown;
+};
 struct mount { // "data:/var/lib/data:ro"
     enum mount_type type;
     const char *source; // host path, or name of a volume; "" = anonymous
@@ -66,22 +87,64 @@ struct health_check {
     struct bytes unknown;
 };
 
-struct logging { const char *driver; struct pairs options; struct bytes unknown; };
-struct ulimit { const char *name; int64_t soft, hard; struct bytes unknown; }; // short form: one number for both
-struct network_attachment { const char *name; struct strings aliases; const char *ipv4_address; struct pairs driver_opts; struct bytes unknown; };
-struct dependency { const char *name; const char *condition; bool restart; bool required; struct bytes unknown; };
+struct logging {
+    const char *driver;
+    struct pairs options;
+    struct bytes unknown;
+};
+struct ulimit {
+    const char *name;
+    int64_t soft, hard;
+    struct bytes unknown;
+}; // short form: one number for both
+struct network_attachment {
+    const char *name;
+    struct strings aliases;
+    const char *ipv4_address;
+    struct pairs driver_opts;
+    struct bytes unknown;
+};
+struct dependency {
+    const char *name;
+    const char *condition;
+    bool restart;
+    bool required;
+    struct bytes unknown;
+};
 
-struct generic_resource { const char *kind; int64_t value; struct bytes unknown; };
-struct resource_limits { int64_t cpus_nano; int64_t memory_bytes; int64_t pids; struct bytes unknown; };
-struct resource_reservations { int64_t cpus_nano; int64_t memory_bytes; LIST_OF(struct generic_resource) generic_resources; struct bytes unknown; };
-struct resources { struct resource_limits limits; struct resource_reservations reservations; struct bytes unknown; };
+struct generic_resource {
+    const char *kind;
+    int64_t value;
+    struct bytes unknown;
+};
+struct resource_limits {
+    int64_t cpus_nano;
+    int64_t memory_bytes;
+    int64_t pids;
+    struct bytes unknown;
+};
+struct resource_reservations {
+    int64_t cpus_nano;
+    int64_t memory_bytes;
+    LIST_OF(struct generic_resource) generic_resources;
+    struct bytes unknown;
+};
+struct resources {
+    struct resource_limits limits;
+    struct resource_reservations reservations;
+    struct bytes unknown;
+};
 
-struct backoff { double factor; int64_t max_delay_ns; struct bytes unknown; }; // factor 1 = fixed delay, as Swarm
+struct backoff {
+    double factor;
+    int64_t max_delay_ns;
+    struct bytes unknown;
+}; // factor 1 = fixed delay, as Swarm
 struct restart_policy {
     enum restart_condition condition;
-    int64_t delay_ns;      // default 5 s
-    int64_t max_attempts;  // 0 = unlimited
-    int64_t window_ns;     // 0 = for ever
+    int64_t delay_ns;     // default 5 s
+    int64_t max_attempts; // 0 = unlimited
+    int64_t window_ns;    // 0 = for ever
     struct backoff backoff;
     struct bytes unknown;
 };
@@ -95,7 +158,10 @@ struct update_config {
     int64_t progress_deadline_ns; // 0 = none
     struct bytes unknown;
 };
-struct placement_preference { const char *spread; struct bytes unknown; };
+struct placement_preference {
+    const char *spread;
+    struct bytes unknown;
+};
 struct placement {
     struct strings constraints; // "node.labels.disk == ssd"
     LIST_OF(struct placement_preference) preferences;
@@ -138,7 +204,7 @@ struct service_spec {
     struct pairs sysctls;
     LIST_OF(struct ulimit) ulimits; // a map in YAML
     int64_t oom_score_adj;
-    int64_t shm_size_bytes; // 0 = 64 MiB
+    int64_t shm_size_bytes;           // 0 = 64 MiB
     struct health_check *healthcheck; // NULL = the image's
     struct logging logging;
     enum network_mode network_mode;
@@ -156,9 +222,18 @@ struct service_spec {
     int64_t force_update; // hidden: raised by `service update --force`
     struct bytes unknown;
 };
-extern const struct schema service_spec_schema, update_config_schema, port_schema, mount_schema, file_reference_schema;
+extern const struct schema service_spec_schema, update_config_schema, port_schema, mount_schema,
+    file_reference_schema;
 
-enum update_state { UPDATE_NONE, UPDATE_UPDATING, UPDATE_PAUSED, UPDATE_COMPLETED, UPDATE_ROLLBACK_STARTED, UPDATE_ROLLBACK_PAUSED, UPDATE_ROLLBACK_COMPLETED };
+enum update_state {
+    UPDATE_NONE,
+    UPDATE_UPDATING,
+    UPDATE_PAUSED,
+    UPDATE_COMPLETED,
+    UPDATE_ROLLBACK_STARTED,
+    UPDATE_ROLLBACK_PAUSED,
+    UPDATE_ROLLBACK_COMPLETED
+};
 struct update_status {
     enum update_state state;
     int64_t started_unix_ms, completed_unix_ms;
@@ -169,15 +244,17 @@ struct update_status {
 struct service {
     struct meta meta; // name = spec.name
     struct service_spec spec;
-    int64_t revision;            // 1, 2, 3…: raised when the spec changes; tasks name the one they run
-    int64_t restart_revision;    // last revision that changed a field of consequence restart or worse: older tasks are out of date
+    int64_t revision; // 1, 2, 3…: raised when the spec changes; tasks name the one they run
+    // Last revision that changed a field of consequence restart or worse: older tasks are out of date
+    int64_t restart_revision;
     struct update_status update_status;
-    bool removing;               // deleted by the user: tasks stop first, then the record goes
+    bool removing; // deleted by the user: tasks stop first, then the record goes
     struct bytes unknown;
 };
 extern const struct schema service_schema;
 
-// A kept spec of a service: the last SPEC_REVISIONS_MAX and every one that a task still runs. meta.name = "<service id>/<revision>".
+// A kept spec of a service: the last SPEC_REVISIONS_MAX and every one that a task still runs. meta.name =
+// "<service id>/<revision>".
 struct revision {
     struct meta meta;
     struct id service_id;
@@ -189,6 +266,7 @@ struct revision {
 extern const struct schema revision_schema;
 
 // The worst consequence of going from one spec to the other, as diff says it.
-enum consequence service_spec_consequence(const struct service_spec *old_spec, const struct service_spec *new_spec, struct arena *arena);
+enum consequence service_spec_consequence(const struct service_spec *old_spec,
+                                          const struct service_spec *new_spec, struct arena *arena);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/service_check.c — the rules of a service that no single row can say; Swarm's refusals, said with the remedy.
+// specs/service_check.c — the rules of a service that no single row can say; Swarm's refusals, said with
+// the remedy.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

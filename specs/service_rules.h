@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/service_rules.h — short forms and cross-field rules that the tables of specs/service.c name. Private to specs/.
+// specs/service_rules.h — short forms and cross-field rules that the tables of specs/service.c name.
+// Private to specs/.
 #ifndef MUSTER_SPECS_SERVICE_RULES_H
 #define MUSTER_SPECS_SERVICE_RULES_H
 

@@ -2,8 +2,8 @@
 //
 // specs/task.c — the words of task states and reasons, and the field tables of tasks.
 //
-// States and reasons are stored as numbers and shown as words. A number of a newer version is kept, passed on and shown as "unknown":
-// that is why they are INT rows with words, not ENUM rows.
+// States and reasons are stored as numbers and shown as words. A number of a newer version is kept, passed
+// on and shown as "unknown": that is why they are INT rows with words, not ENUM rows.
 #include "specs/task.h"
 
 #include <string.h>

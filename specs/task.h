@@ -2,28 +2,28 @@
 //
 // specs/task.h — one attempt to fill a slot: runs once, is never restarted; a new task fills the slot.
 //
-// Observed state only rises and is written by the agent from ASSIGNED on; desired state is written by managers only. Numbers are
-// Swarm's, with its gaps, so that later states fit in between.
+// Observed state only rises and is written by the agent from ASSIGNED on; desired state is written by
+// managers only. Numbers are Swarm's, with its gaps, so that later states fit in between.
 #ifndef MUSTER_SPECS_TASK_H
 #define MUSTER_SPECS_TASK_H
 
 #include "specs/object.h"
 
 // name, number, word on the screen, is it over (nothing runs any more)
-#define TASK_STATE_LIST(X)                                                                                             \
-    X(NEW, 0, "new", 0)                                                                                                \
-    X(PENDING, 64, "pending", 0)                                                                                       \
-    X(ASSIGNED, 192, "assigned", 0)                                                                                    \
-    X(ACCEPTED, 256, "accepted", 0)                                                                                    \
-    X(PREPARING, 320, "preparing", 0)                                                                                  \
-    X(READY, 384, "ready", 0)                                                                                          \
-    X(STARTING, 448, "starting", 0)                                                                                    \
-    X(RUNNING, 512, "running", 0)                                                                                      \
-    X(COMPLETE, 576, "complete", 1)                                                                                    \
-    X(SHUTDOWN, 640, "shutdown", 1)                                                                                    \
-    X(FAILED, 704, "failed", 1)                                                                                        \
-    X(REJECTED, 768, "rejected", 1)                                                                                    \
-    X(REMOVE, 800, "remove", 1)                                                                                        \
+#define TASK_STATE_LIST(X)                                                                                   \
+    X(NEW, 0, "new", 0)                                                                                      \
+    X(PENDING, 64, "pending", 0)                                                                             \
+    X(ASSIGNED, 192, "assigned", 0)                                                                          \
+    X(ACCEPTED, 256, "accepted", 0)                                                                          \
+    X(PREPARING, 320, "preparing", 0)                                                                        \
+    X(READY, 384, "ready", 0)                                                                                \
+    X(STARTING, 448, "starting", 0)                                                                          \
+    X(RUNNING, 512, "running", 0)                                                                            \
+    X(COMPLETE, 576, "complete", 1)                                                                          \
+    X(SHUTDOWN, 640, "shutdown", 1)                                                                          \
+    X(FAILED, 704, "failed", 1)                                                                              \
+    X(REJECTED, 768, "rejected", 1)                                                                          \
+    X(REMOVE, 800, "remove", 1)                                                                              \
     X(ORPHANED, 832, "orphaned", 1)
 
 enum task_state {
@@ -38,33 +38,33 @@ static inline bool task_state_is_over(int64_t state) {
 }
 
 // Why the task is in its state, for programs (the message is for people). Numbers are stored: never reused.
-#define TASK_REASON_LIST(X)                                                                                            \
-    X(NONE, 0, "")                                                                                                     \
-    X(NO_SUITABLE_NODE, 1, "no suitable node")                                                                         \
-    X(IMAGE_NOT_FOUND, 2, "image not found")                                                                           \
-    X(IMAGE_UNREACHABLE, 3, "registry not reachable")                                                                  \
-    X(IMAGE_DENIED, 4, "registry refused access")                                                                      \
-    X(IMAGE_INVALID, 5, "image is damaged or hostile")                                                                 \
-    X(IMAGE_PULLING, 6, "pulling image")                                                                               \
-    X(MOUNT_INVALID, 7, "mount not possible")                                                                          \
-    X(CREATE_FAILED, 8, "container not created")                                                                       \
-    X(START_FAILED, 9, "container not started")                                                                        \
-    X(EXIT_NONZERO, 10, "non-zero exit")                                                                               \
-    X(EXIT_SIGNAL, 11, "killed by a signal")                                                                           \
-    X(OUT_OF_MEMORY, 12, "out of memory")                                                                              \
-    X(UNHEALTHY, 13, "unhealthy container")                                                                            \
-    X(SUPERVISOR_LOST, 14, "supervisor lost")                                                                          \
-    X(NODE_REBOOTED, 15, "node rebooted")                                                                              \
-    X(NO_SPACE, 16, "no space left on the node")                                                                       \
-    X(RUNTIME_MISSING, 17, "container runtime missing or hanging")                                                     \
-    X(UNSUPPORTED, 18, "not supported on this node")                                                                   \
-    X(SUPERSEDED, 19, "replaced by a newer revision")                                                                  \
-    X(SCALED_DOWN, 20, "scaled down")                                                                                  \
-    X(SERVICE_REMOVED, 21, "service removed")                                                                          \
-    X(NODE_DRAINED, 22, "node drained")                                                                                \
-    X(NODE_LOST, 23, "node lost")                                                                                      \
-    X(CONSTRAINT_BROKEN, 24, "assigned node no longer meets constraints")                                              \
-    X(RESTART_DELAY, 25, "waiting before restart")                                                                     \
+#define TASK_REASON_LIST(X)                                                                                  \
+    X(NONE, 0, "")                                                                                           \
+    X(NO_SUITABLE_NODE, 1, "no suitable node")                                                               \
+    X(IMAGE_NOT_FOUND, 2, "image not found")                                                                 \
+    X(IMAGE_UNREACHABLE, 3, "registry not reachable")                                                        \
+    X(IMAGE_DENIED, 4, "registry refused access")                                                            \
+    X(IMAGE_INVALID, 5, "image is damaged or hostile")                                                       \
+    X(IMAGE_PULLING, 6, "pulling image")                                                                     \
+    X(MOUNT_INVALID, 7, "mount not possible")                                                                \
+    X(CREATE_FAILED, 8, "container not created")                                                             \
+    X(START_FAILED, 9, "container not started")                                                              \
+    X(EXIT_NONZERO, 10, "non-zero exit")                                                                     \
+    X(EXIT_SIGNAL, 11, "killed by a signal")                                                                 \
+    X(OUT_OF_MEMORY, 12, "out of memory")                                                                    \
+    X(UNHEALTHY, 13, "unhealthy container")                                                                  \
+    X(SUPERVISOR_LOST, 14, "supervisor lost")                                                                \
+    X(NODE_REBOOTED, 15, "node rebooted")                                                                    \
+    X(NO_SPACE, 16, "no space left on the node")                                                             \
+    X(RUNTIME_MISSING, 17, "container runtime missing or hanging")                                           \
+    X(UNSUPPORTED, 18, "not supported on this node")                                                         \
+    X(SUPERSEDED, 19, "replaced by a newer revision")                                                        \
+    X(SCALED_DOWN, 20, "scaled down")                                                                        \
+    X(SERVICE_REMOVED, 21, "service removed")                                                                \
+    X(NODE_DRAINED, 22, "node drained")                                                                      \
+    X(NODE_LOST, 23, "node lost")                                                                            \
+    X(CONSTRAINT_BROKEN, 24, "assigned node no longer meets constraints")                                    \
+    X(RESTART_DELAY, 25, "waiting before restart")                                                           \
     X(INTERNAL, 26, "internal error")
 
 enum task_reason {
@@ -98,7 +98,7 @@ struct funnel_step {
 struct task_status {
     int64_t state; // enum task_state
     int64_t since_unix_ms;
-    int64_t reason; // enum task_reason
+    int64_t reason;      // enum task_reason
     const char *message; // "starting container", "preparing: pulling busybox"
     const char *error;   // "task: non-zero exit (1)"; "" = none
     int64_t pid;
@@ -109,15 +109,15 @@ struct task_status {
 struct task {
     struct meta meta;
     struct id service_id;
-    struct id node_id;           // none until assigned
-    int64_t slot;                // replicated: 1, 2, …; global: 0 (the node is the slot)
-    int64_t revision;            // of the service's spec that it runs
-    int64_t desired;             // enum task_state: READY, RUNNING, SHUTDOWN, REMOVE…
-    int64_t desired_reason;      // enum task_reason: why it is to stop
+    struct id node_id;      // none until assigned
+    int64_t slot;           // replicated: 1, 2, …; global: 0 (the node is the slot)
+    int64_t revision;       // of the service's spec that it runs
+    int64_t desired;        // enum task_state: READY, RUNNING, SHUTDOWN, REMOVE…
+    int64_t desired_reason; // enum task_reason: why it is to stop
     struct task_status status;
-    int64_t attempt;             // tries of this slot at this revision before it, 0 for the first
-    struct id replaces;          // the task whose slot it took over; none for the first
-    int64_t start_after_unix_ms; // restart delay: desired becomes RUNNING at this time and not before
+    int64_t attempt;                    // tries of this slot at this revision before it, 0 for the first
+    struct id replaces;                 // the task whose slot it took over; none for the first
+    int64_t start_after_unix_ms;        // restart delay: desired becomes RUNNING at this time and not before
     LIST_OF(struct funnel_step) funnel; // of the last scheduling try, while pending
     // Taken from the spec when the task is made, so that counting reservations needs no spec.
     int64_t cpus_nano, memory_bytes;

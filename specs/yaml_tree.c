@@ -2,10 +2,12 @@
 //
 // specs/yaml_tree.c — libyaml events to a tree, each limit checked before it costs anything.
 //
-// Model        Children wait on one growing stack until their list or map ends; then they are copied, once and without gaps, into the arena.
-//              An alias is a node that points at its anchor's value; what it would expand to is counted all the same, so that a bomb is
-//              refused by arithmetic and not by memory. A merged pair is the key of the anchor's map and an alias to its value.
-// Limits       base/limits.h (YAML_*, LIST_ITEMS_MAX). DIRECTIVES_MAX because libyaml compares each %TAG with all before it.
+// Model        Children wait on one growing stack until their list or map ends; then they are copied, once
+//              and without gaps, into the arena. An alias is a node that points at its anchor's value; what
+//              it would expand to is counted all the same, so that a bomb is refused by arithmetic and not
+//              by memory. A merged pair is the key of the anchor's map and an alias to its value.
+// Limits       base/limits.h (YAML_*, LIST_ITEMS_MAX). DIRECTIVES_MAX because libyaml compares each %TAG
+//              with all before it.
 // Failure      The first problem ends the parse; libyaml's own words are turned into ours by a table.
 #include "specs/yaml_tree.h"
 

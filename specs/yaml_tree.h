@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/yaml_tree.h — YAML text as a tree in which every value knows where it was written and, through an alias, where it is used.
+// specs/yaml_tree.h — YAML text as a tree in which every value knows where it was written and, through an
+// alias, where it is used.
 //
-// Built from libyaml's events, never from its documents, under limits that hold while parsing: depth, values with aliases expanded, anchors,
-// length of scalars and of lists. libyaml alone knows no bound, is quadratic in nesting and in %TAG directives, and keeps silent about duplicate
-// keys. Merge keys (`<<`) are resolved here. Scalars stay text: what they mean is up to the field they fill.
+// Built from libyaml's events, never from its documents, under limits that hold while parsing: depth,
+// values with aliases expanded, anchors, length of scalars and of lists. libyaml alone knows no bound, is
+// quadratic in nesting and in %TAG directives, and keeps silent about duplicate keys. Merge keys (`<<`) are
+// resolved here. Scalars stay text: what they mean is up to the field they fill.
 //
 // Private to specs/.
 #ifndef MUSTER_SPECS_YAML_TREE_H
@@ -55,8 +57,8 @@ struct yaml_problems {
 };
 #define YAML_PROBLEMS_MAX 32
 
-// 0, or 1 with problems. A key given twice does not end the parse; whatever else is wrong does: what follows a syntax error is noise. The
-// documents before it are in `out` all the same.
+// 0, or 1 with problems. A key given twice does not end the parse; whatever else is wrong does: what
+// follows a syntax error is noise. The documents before it are in `out` all the same.
 int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_documents *out,
                struct yaml_problems *problems);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/bench/bench_manifest.c — what reading spec files costs: 200 ordinary services, and 1 MiB of the worst texts known.
+// test/bench/bench_manifest.c — what reading spec files costs: 200 ordinary services, and 1 MiB of the
+// worst texts known.
 //
 // One JSON line a figure. CPU time, not wall clock; the budget for anything of 1 MiB is 100 ms and 16 MiB.
 #include "specs/manifest.h"

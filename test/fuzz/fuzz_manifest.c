@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/fuzz/fuzz_manifest.c — any bytes as a spec file; what is accepted must survive being written and read again.
+// test/fuzz/fuzz_manifest.c — any bytes as a spec file; what is accepted must survive being written and
+// read again.
 #include "specs/manifest.h"
 #include "test/lib/fuzz.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/unit/test_specs_compose.c — Compose files as stacks: names, labels, references, variables, profiles, what is ignored.
+// test/unit/test_specs_compose.c — Compose files as stacks: names, labels, references, variables, profiles,
+// what is ignored.
 #include "specs/manifest.h"
 
 #include <string.h>

@@ -2,10 +2,11 @@
 //
 // test/unit/test_specs_manifest.c — spec files in, declarations or diagnostics out.
 //
-// test/golden/manifest/malformed.txt holds the malformed inputs: "=== name", the text, then one "--> line:column code text | hint" for
-// each error, in the order of their places.
+// test/golden/manifest/malformed.txt holds the malformed inputs: "=== name", the text, then one "-->
+// line:column code text | hint" for each error, in the order of their places.
 #include "specs/manifest.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -504,7 +505,32 @@ static void declared_twice_in_two_files_names_the_first(void **state) {
     assert_int_equal(fs_remove_tree(AT_FDCWD, directory, NULL), 0);
 }
 
+static void examples_are_good(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    struct dirent **entries;
+    int count = scandir("examples", &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        if (str_ends(name, ".yaml") || str_ends(name, ".yml")) {
+            const char *paths[] = {arena_printf(&arena, "examples/%s", name)};
+            struct declarations out;
+            struct diagnostics found;
+            struct error err = {0};
+            if (manifest_read(&(struct strings){1, paths}, NULL, &arena, &out, &found, &err) != 0) {
+                fail_msg("%s:%lld: %s%s", name, found.count > 0 ? (long long)found.items[0].at.line : 0,
+                         found.count > 0 ? found.items[0].text : "", err.root);
+            }
+        }
+        free(entries[i]);
+    }
+    if (count >= 0) {
+        free(entries);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(examples_are_good),
     cmocka_unit_test(malformed_inputs_are_refused_at_their_place),
     cmocka_unit_test(bytes_that_are_no_text_are_refused),
     cmocka_unit_test(every_code_is_listed_once),
