@@ -49,8 +49,8 @@ struct builder {
         size_t count;
         struct anchor *items;
     } anchors;
-    size_t aliases;
-    char *pool; // short texts are packed
+    size_t anchors_seen, aliases; // in the whole file
+    char *pool;                   // short texts are packed
     size_t pool_left;
 };
 
@@ -283,7 +283,7 @@ static int open_anchor(struct builder *b, const yaml_char_t *name, yaml_mark_t a
     if (name == NULL) {
         return 0;
     }
-    if (b->anchors.count >= YAML_ALIASES_MAX) {
+    if (++b->anchors_seen > YAML_ALIASES_MAX) {
         return refuse(b, at, "E0105", "more than 1000 anchors", "split the file");
     }
     if (strlen((const char *)name) > ANCHOR_BYTES_MAX) {
@@ -363,8 +363,8 @@ static int on_open(struct builder *b, enum yaml_kind kind, const yaml_char_t *an
 
 static int on_close(struct builder *b) {
     struct frame *frame = &b->frames[--b->depth];
-    const struct yaml_node *children = b->stack + frame->first;
     size_t count = b->stack_count - frame->first;
+    const struct yaml_node *children = count > 0 ? &b->stack[frame->first] : NULL;
     if (frame->node.kind == YAML_MAP) {
         int rc = close_map(b, &frame->node, children, count);
         if (rc != 0) {

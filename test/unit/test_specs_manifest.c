@@ -314,6 +314,8 @@ static void hostile_texts_cost_little(void **state) {
         {"a: &a x\nb:\n", "  - *a\n", MIB / 7, "E0105", 32},
         {"a:\n", "  - &a x\n", MIB / 9, "E0105", 256},
         {"", "%TAG !a! b\n", MIB / 11, "E0117", 32},
+        {"", "%TAG !a! b\n", 17, "E0117", 32},
+        {"", "--- [&a1 x, &b1 y]\n", MIB / 20, "E0201", 512},
         {"", "---\n", MIB / 4, "E0104", 256},
         {"a: |\n", "  xxxxxxxxxxxxx\n", MIB / 16, "E0106", 32},
         {"'", "x ", MIB / 2, "E0102", 32},
@@ -450,6 +452,21 @@ static void files_beside_are_read(void **state) {
     assert_int_equal(fs_remove_tree(AT_FDCWD, directory, NULL), 0);
 }
 
+static void dotenv_beside_the_file_is_read(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    char directory[] = "/tmp/muster-manifest-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    write_file(&arena, directory, ".env", "MUSTER_TEST_TAG=7\n");
+    const char *paths[] = {write_file(&arena, directory, "a.yaml",
+                                      "name: s\nservices: {a: {image: 'redis:${MUSTER_TEST_TAG:-1}'}}\n")};
+    struct declarations out;
+    struct diagnostics found;
+    assert_int_equal(manifest_read(&(struct strings){1, paths}, NULL, &arena, &out, &found, NULL), 0);
+    assert_string_equal(((const struct service_spec *)out.items[0].spec)->image, "redis:7");
+    assert_int_equal(fs_remove_tree(AT_FDCWD, directory, NULL), 0);
+}
+
 static void a_file_that_cannot_be_read_is_named(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
@@ -550,6 +567,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_key_given_twice_shows_both_lines),
     cmocka_unit_test(a_snippet_cannot_drive_the_terminal),
     cmocka_unit_test(files_beside_are_read),
+    cmocka_unit_test(dotenv_beside_the_file_is_read),
     cmocka_unit_test(a_file_that_cannot_be_read_is_named),
     cmocka_unit_test(a_text_without_a_place_reads_no_files),
     cmocka_unit_test(declared_twice_in_two_files_names_the_first),
