@@ -4,6 +4,7 @@
 // become several ports.
 #include "specs/manifest_bind.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static bool bind_port_range(struct binder *b, const struct field *field, const s
     }
     for (int64_t i = 0; i <= from[1] - from[0] && !bind_is_over(b, node); i++) {
         char one[64];
-        snprintf(one, sizeof one, "%lld%.8s", (long long)(to[0] + i), suffix);
+        snprintf(one, sizeof one, "%" PRId64 "%.8s", to[0] + i, suffix);
         struct error err = {0};
         struct port *port = list_push(b, field, list);
         if (field->schema->from_short(one, port, b->arena, &err) < 0) {

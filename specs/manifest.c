@@ -107,10 +107,9 @@ static void map_restart(struct reading *r, struct draft *draft) {
     }
     if (strcmp(text, "no") == 0 || strcmp(text, "false") == 0) {
         policy->condition = RESTART_NONE;
-    } else if (strcmp(text, "on-failure") == 0) {
-        policy->condition = RESTART_ON_FAILURE;
-    } else if (str_starts(text, "on-failure:") &&
-               str_to_int(text + strlen("on-failure:"), &policy->max_attempts)) {
+    } else if (strcmp(text, "on-failure") == 0 ||
+               (str_starts(text, "on-failure:") &&
+                str_to_int(text + strlen("on-failure:"), &policy->max_attempts))) {
         policy->condition = RESTART_ON_FAILURE;
     } else {
         draft_error(r, draft, "restart", "E0313", "better, write deploy.restart_policy",
@@ -410,20 +409,27 @@ static int add_directory(struct arena *arena, const char *path, struct strings *
     return count > 0 ? 0 : error_set(err, ERR_NOT_FOUND, "no *.yaml or *.yml in %s", path);
 }
 
+static int add_path(struct arena *arena, const char *path, struct strings *out, struct error *err) {
+    struct stat status;
+    if (strcmp(path, "-") == 0) {
+        *ARENA_PUSH(arena, out) = path;
+        return 0;
+    }
+    if (stat(path, &status) != 0) {
+        return errno == ENOENT ? error_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path)
+                               : error_sys(err, errno, "%s", path);
+    }
+    if (S_ISDIR(status.st_mode)) {
+        return add_directory(arena, path, out, err);
+    }
+    *ARENA_PUSH(arena, out) = path;
+    return 0;
+}
+
 static int list_files(const struct strings *paths, struct arena *arena, struct strings *out,
                       struct error *err) {
     for (size_t i = 0; i < paths->count; i++) {
-        struct stat status;
-        int rc = 0;
-        if (strcmp(paths->items[i], "-") != 0 && stat(paths->items[i], &status) != 0) {
-            rc = errno == ENOENT
-                     ? error_set(err, ERR_NOT_FOUND, "%s: no such file or directory", paths->items[i])
-                     : error_sys(err, errno, "%s", paths->items[i]);
-        } else if (strcmp(paths->items[i], "-") != 0 && S_ISDIR(status.st_mode)) {
-            rc = add_directory(arena, paths->items[i], out, err);
-        } else {
-            *ARENA_PUSH(arena, out) = paths->items[i];
-        }
+        int rc = add_path(arena, paths->items[i], out, err);
         if (rc == 0 && out->count > YAML_FILES_MAX) {
             rc = error_set(err, ERR_LIMIT, "more than %d spec files", YAML_FILES_MAX);
         }

@@ -574,7 +574,7 @@ int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_do
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    rc = parse_events(&b, &parser, text, len);
+    parse_events(&b, &parser, text, len);
     yaml_parser_delete(&parser);
     xfree(b.stack);
     return problems->count > 0;

@@ -42,7 +42,7 @@ static void check_help(const struct schema *schema, const char *owner, const cha
     }
 }
 
-// Every row: help, a tag of its own within bounds, no overlap, a name in lower snake case, an example that its own reader would take.
+// Every row: help, a tag of its own, no overlap, a name in lower snake case, a default that exists.
 static void check_table(const struct schema *schema, bool is_spec, int depth) {
     assert_true(depth < 10);
     check_help(schema, "the object", schema->help);
