@@ -216,7 +216,7 @@ int image_parse(const char *text, struct arena *arena, struct image_reference *o
 }
 
 const char *image_familiar(const char *text, struct arena *arena) {
-    struct image_reference image = {0};
+    struct image_reference image = {.host = "", .repository = "", .tag = "", .path = "", .selector = ""};
     if (image_parse(text, arena, &image, NULL) < 0) {
         return text;
     }
