@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/proposer.h — the one door for writes: propose a transaction, learn later whether and where it was applied.
+// reconciler/store/proposer.h — the one door for writes: propose a transaction, learn later whether and
+// where it was applied.
 //
-// Everything in front of this seam (control requests, planners, agents' status) is the same whether one voter or seven agree behind it. Today the log has a
-// single voter (solo.c): what is submitted during a turn becomes one synced LMDB transaction in proposer_turn - group commit - and only then are the results
+// Everything in front of this seam (control requests, planners, agents' status) is the same whether one
+// voter or seven agree behind it. Today the log has a single voter (solo.c): what is submitted during a
+// turn becomes one synced LMDB transaction in proposer_turn - group commit - and only then are the results
 // reported.
 //
-// Contract     submit queues and never blocks; turn persists, applies and then calls on_result once for each submitted proposal, in order, from the loop
-//              thread; a result with code 0 is durable. An unknown outcome (leader lost) is -ERR_TIMEOUT with text "outcome unknown"; retry with the same
-//              request_id. Results may submit again.
+// Contract     submit queues and never blocks; turn persists, applies and then calls on_result once for
+//              each submitted proposal, in order, from the loop thread; a result with code 0 is durable. An
+//              unknown outcome (leader lost) is -ERR_TIMEOUT with text "outcome unknown"; retry with the
+//              same request_id. Results may submit again.
 #ifndef MUSTER_RECONCILER_STORE_PROPOSER_H
 #define MUSTER_RECONCILER_STORE_PROPOSER_H
 
@@ -30,9 +33,12 @@ struct proposer {
 };
 
 struct proposer_ops {
-    // Takes a copy. -ERR_LIMIT (size, changes), -ERR_BUSY (queue full), -ERR_NO_SPACE (reserve reached), -ERR_NO_QUORUM (no leader); else 0.
-    int (*submit)(struct proposer *proposer, const struct transaction *transaction, uint64_t token, struct error *err);
-    // Persists, applies, reports. Returns 0, or the negative code of a storage failure after which the process must end.
+    // Takes a copy. -ERR_LIMIT (size, changes), -ERR_BUSY (queue full), -ERR_NO_SPACE (reserve reached),
+    // -ERR_NO_QUORUM (no leader); else 0.
+    int (*submit)(struct proposer *proposer, const struct transaction *transaction, uint64_t token,
+                  struct error *err);
+    // Persists, applies, reports. Returns 0, or the negative code of a storage failure after which the
+    // process must end.
     int (*turn)(struct proposer *proposer, struct error *err);
     bool (*is_leader)(const struct proposer *proposer);
     bool (*has_work)(const struct proposer *proposer);

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/store/environment.c — the LMDB environment behind its own codes and records.
+//
+// Sync is LMDB's default and nothing else: data, then the meta page, each synced before commit returns.
+#include "reconciler/store/environment.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "reconciler/store/store.h"
+
+#define ENVIRONMENT_FILE_MODE 0600
+
+static MDB_val val_of(struct bytes bytes) {
+    // LMDB's struct has no const; it does not write through it.
+    return (MDB_val){bytes.len, (void *)(uintptr_t)bytes.data};
+}
+
+static struct bytes bytes_of(const MDB_val *val) {
+    return (struct bytes){val->mv_data, val->mv_size};
+}
+
+int environment_error(struct error *err, int result, const char *what) {
+    switch (result) {
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return error_set(err, ERR_NO_SPACE, "%s: the store has reached its largest size", what);
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_NOTFOUND:
+    case MDB_INCOMPATIBLE:
+    case MDB_BAD_TXN:
+        return error_set(err, ERR_CORRUPT, "%s: %s", what, mdb_strerror(result));
+    default:
+        return result > 0 ? error_sys(err, result, "%s", what)
+                          : error_set(err, ERR_SYSTEM, "%s: %s", what, mdb_strerror(result));
+    }
+}
+
+static int open_tables(struct environment *environment, enum environment_mode mode, struct error *err) {
+    MDB_txn *txn;
+    int rc = environment_begin(environment, mode == ENVIRONMENT_CREATE, &txn, err);
+    for (int table = TABLE_NONE + 1; rc == 0 && table < TABLE_END; table++) {
+        int result = mdb_dbi_open(txn, table_name((enum table)table),
+                                  mode == ENVIRONMENT_CREATE ? MDB_CREATE : 0, &environment->tables[table]);
+        rc = result == 0 ? 0 : environment_error(err, result, table_name((enum table)table));
+    }
+    if (rc < 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return environment_commit(txn, err);
+}
+
+int environment_open(const char *dir, size_t map_bytes, enum environment_mode mode, struct environment *out,
+                     struct error *err) {
+    struct environment environment = {0};
+    int result = mdb_env_create(&environment.env);
+    if (result != 0) {
+        return environment_error(err, result, "make an LMDB environment");
+    }
+    // Several read transactions may be open in the loop thread, hence NOTLS.
+    unsigned flags = MDB_NOTLS | (mode == ENVIRONMENT_READ ? MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD : 0);
+    result = mdb_env_set_maxdbs(environment.env, TABLE_END);
+    result = result != 0 ? result : mdb_env_set_mapsize(environment.env, map_bytes);
+    result = result != 0 ? result : mdb_env_open(environment.env, dir, flags, ENVIRONMENT_FILE_MODE);
+    int rc = result == 0 ? 0 : environment_error(err, result, "open " ENVIRONMENT_FILE);
+    rc = rc < 0 ? rc : open_tables(&environment, mode, err);
+    if (rc < 0) {
+        environment_close(&environment);
+        return rc;
+    }
+    *out = environment;
+    return 0;
+}
+
+void environment_close(struct environment *environment) {
+    if (environment->env != NULL) {
+        mdb_env_close(environment->env);
+        environment->env = NULL;
+    }
+}
+
+int environment_begin(const struct environment *environment, bool write, MDB_txn **out, struct error *err) {
+    int result = mdb_txn_begin(environment->env, NULL, write ? 0 : MDB_RDONLY, out);
+    return result == 0 ? 0 : environment_error(err, result, "begin a transaction of the store");
+}
+
+int environment_commit(MDB_txn *txn, struct error *err) {
+    int result = mdb_txn_commit(txn);
+    return result == 0 ? 0 : environment_error(err, result, "commit to the store");
+}
+
+int environment_get(const struct environment *environment, MDB_txn *txn, enum table table,
+                    const struct key *key, struct bytes *out, struct error *err) {
+    MDB_val k = val_of(key_bytes(key)), v;
+    int result = mdb_get(txn, environment->tables[table], &k, &v);
+    if (result == MDB_NOTFOUND) {
+        return STORE_ABSENT;
+    }
+    return result == 0 ? record_read(table, key_bytes(key), bytes_of(&v), out, err)
+                       : environment_error(err, result, table_name(table));
+}
+
+int environment_put(const struct environment *environment, MDB_txn *txn, enum table table,
+                    const struct key *key, struct bytes payload, struct error *err) {
+    ASSERT(key->len > 0 && key->len < KEY_BYTES_MAX);
+    MDB_val k = val_of(key_bytes(key)), v = {RECORD_HEAD_BYTES + payload.len, NULL};
+    int result = mdb_put(txn, environment->tables[table], &k, &v, MDB_RESERVE);
+    if (result != 0) {
+        return environment_error(err, result, table_name(table));
+    }
+    record_write(table, key_bytes(key), payload, v.mv_data);
+    return 0;
+}
+
+int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,
+                       const struct key *key, struct error *err) {
+    MDB_val k = val_of(key_bytes(key));
+    int result = mdb_del(txn, environment->tables[table], &k, NULL);
+    return result == 0              ? 0
+           : result == MDB_NOTFOUND ? STORE_ABSENT
+                                    : environment_error(err, result, table_name(table));
+}
+
+int environment_cursor(const struct environment *environment, MDB_txn *txn, enum table table,
+                       MDB_cursor **out, struct error *err) {
+    int result = mdb_cursor_open(txn, environment->tables[table], out);
+    return result == 0 ? 0 : environment_error(err, result, table_name(table));
+}
+
+int environment_move(MDB_cursor *cursor, enum table table, MDB_cursor_op op, const struct key *from,
+                     struct bytes *key, struct bytes *payload, struct error *err) {
+    MDB_val k = {0}, v;
+    if (from != NULL) {
+        k = val_of(key_bytes(from));
+    }
+    int result = mdb_cursor_get(cursor, &k, &v, op);
+    if (result == MDB_NOTFOUND) {
+        return STORE_END;
+    }
+    if (result != 0) {
+        return environment_error(err, result, table_name(table));
+    }
+    struct bytes found = bytes_of(&k);
+    int rc = record_read(table, found, bytes_of(&v), payload, err);
+    if (rc == 0) {
+        *key = found;
+    }
+    return rc;
+}

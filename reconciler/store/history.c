@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/store/history.c — the history: events in, old ones out, and reading on from a position.
+//
+// Events are keyed by (revision, index), so a reader is nothing but its last key. The state keeps the key of
+// the last event that was trimmed: whoever stands before it has missed something, and is told so.
+#include "reconciler/store/store.h"
+
+#include <string.h>
+
+#include "reconciler/store/turn.h"
+
+int history_add(struct turn *turn, const struct event *event, struct error *err) {
+    struct key key = key_event(event->revision, event->index);
+    AUTO_BUF payload = {0};
+    format_history_write(turn->state.time_unix_ms, event, &payload);
+    turn->state.history_count++;
+    turn->state.history_bytes += (int64_t)(key.len + payload.len);
+    return environment_put(&turn->store->environment, turn->txn, TABLE_HISTORY, &key, buf_bytes(&payload),
+                           err);
+}
+
+static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
+    const struct store *store = turn->store;
+    return turn->state.history_bytes > store->history_bytes ||
+           turn->state.time_unix_ms - time_unix_ms > store->history_age_ms;
+}
+
+// STORE_END when the oldest event stays. Events of the entry in work always do.
+static int trim_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err) {
+    struct bytes key, payload;
+    struct history_item item;
+    int rc = environment_move(cursor, TABLE_HISTORY, MDB_FIRST, NULL, &key, &payload, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = format_history_read(payload, &item, err);
+    if (rc < 0 || key.len != 16) {
+        return error_set(err, ERR_CORRUPT, "malformed event");
+    }
+    int64_t revision = key_number_at(key, 0), index = key_number_at(key, 8);
+    if (revision == turn->state.applied || !is_too_much(turn, item.time_unix_ms)) {
+        return STORE_END;
+    }
+    turn->state.history_count--;
+    turn->state.history_bytes -= (int64_t)(key.len + payload.len);
+    turn->state.trimmed_revision = revision;
+    turn->state.trimmed_index = index;
+    struct key gone = key_event(revision, index);
+    return environment_remove(&turn->store->environment, turn->txn, TABLE_HISTORY, &gone, err);
+}
+
+int history_trim(struct turn *turn, size_t slice, struct error *err) {
+    MDB_cursor *cursor;
+    int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_HISTORY, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < slice; i++) {
+        rc = trim_oldest(turn, cursor, err);
+    }
+    mdb_cursor_close(cursor);
+    return rc < 0 ? rc : 0;
+}
+
+// --- reading on ---
+
+static bool is_after(int64_t revision, int64_t index, const struct store_position *position) {
+    return revision > position->revision || (revision == position->revision && index > position->index);
+}
+
+struct reading {
+    struct store_position at;
+    uint64_t kind_mask;
+    size_t max, max_bytes, bytes;
+    struct arena *arena;
+    struct events events;
+};
+
+static bool is_full(const struct reading *reading) {
+    return reading->events.count >= reading->max ||
+           (reading->events.count > 0 && reading->bytes >= reading->max_bytes);
+}
+
+static int take_event(struct reading *reading, struct bytes payload, struct error *err) {
+    struct history_item item;
+    struct event event;
+    int rc = format_history_read(payload, &item, err);
+    rc = rc < 0 ? rc : wire_decode(&event_schema, item.event, &event, reading->arena, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (reading->kind_mask == 0 ||
+        (event.kind >= 0 && event.kind < 64 && (reading->kind_mask >> event.kind & 1) != 0)) {
+        *ARENA_PUSH(reading->arena, &reading->events) = event;
+        reading->bytes += payload.len;
+    }
+    return 0;
+}
+
+static int read_on(MDB_cursor *cursor, struct reading *reading, struct error *err) {
+    // The position itself is skipped if its event is still there.
+    struct key from = key_event(reading->at.revision, reading->at.index);
+    struct bytes key, payload;
+    int rc = environment_move(cursor, TABLE_HISTORY, MDB_SET_RANGE, &from, &key, &payload, err);
+    while (rc == 0) {
+        if (key.len != 16) {
+            return error_set(err, ERR_CORRUPT, "malformed key in the history");
+        }
+        int64_t revision = key_number_at(key, 0), index = key_number_at(key, 8);
+        if (is_after(revision, index, &reading->at)) {
+            if (is_full(reading)) {
+                return 0;
+            }
+            rc = take_event(reading, payload, err);
+            if (rc < 0) {
+                return rc;
+            }
+            reading->at = (struct store_position){revision, index};
+        }
+        rc = environment_move(cursor, TABLE_HISTORY, MDB_NEXT, NULL, &key, &payload, err);
+    }
+    return rc == STORE_END ? 0 : rc;
+}
+
+int store_history(struct store_read *read, struct store_position *position, uint64_t kind_mask, size_t max,
+                  size_t max_bytes, struct arena *arena, struct events *out, struct error *err) {
+    if (is_after(read->state.trimmed_revision, read->state.trimmed_index, position)) {
+        return STORE_SKIPPED;
+    }
+    MDB_cursor *cursor;
+    int rc = environment_cursor(&read->store->environment, read->txn, TABLE_HISTORY, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct reading reading = {*position, kind_mask, max, max_bytes, 0, arena, {0}};
+    rc = read_on(cursor, &reading, err);
+    mdb_cursor_close(cursor);
+    if (rc < 0) {
+        return error_wrap(err, rc, "read the history");
+    }
+    *position = reading.at;
+    *out = reading.events;
+    return 0;
+}

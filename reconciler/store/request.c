@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/store/request.c — the memory of requests: asked a second time, the first answer is given again.
+//
+// Outcomes are kept for REQUEST_AGE_MS of the time of transactions and at most REQUESTS_MAX of them; a
+// client gives up long before. Refusals are remembered as well: a retry must not succeed where the first
+// try was told that it failed.
+#include <string.h>
+
+#include "base/str.h"
+#include "reconciler/store/turn.h"
+
+#define REQUESTS_MAX 10000
+#define REQUEST_AGE_MS (10LL * 60 * 1000)
+
+int request_recall(struct turn *turn, const char *request_id, struct outcome *out, struct error *err) {
+    if (str_is_empty(request_id) || strlen(request_id) > REQUEST_ID_BYTES_MAX) {
+        return STORE_ABSENT;
+    }
+    struct key key = key_text(request_id);
+    struct bytes payload;
+    struct request_memory memory;
+    int rc = environment_get(&turn->store->environment, turn->txn, TABLE_REQUESTS, &key, &payload, err);
+    rc = rc != 0 ? rc : format_request_read(payload, &memory, err);
+    if (rc != 0) {
+        return rc;
+    }
+    out->code = (int)memory.code;
+    out->revision = memory.revision;
+    size_t len = memory.text.len < sizeof out->text ? memory.text.len : sizeof out->text - 1;
+    memcpy(out->text, memory.text.data, len);
+    out->text[len] = '\0';
+    return 0;
+}
+
+int request_remember(struct turn *turn, const char *request_id, const struct outcome *outcome,
+                     struct error *err) {
+    if (str_is_empty(request_id) || strlen(request_id) > REQUEST_ID_BYTES_MAX) {
+        return 0;
+    }
+    struct key key = key_text(request_id), order = key_number(outcome->revision);
+    struct bytes text = {(const uint8_t *)outcome->text, strlen(outcome->text)};
+    AUTO_BUF payload = {0};
+    format_request_write(
+        &(struct request_memory){outcome->revision, outcome->code, turn->state.time_unix_ms, text}, &payload);
+    const struct environment *environment = &turn->store->environment;
+    int rc = environment_put(environment, turn->txn, TABLE_REQUESTS, &key, buf_bytes(&payload), err);
+    rc = rc < 0 ? rc
+                : environment_put(environment, turn->txn, TABLE_REQUEST_ORDER, &order, key_bytes(&key), err);
+    if (rc == 0) {
+        turn->state.request_count++;
+    }
+    return rc;
+}
+
+static int remove_both(struct turn *turn, struct bytes order, struct bytes request_id, struct error *err) {
+    struct key first = key_from(order), second = key_from(request_id);
+    const struct environment *environment = &turn->store->environment;
+    int rc = environment_remove(environment, turn->txn, TABLE_REQUEST_ORDER, &first, err);
+    rc = rc != 0 ? rc : environment_remove(environment, turn->txn, TABLE_REQUESTS, &second, err);
+    turn->state.request_count--;
+    return rc <= 0 ? rc : error_set(err, ERR_CORRUPT, "a remembered request misses");
+}
+
+// STORE_END when the oldest one stays.
+static int forget_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err) {
+    struct bytes order, request_id, payload;
+    struct request_memory memory;
+    int rc = environment_move(cursor, TABLE_REQUEST_ORDER, MDB_FIRST, NULL, &order, &request_id, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct key key = key_from(request_id);
+    rc = environment_get(&turn->store->environment, turn->txn, TABLE_REQUESTS, &key, &payload, err);
+    rc = rc == STORE_ABSENT ? error_set(err, ERR_CORRUPT, "a remembered request misses") : rc;
+    rc = rc < 0 ? rc : format_request_read(payload, &memory, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (turn->state.request_count <= REQUESTS_MAX &&
+        turn->state.time_unix_ms - memory.time_unix_ms <= REQUEST_AGE_MS) {
+        return STORE_END;
+    }
+    return remove_both(turn, order, request_id, err);
+}
+
+int request_forget(struct turn *turn, size_t slice, struct error *err) {
+    MDB_cursor *cursor;
+    int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_REQUEST_ORDER, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; rc == 0 && i < slice; i++) {
+        rc = forget_oldest(turn, cursor, err);
+    }
+    mdb_cursor_close(cursor);
+    return rc < 0 ? rc : 0;
+}

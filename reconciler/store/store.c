@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/store/store.c — opening, making and closing a store; how full it is.
+//
+// Making       A new store is made whole in DIR/new and moved into place, so that an empty or half data.mdb
+//              is always damage and never a beginning.
+// Locks        DIR/lock is ours, with the pid of its owner; LMDB's own lock.mdb serves only its list of
+//              readers.
+#include "reconciler/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "reconciler/store/pages.h"
+#include "reconciler/store/store_handle.h"
+
+// --- the two records of table meta ---
+
+int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,
+                    struct error *err) {
+    struct key key = key_text("state");
+    struct bytes payload;
+    int rc = environment_get(environment, txn, TABLE_META, &key, &payload, err);
+    if (rc == STORE_ABSENT) {
+        return error_set(err, ERR_CORRUPT, "the state of the store misses");
+    }
+    return rc < 0 ? rc : format_state_read(payload, out, err);
+}
+
+int store_state_put(const struct environment *environment, MDB_txn *txn, const struct store_state *state,
+                    struct error *err) {
+    struct key key = key_text("state");
+    AUTO_BUF payload = {0};
+    format_state_write(state, &payload);
+    return environment_put(environment, txn, TABLE_META, &key, buf_bytes(&payload), err);
+}
+
+int store_head_get(const struct environment *environment, MDB_txn *txn, struct format_head *out,
+                   struct error *err) {
+    struct key key = key_text("format");
+    struct bytes payload;
+    int rc = environment_get(environment, txn, TABLE_META, &key, &payload, err);
+    if (rc == STORE_ABSENT) {
+        return error_set(err, ERR_CORRUPT, "the head of the store misses");
+    }
+    return rc < 0 ? rc : format_head_read(payload, out, err);
+}
+
+static int head_put(const struct environment *environment, MDB_txn *txn, const struct format_head *head,
+                    struct error *err) {
+    struct key key = key_text("format");
+    AUTO_BUF payload = {0};
+    format_head_write(head, &payload);
+    return environment_put(environment, txn, TABLE_META, &key, buf_bytes(&payload), err);
+}
+
+// --- the lock ---
+
+static int busy(const char *dir, int fd, struct error *err) {
+    char pid[32] = "";
+    ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
+    pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+    return error_set(err, ERR_BUSY, "'%s' is in use by process %s", dir, pid[0] != '\0' ? pid : "unknown");
+}
+
+static int lock_directory(const char *dir, int *out_fd, struct error *err) {
+    AUTO_FREE char *path = xasprintf("%s/lock", dir);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return error_sys(err, errno, "open '%s'", path);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? busy(dir, fd, err) : error_sys(err, errno, "lock '%s'", path);
+    }
+    // For the message above only: a full disk must not keep a store from being opened.
+    char pid[32];
+    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)len, 0) < 0) {
+        errno = 0;
+    }
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
+// --- making ---
+
+static int sync_directory(const char *dir, struct error *err) {
+    AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) != 0 ? error_sys(err, errno, "sync '%s'", dir) : 0;
+}
+
+static int fill_new(const struct environment *environment, const struct id *cluster_id, struct error *err) {
+    MDB_txn *txn;
+    int rc = environment_begin(environment, /*write=*/true, &txn, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct format_head head = {
+        .write_version = FORMAT_VERSION, .read_version_min = FORMAT_VERSION, .cluster_id = *cluster_id};
+    struct store_state state = {.log_first = 1, .txn_id = (int64_t)mdb_txn_id(txn)};
+    rc = head_put(environment, txn, &head, err);
+    rc = rc < 0 ? rc : store_state_put(environment, txn, &state, err);
+    if (rc < 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return environment_commit(txn, err);
+}
+
+static int make_in(const char *new_dir, const struct store_options *options, struct error *err) {
+    struct environment environment = {0};
+    int rc = fs_make_dirs(new_dir, 0700, err);
+    rc = rc < 0 ? rc : environment_open(new_dir, options->map_bytes, ENVIRONMENT_CREATE, &environment, err);
+    rc = rc < 0 ? rc : fill_new(&environment, &options->cluster_id, err);
+    environment_close(&environment);
+    return rc < 0 ? rc : sync_directory(new_dir, err);
+}
+
+static int make(const struct store_options *options, const char *file, struct error *err) {
+    AUTO_FREE char *new_dir = xasprintf("%s/new", options->dir);
+    AUTO_FREE char *new_file = xasprintf("%s/" ENVIRONMENT_FILE, new_dir);
+    int rc = fs_remove_tree(AT_FDCWD, new_dir, err);
+    rc = rc < 0 ? rc : make_in(new_dir, options, err);
+    if (rc == 0 && rename(new_file, file) != 0) {
+        rc = error_sys(err, errno, "move '%s' into place", new_file);
+    }
+    rc = rc < 0 ? rc : sync_directory(options->dir, err);
+    return rc < 0 ? rc : fs_remove_tree(AT_FDCWD, new_dir, err);
+}
+
+// --- opening ---
+
+static int own_cluster(struct store *store, MDB_txn *txn, const struct id *wanted, bool *changed,
+                       struct error *err) {
+    struct format_head head;
+    int rc = store_head_get(&store->environment, txn, &head, err);
+    if (rc < 0 || id_is_none(wanted) || id_equal(&head.cluster_id, wanted)) {
+        return rc;
+    }
+    if (!id_is_none(&head.cluster_id)) {
+        return error_set(err, ERR_CONFLICT, "belongs to cluster %s, not %s", head.cluster_id.text,
+                         wanted->text);
+    }
+    head.cluster_id = *wanted;
+    *changed = true;
+    return head_put(&store->environment, txn, &head, err);
+}
+
+static int load(struct store *store, const struct id *cluster_id, struct error *err) {
+    MDB_txn *txn;
+    bool changed = false;
+    int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = own_cluster(store, txn, cluster_id, &changed, err);
+    rc = rc < 0 ? rc : store_state_get(&store->environment, txn, &store->state, err);
+    if (rc == 0 && changed) {
+        store->state.txn_id = (int64_t)mdb_txn_id(txn);
+        rc = store_state_put(&store->environment, txn, &store->state, err);
+    }
+    if (rc < 0 || !changed) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return environment_commit(txn, err);
+}
+
+static struct store_options with_defaults(const struct store_options *options) {
+    struct store_options all = *options;
+    all.map_bytes = all.map_bytes == 0 ? STORE_MAP_BYTES : all.map_bytes;
+    all.history_bytes = all.history_bytes == 0 ? HISTORY_BYTES_MAX : all.history_bytes;
+    all.history_age_ms = all.history_age_ms == 0 ? HISTORY_AGE_MS_MAX : all.history_age_ms;
+    all.reserve_bytes = all.reserve_bytes == 0 ? (int64_t)STORE_RESERVE_BYTES : all.reserve_bytes;
+    return all;
+}
+
+static int open_locked(struct store *store, const struct store_options *options, struct error *err) {
+    AUTO_FREE char *file = xasprintf("%s/" ENVIRONMENT_FILE, options->dir);
+    int rc = fs_exists(file) ? check_in_child(options->dir, err) : make(options, file, err);
+    rc = rc < 0 ? rc
+                : environment_open(options->dir, options->map_bytes, ENVIRONMENT_WRITE, &store->environment,
+                                   err);
+    return rc < 0 ? rc : load(store, &options->cluster_id, err);
+}
+
+int store_open(const struct store_options *options, struct store **out, struct error *err) {
+    struct store_options all = with_defaults(options);
+    int rc = fs_make_dirs(all.dir, 0700, err);
+    if (rc < 0) {
+        return error_wrap(err, rc, "open the store");
+    }
+    struct store *store = NEW(struct store);
+    store->lock_fd = -1;
+    store->dir = xstrdup(all.dir);
+    store->map_bytes = (int64_t)all.map_bytes;
+    store->history_bytes = all.history_bytes;
+    store->history_age_ms = all.history_age_ms;
+    store->reserve_bytes = all.reserve_bytes < 0 ? 0 : all.reserve_bytes;
+    rc = lock_directory(all.dir, &store->lock_fd, err);
+    rc = rc < 0 ? rc : open_locked(store, &all, err);
+    if (rc < 0) {
+        store_close(store);
+        return error_wrap(err, rc, "open the store in '%s'", all.dir);
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store) {
+    if (store == NULL) {
+        return;
+    }
+    ASSERT(store->reads == 0);
+    if (store->idle != NULL) {
+        mdb_txn_abort(store->idle->txn);
+        xfree(store->idle);
+    }
+    environment_close(&store->environment);
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd);
+    }
+    xfree(store->dir);
+    xfree(store);
+}
+
+int store_check(const char *dir, struct error *err) {
+    AUTO_CLOSE int lock = -1;
+    int rc = lock_directory(dir, &lock, err);
+    return rc < 0 ? rc : check_directory(dir, err);
+}
+
+// --- how full it is ---
+
+int64_t store_revision(const struct store *store) {
+    return store->state.applied;
+}
+
+static int64_t disk_free_bytes(const struct store *store) {
+    struct statvfs fs;
+    if (fstatvfs(store->lock_fd, &fs) != 0) {
+        return 0;
+    }
+    return fs.f_bavail > (uint64_t)INT64_MAX / fs.f_frsize ? INT64_MAX : (int64_t)(fs.f_bavail * fs.f_frsize);
+}
+
+// Pages that were ever taken, whether in use now or free again.
+static int64_t taken_bytes(const struct store *store, int64_t *page_bytes) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    mdb_env_info(store->environment.env, &info);
+    mdb_env_stat(store->environment.env, &stat);
+    *page_bytes = stat.ms_psize;
+    return (int64_t)(info.me_last_pgno + 1) * (int64_t)stat.ms_psize;
+}
+
+static int64_t free_page_bytes(const struct store *store, int64_t page_bytes) {
+    MDB_txn *txn;
+    if (environment_begin(&store->environment, /*write=*/false, &txn, NULL) < 0) {
+        return 0;
+    }
+    int64_t bytes = pages_free_count(txn) * page_bytes;
+    mdb_txn_abort(txn);
+    return bytes;
+}
+
+int64_t store_headroom(const struct store *store) {
+    int64_t page_bytes;
+    int64_t map_free = store->map_bytes - taken_bytes(store, &page_bytes);
+    if (map_free < store->reserve_bytes) { // counting free pages takes a walk over their list
+        map_free += free_page_bytes(store, page_bytes);
+    }
+    int64_t disk_free = disk_free_bytes(store);
+    return (map_free < disk_free ? map_free : disk_free) - store->reserve_bytes;
+}
+
+static int64_t first_in_history(const struct store *store) {
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    struct bytes key, payload;
+    int64_t first = store->state.applied + 1;
+    if (environment_begin(&store->environment, /*write=*/false, &txn, NULL) < 0) {
+        return first;
+    }
+    if (environment_cursor(&store->environment, txn, TABLE_HISTORY, &cursor, NULL) == 0) {
+        if (environment_move(cursor, TABLE_HISTORY, MDB_FIRST, NULL, &key, &payload, NULL) == 0 &&
+            key.len == 16) {
+            first = key_number_at(key, 0);
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return first;
+}
+
+void store_usage(struct store *store, struct store_usage *out) {
+    int64_t page_bytes;
+    int64_t taken = taken_bytes(store, &page_bytes);
+    *out = (struct store_usage){
+        .map_bytes = store->map_bytes,
+        .used_bytes = taken - free_page_bytes(store, page_bytes),
+        .disk_free_bytes = disk_free_bytes(store),
+        .history_first_revision = first_in_history(store),
+        .history_bytes = store->state.history_bytes,
+    };
+    for (int kind = 0; kind < KIND_END; kind++) {
+        out->objects += store->state.objects[kind];
+    }
+}

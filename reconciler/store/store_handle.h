@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/store/store_handle.h — what a store and a read of it hold. Private to reconciler/store.
+#ifndef MUSTER_RECONCILER_STORE_STORE_HANDLE_H
+#define MUSTER_RECONCILER_STORE_STORE_HANDLE_H
+
+#include "reconciler/store/environment.h"
+#include "reconciler/store/store.h"
+
+struct store {
+    struct environment environment;
+    struct store_state state; // as committed
+    char *dir;
+    int lock_fd;
+    int64_t map_bytes, reserve_bytes;
+    int64_t history_bytes, history_age_ms;
+    struct store_read *idle; // one that was ended, kept for the next
+    int reads;               // open now
+};
+
+struct store_read {
+    struct store *store;
+    MDB_txn *txn;
+    struct store_state state; // of the revision read
+};
+
+// Free space for new data: the least of what the map and the file system have left, minus the reserve; may be
+// negative. Asks the file system.
+int64_t store_headroom(const struct store *store);
+
+// The record "state" as seen by the transaction.
+int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,
+                    struct error *err);
+int store_state_put(const struct environment *environment, MDB_txn *txn, const struct store_state *state,
+                    struct error *err);
+// Checks the head of an open environment: format, features.
+int store_head_get(const struct environment *environment, MDB_txn *txn, struct format_head *out,
+                   struct error *err);
+
+// store_check without the lock, for who holds it already.
+int check_directory(const char *dir, struct error *err);
+// The same in a child process, which the damage may kill: -ERR_CORRUPT then too.
+int check_in_child(const char *dir, struct error *err);
+
+#endif
