@@ -318,14 +318,27 @@ static int damage(const char *dir, const char *what, struct error *err) {
                      dir, what);
 }
 
-static int judge(const char *dir, int status, const struct verdict *verdict, struct error *err) {
-    if (verdict == NULL) {
-        int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-        return number == SIGALRM
-                   ? error_set(err, ERR_TIMEOUT, "checking '%s/" ENVIRONMENT_FILE "' did not end", dir)
-                   : damage(dir, number == SIGBUS ? "cut short" : "reading it ends the process that tries",
-                            err);
+// The child died, or ended without a word as sanitizers make it.
+static int judge_death(const char *dir, int status, struct error *err) {
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : SIGABRT;
+    switch (number) {
+    case SIGBUS:
+        return damage(dir, "cut short", err);
+    case SIGSEGV:
+    case SIGABRT:
+    case SIGFPE:
+    case SIGILL:
+        return damage(dir, "reading it ends the process that tries", err);
+    case SIGALRM:
+        return error_set(err, ERR_TIMEOUT, "checking '%s/" ENVIRONMENT_FILE "' did not end", dir);
+    default: // the memory killer, an operator
+        return error_set(err, ERR_SYSTEM,
+                         "the process that checks '%s/" ENVIRONMENT_FILE "' was killed by signal %d", dir,
+                         number);
     }
+}
+
+static int judge(const char *dir, const struct verdict *verdict, struct error *err) {
     if (verdict->code == -ERR_CORRUPT || verdict->code == -ERR_LIMIT) {
         return damage(dir, verdict->text, err);
     }
@@ -354,5 +367,5 @@ int check_in_child(const char *dir, struct error *err) {
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    return judge(dir, status, has_verdict ? &verdict : NULL, err);
+    return has_verdict ? judge(dir, &verdict, err) : judge_death(dir, status, err);
 }

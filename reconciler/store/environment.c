@@ -6,6 +6,7 @@
 #include "reconciler/store/environment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -56,6 +57,13 @@ static int open_tables(struct environment *environment, enum environment_mode mo
     return environment_commit(txn, err);
 }
 
+// LMDB leaves its descriptor open for programs that are started.
+static int close_on_exec(MDB_env *env) {
+    int fd;
+    int result = mdb_env_get_fd(env, &fd);
+    return result != 0 ? result : fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : errno;
+}
+
 int environment_open(const char *dir, size_t map_bytes, enum environment_mode mode, struct environment *out,
                      struct error *err) {
     struct environment environment = {0};
@@ -68,6 +76,7 @@ int environment_open(const char *dir, size_t map_bytes, enum environment_mode mo
     result = mdb_env_set_maxdbs(environment.env, TABLE_END);
     result = result != 0 ? result : mdb_env_set_mapsize(environment.env, map_bytes);
     result = result != 0 ? result : mdb_env_open(environment.env, dir, flags, ENVIRONMENT_FILE_MODE);
+    result = result != 0 ? result : close_on_exec(environment.env);
     int rc = result == 0 ? 0 : environment_error(err, result, "open " ENVIRONMENT_FILE);
     rc = rc < 0 ? rc : open_tables(&environment, mode, err);
     if (rc < 0) {

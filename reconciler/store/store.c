@@ -128,12 +128,14 @@ static int make_in(const char *new_dir, const struct store_options *options, str
 static int make(const struct store_options *options, const char *file, struct error *err) {
     AUTO_FREE char *new_dir = xasprintf("%s/new", options->dir);
     AUTO_FREE char *new_file = xasprintf("%s/" ENVIRONMENT_FILE, new_dir);
+    AUTO_FREE char *parent = xasprintf("%s/..", options->dir);
     int rc = fs_remove_tree(AT_FDCWD, new_dir, err);
     rc = rc < 0 ? rc : make_in(new_dir, options, err);
     if (rc == 0 && rename(new_file, file) != 0) {
         rc = error_sys(err, errno, "move '%s' into place", new_file);
     }
     rc = rc < 0 ? rc : sync_directory(options->dir, err);
+    rc = rc < 0 ? rc : sync_directory(parent, err); // which may have been made just now too
     return rc < 0 ? rc : fs_remove_tree(AT_FDCWD, new_dir, err);
 }
 
