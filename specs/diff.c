@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/diff.c — what differs between two objects, field by field, and what each difference does to running tasks.
+// specs/diff.c — what differs between two objects, field by field, and what each difference does to running
+// tasks.
 //
-// Maps are compared by key, lists of structs by their key member where they have one, other lists as a whole when short or by position.
+// Maps are compared by key, lists of structs by their key member where they have one, other lists as a
+// whole when short or by position.
 #include <string.h>
 
 #include "base/str.h"
@@ -13,9 +15,13 @@ struct differ {
     struct differences *out;
 };
 
-static void add(struct differ *d, const struct field *field, const char *path, const char *old_text, const char *new_text) {
-    *ARENA_PUSH(d->arena, d->out) = (struct difference){
-        .path = path, .old_text = old_text, .new_text = new_text, .consequence = field->consequence, .field = field};
+static void add(struct differ *d, const struct field *field, const char *path, const char *old_text,
+                const char *new_text) {
+    *ARENA_PUSH(d->arena, d->out) = (struct difference){.path = path,
+                                                        .old_text = old_text,
+                                                        .new_text = new_text,
+                                                        .consequence = field->consequence,
+                                                        .field = field};
     if (field->consequence > d->out->worst) {
         d->out->worst = field->consequence;
     }
@@ -56,9 +62,11 @@ static const char *default_text(struct differ *d, const struct field *field, con
     return arena_strndup(d->arena, buf_text(&text), text.len);
 }
 
-static void diff_objects(struct differ *d, const struct schema *schema, const char *path, const void *a, const void *b);
+static void diff_objects(struct differ *d, const struct schema *schema, const char *path, const void *a,
+                         const void *b);
 
-static void diff_scalar(struct differ *d, const struct field *field, const char *path, const void *a, const void *b) {
+static void diff_scalar(struct differ *d, const struct field *field, const char *path, const void *a,
+                        const void *b) {
     const char *old_text = value_text(d, field, a);
     const char *new_text = value_text(d, field, b);
     // A number that equals its default still has a value worth showing.
@@ -67,7 +75,8 @@ static void diff_scalar(struct differ *d, const struct field *field, const char 
     add(d, field, path, old_text, new_text);
 }
 
-static void diff_pairs(struct differ *d, const struct field *field, const char *path, const void *a, const void *b) {
+static void diff_pairs(struct differ *d, const struct field *field, const char *path, const void *a,
+                       const void *b) {
     struct pairs old_pairs;
     struct pairs new_pairs;
     memcpy(&old_pairs, member_of(field, a), sizeof old_pairs);
@@ -104,7 +113,8 @@ static const struct field *key_field(const struct schema *schema) {
 }
 
 // The item of `list` that is the same thing as `item`: the same key, or the same position.
-static const void *list_find(const struct field *field, struct generic_list list, const struct field *key, const void *item, size_t position) {
+static const void *list_find(const struct field *field, struct generic_list list, const struct field *key,
+                             const void *item, size_t position) {
     if (key == NULL) {
         return position < list.count ? list_item(field, list, position) : NULL;
     }
@@ -116,7 +126,8 @@ static const void *list_find(const struct field *field, struct generic_list list
     return NULL;
 }
 
-static void diff_list(struct differ *d, const struct field *field, const char *path, const void *a, const void *b) {
+static void diff_list(struct differ *d, const struct field *field, const char *path, const void *a,
+                      const void *b) {
     struct generic_list old_list = member_list(field, a);
     struct generic_list new_list = member_list(field, b);
     const struct field *key = key_field(field->schema);
@@ -135,7 +146,8 @@ static void diff_list(struct differ *d, const struct field *field, const char *p
         if (old_item != NULL) {
             const void *other = list_find(field, new_list, key, old_item, i);
             if (other == NULL || !schema_equal(field->schema, old_item, other)) {
-                add(d, field, item_path, item_text(d, field->schema, old_item), other != NULL ? item_text(d, field->schema, other) : NULL);
+                add(d, field, item_path, item_text(d, field->schema, old_item),
+                    other != NULL ? item_text(d, field->schema, other) : NULL);
             }
         }
         if (new_item != NULL && list_find(field, old_list, key, new_item, i) == NULL) {
@@ -149,7 +161,8 @@ static void diff_list(struct differ *d, const struct field *field, const char *p
     }
 }
 
-static void diff_optional(struct differ *d, const struct field *field, const char *path, const void *a, const void *b) {
+static void diff_optional(struct differ *d, const struct field *field, const char *path, const void *a,
+                          const void *b) {
     const void *old_object = member_pointer(field, a);
     const void *new_object = member_pointer(field, b);
     if (old_object != NULL && new_object != NULL) {
@@ -160,7 +173,8 @@ static void diff_optional(struct differ *d, const struct field *field, const cha
     }
 }
 
-static void diff_objects(struct differ *d, const struct schema *schema, const char *path, const void *a, const void *b) {
+static void diff_objects(struct differ *d, const struct schema *schema, const char *path, const void *a,
+                         const void *b) {
     for (unsigned i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
         if (field_compare(field, a, b) == 0) {
@@ -187,8 +201,8 @@ static void diff_objects(struct differ *d, const struct schema *schema, const ch
     }
 }
 
-void schema_diff(const struct schema *schema, const void *old_object, const void *new_object, struct arena *arena,
-                 struct differences *out) {
+void schema_diff(const struct schema *schema, const void *old_object, const void *new_object,
+                 struct arena *arena, struct differences *out) {
     *out = (struct differences){0};
     diff_objects(&(struct differ){arena, out}, schema, "", old_object, new_object);
 }

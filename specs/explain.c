@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/explain.c — the tables for people (`explain`) and for editors (JSON Schema) and for other programs (.proto).
+// specs/explain.c — the tables for people (`explain`) and for editors (JSON Schema) and for other programs
+// (.proto).
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,10 +10,22 @@
 #include "specs/walk.h"
 
 static const char *const kind_words[] = {
-    [FIELD_BOOL] = "true or false", [FIELD_INT] = "whole number", [FIELD_DURATION] = "duration", [FIELD_SIZE] = "size",
-    [FIELD_CPUS] = "CPUs",          [FIELD_TIME] = "time",        [FIELD_MODE] = "octal mode",   [FIELD_RATIO] = "number",
-    [FIELD_STRING] = "text",        [FIELD_ENUM] = "word",        [FIELD_ID] = "id",             [FIELD_BLOB] = "bytes",
-    [FIELD_STRINGS] = "list of text", [FIELD_PAIRS] = "map of text", [FIELD_STRUCT] = "object",  [FIELD_OPTIONAL] = "object",
+    [FIELD_BOOL] = "true or false",
+    [FIELD_INT] = "whole number",
+    [FIELD_DURATION] = "duration",
+    [FIELD_SIZE] = "size",
+    [FIELD_CPUS] = "CPUs",
+    [FIELD_TIME] = "time",
+    [FIELD_MODE] = "octal mode",
+    [FIELD_RATIO] = "number",
+    [FIELD_STRING] = "text",
+    [FIELD_ENUM] = "word",
+    [FIELD_ID] = "id",
+    [FIELD_BLOB] = "bytes",
+    [FIELD_STRINGS] = "list of text",
+    [FIELD_PAIRS] = "map of text",
+    [FIELD_STRUCT] = "object",
+    [FIELD_OPTIONAL] = "object",
     [FIELD_LIST] = "list of objects",
 };
 
@@ -48,7 +61,8 @@ static void explain_field(const char *path, const struct field *field, struct bu
     buf_addf(out, "FIELD    %s\nTYPE     %s", path, kind_words[field->kind]);
     if (field->kind == FIELD_ENUM) {
         for (unsigned i = 0; i < field->value_count; i++) {
-            buf_addf(out, "%s%s", i == 0 ? ": " : ", ", field->values[i][0] != '\0' ? field->values[i] : "(none)");
+            buf_addf(out, "%s%s", i == 0 ? ": " : ", ",
+                     field->values[i][0] != '\0' ? field->values[i] : "(none)");
         }
     }
     buf_adds(out, "\n");
@@ -64,8 +78,10 @@ static void explain_field(const char *path, const struct field *field, struct bu
         put_number(field, field->max, out);
         buf_adds(out, "\n");
     }
-    static const char *const effects[] = {"nothing restarts", "tasks are replaced", "tasks move to other nodes where needed", "data is lost"};
-    buf_addf(out, "CHANGE   %s\n", (field->flags & FIELD_IMMUTABLE) != 0 ? "refused: fixed for life" : effects[field->consequence]);
+    static const char *const effects[] = {"nothing restarts", "tasks are replaced",
+                                          "tasks move to other nodes where needed", "data is lost"};
+    buf_addf(out, "CHANGE   %s\n",
+             (field->flags & FIELD_IMMUTABLE) != 0 ? "refused: fixed for life" : effects[field->consequence]);
     static const struct {
         uint32_t flag;
         const char *text;
@@ -91,7 +107,8 @@ static void explain_children(const struct schema *schema, struct buf *out) {
     for (unsigned i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
         if (is_user_field(field)) {
-            buf_addf(out, "  %-20s %-16s %s%s\n", field->name, kind_words[field->kind], field->help != NULL ? field->help : "",
+            buf_addf(out, "  %-20s %-16s %s%s\n", field->name, kind_words[field->kind],
+                     field->help != NULL ? field->help : "",
                      (field->flags & FIELD_LATER) != 0 ? " (not yet acting)" : "");
         }
     }
@@ -106,8 +123,10 @@ static int explain_missing(const struct schema *schema, const char *path, struct
         const struct field *field = schema != NULL ? schema_field(schema, name) : NULL;
         if (field == NULL) {
             const struct field *near = schema != NULL ? schema_nearest(schema, name) : NULL;
-            return error_set(err, ERR_NOT_FOUND, "'%s' is not a field of %s%s%s%s", name, walked.len > 0 ? buf_text(&walked) : schema->name,
-                             near != NULL ? "; did you mean '" : "", near != NULL ? near->name : "", near != NULL ? "'?" : "");
+            return error_set(err, ERR_NOT_FOUND, "'%s' is not a field of %s%s%s%s", name,
+                             walked.len > 0 ? buf_text(&walked) : schema->name,
+                             near != NULL ? "; did you mean '" : "", near != NULL ? near->name : "",
+                             near != NULL ? "'?" : "");
         }
         buf_addf(&walked, "%s%s", walked.len > 0 ? "." : "", name);
         schema = field->schema;
@@ -150,7 +169,8 @@ static void schema_type(const struct field *field, struct buf *out) {
         [FIELD_ID] = "\"type\":\"string\",\"pattern\":\"^[0-9a-z]{25}$\"",
         [FIELD_BLOB] = "\"type\":\"string\"",
         [FIELD_STRINGS] = "\"type\":\"array\",\"items\":{\"type\":[\"string\",\"number\",\"boolean\"]}",
-        [FIELD_PAIRS] = "\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}",
+        [FIELD_PAIRS] = "\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"number\","
+                        "\"boolean\",\"null\"]}",
     };
     if (field->kind == FIELD_ENUM) {
         buf_adds(out, "\"enum\":[");
@@ -164,22 +184,26 @@ static void schema_type(const struct field *field, struct buf *out) {
     } else if (field->kind == FIELD_STRUCT || field->kind == FIELD_OPTIONAL) {
         schema_properties(field->schema, NULL, out);
     } else if (field->kind == FIELD_LIST) {
-        buf_adds(out, (field->flags & FIELD_AS_MAP) != 0 ? "\"type\":[\"object\",\"array\"],\"additionalProperties\":{"
-                                                         : "\"type\":\"array\",\"items\":{");
-        buf_adds(out, field->schema->from_short != NULL ? "\"anyOf\":[{\"type\":[\"string\",\"integer\"]},{" : "");
+        buf_adds(out, (field->flags & FIELD_AS_MAP) != 0
+                          ? "\"type\":[\"object\",\"array\"],\"additionalProperties\":{"
+                          : "\"type\":\"array\",\"items\":{");
+        buf_adds(out,
+                 field->schema->from_short != NULL ? "\"anyOf\":[{\"type\":[\"string\",\"integer\"]},{" : "");
         schema_properties(field->schema, NULL, out);
         buf_adds(out, field->schema->from_short != NULL ? "}]}" : "}");
     } else if (field->kind == FIELD_STRINGS && (field->flags & (FIELD_SPLIT | FIELD_ONE)) != 0) {
         buf_addf(out, "\"anyOf\":[{\"type\":\"string\"},{%s}]", types[FIELD_STRINGS]);
     } else if (field->kind == FIELD_PAIRS && (field->flags & FIELD_PAIRS_LIST) != 0) {
-        buf_addf(out, "\"anyOf\":[{%s},{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]", types[FIELD_PAIRS]);
+        buf_addf(out, "\"anyOf\":[{%s},{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]",
+                 types[FIELD_PAIRS]);
     } else {
         buf_adds(out, types[field->kind]);
     }
 }
 
 static void schema_properties(const struct schema *schema, const char *kind, struct buf *out) {
-    buf_adds(out, "\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^x-\":{}},\"properties\":{");
+    buf_adds(out, "\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^x-\":{}},"
+                  "\"properties\":{");
     bool first = true;
     if (kind != NULL) {
         buf_addf(out, "\"kind\":{\"const\":\"%s\"}", kind);
@@ -209,7 +233,8 @@ static void schema_properties(const struct schema *schema, const char *kind, str
 }
 
 void schema_json_schema(const struct schema *const *schemas, size_t count, struct buf *out) {
-    buf_adds(out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"muster spec\",\"anyOf\":[");
+    buf_adds(out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"title\":\"muster "
+                  "spec\",\"anyOf\":[");
     for (size_t i = 0; i < count; i++) {
         buf_adds(out, i > 0 ? ",{" : "{");
         schema_properties(schemas[i], schemas[i]->name, out);
@@ -262,8 +287,12 @@ static void proto_message(const struct schema *schema, struct seen *seen, struct
             buf_adds(&type, field->kind == FIELD_LIST ? "repeated " : "");
             camel(field->schema->name, &type);
         } else {
-            static const char *const types[] = {[FIELD_BOOL] = "bool",         [FIELD_RATIO] = "double", [FIELD_STRING] = "string",
-                                                [FIELD_ID] = "string",         [FIELD_BLOB] = "bytes",   [FIELD_STRINGS] = "repeated string",
+            static const char *const types[] = {[FIELD_BOOL] = "bool",
+                                                [FIELD_RATIO] = "double",
+                                                [FIELD_STRING] = "string",
+                                                [FIELD_ID] = "string",
+                                                [FIELD_BLOB] = "bytes",
+                                                [FIELD_STRINGS] = "repeated string",
                                                 [FIELD_PAIRS] = "map<string, string>"};
             const char *word = field->kind < sizeof types / sizeof *types ? types[field->kind] : NULL;
             buf_adds(&type, word != NULL ? word : "int64");
@@ -274,8 +303,10 @@ static void proto_message(const struct schema *schema, struct seen *seen, struct
 }
 
 void schema_proto(const struct schema *const *schemas, size_t count, struct buf *out) {
-    buf_adds(out, "// The stored and transmitted form of muster's objects. Fields equal to their default are left out; note that\n"
-                  "// defaults are those of `muster explain`, not proto3's zero.\nsyntax = \"proto3\";\npackage muster;\n\n");
+    buf_adds(out, "// The stored and transmitted form of muster's objects. Fields equal to their default are "
+                  "left out; note that\n"
+                  "// defaults are those of `muster explain`, not proto3's zero.\nsyntax = "
+                  "\"proto3\";\npackage muster;\n\n");
     struct seen seen = {0};
     for (size_t i = 0; i < count; i++) {
         proto_message(schemas[i], &seen, out);

@@ -75,7 +75,8 @@ static void put_base64(struct buf *out, struct bytes bytes) {
         uint32_t triple = (uint32_t)bytes.data[i] << 16;
         triple |= i + 1 < bytes.len ? (uint32_t)bytes.data[i + 1] << 8 : 0;
         triple |= i + 2 < bytes.len ? bytes.data[i + 2] : 0;
-        char four[4] = {digits[triple >> 18 & 63], digits[triple >> 12 & 63], i + 1 < bytes.len ? digits[triple >> 6 & 63] : '=',
+        char four[4] = {digits[triple >> 18 & 63], digits[triple >> 12 & 63],
+                        i + 1 < bytes.len ? digits[triple >> 6 & 63] : '=',
                         i + 2 < bytes.len ? digits[triple & 63] : '='};
         buf_add(out, four, 4);
     }
@@ -129,7 +130,8 @@ static void put_scalar(struct writer *w, const struct field *field, const void *
 
 static void put_value(struct writer *w, const struct field *field, const void *object) {
     if ((field->flags & FIELD_SECRET) != 0 && (w->flags & TEXT_SECRETS) == 0) {
-        size_t len = field->kind == FIELD_BLOB ? member_bytes(field, object).len : strlen(member_text(field, object));
+        size_t len =
+            field->kind == FIELD_BLOB ? member_bytes(field, object).len : strlen(member_text(field, object));
         buf_addf(w->out, "\"(secret, %zu bytes)\"", len);
     } else if (field->kind == FIELD_STRUCT) {
         put_object(w, field->schema, member_of(field, object));
@@ -167,6 +169,7 @@ static void put_object(struct writer *w, const struct schema *schema, const void
     close_bracket(w, '}', first);
 }
 
-void json_write(const struct schema *schema, const void *object, enum json_style style, unsigned flags, struct buf *out) {
+void json_write(const struct schema *schema, const void *object, enum json_style style, unsigned flags,
+                struct buf *out) {
     put_object(&(struct writer){.out = out, .indent = style == JSON_INDENT, .flags = flags}, schema, object);
 }

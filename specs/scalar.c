@@ -2,7 +2,8 @@
 //
 // specs/scalar.c — scalars as text, both ways, typed by the row and never by how they look.
 //
-// A string field given `no`, `1.10`, `0755` or `22:22` keeps the text; integers are decimal only; booleans are true and false only.
+// A string field given `no`, `1.10`, `0755` or `22:22` keeps the text; integers are decimal only; booleans
+// are true and false only.
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +66,8 @@ static int set_bool(const struct field *field, const char *text, void *object, s
         static const char *const no[] = {"no", "off", "n", "False", "FALSE", "0"};
         for (size_t i = 0; i < 6; i++) {
             if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
-                return error_set(err, ERR_INVALID, "'%s' is not true or false; write %s", text, strcmp(text, yes[i]) == 0 ? "true" : "false");
+                return error_set(err, ERR_INVALID, "'%s' is not true or false; write %s", text,
+                                 strcmp(text, yes[i]) == 0 ? "true" : "false");
             }
         }
         return error_set(err, ERR_INVALID, "'%s' is not true or false", text);
@@ -89,7 +91,8 @@ static int set_enum(const struct field *field, const char *text, void *object, s
     }
     const char *nearest = str_nearest(text, field->values, field->value_count);
     if (nearest != NULL && nearest[0] != '\0') {
-        return error_set(err, ERR_INVALID, "'%s' is not one of %s; did you mean '%s'?", text, buf_text(&list), nearest);
+        return error_set(err, ERR_INVALID, "'%s' is not one of %s; did you mean '%s'?", text, buf_text(&list),
+                         nearest);
     }
     return error_set(err, ERR_INVALID, "'%s' is not one of %s", text, buf_text(&list));
 }
@@ -119,8 +122,10 @@ static int set_number(const struct field *field, const char *text, void *object,
     case FIELD_DURATION:
         if (!units_parse_duration(text, &number)) {
             int64_t plain;
-            return str_to_int(text, &plain) ? error_set(err, ERR_INVALID, "'%s' is not a duration; for seconds write %ss", text, text)
-                                            : error_set(err, ERR_INVALID, "'%s' is not a duration like 10s, 1m30s or 500ms", text);
+            return str_to_int(text, &plain)
+                       ? error_set(err, ERR_INVALID, "'%s' is not a duration; for seconds write %ss", text,
+                                   text)
+                       : error_set(err, ERR_INVALID, "'%s' is not a duration like 10s, 1m30s or 500ms", text);
         }
         break;
     case FIELD_SIZE:
@@ -148,7 +153,8 @@ static int set_number(const struct field *field, const char *text, void *object,
     return 0;
 }
 
-int field_set_scalar(const struct field *field, const char *text, void *object, struct arena *arena, struct error *err) {
+int field_set_scalar(const struct field *field, const char *text, void *object, struct arena *arena,
+                     struct error *err) {
     void *member = member_at(field, object);
     if (field->kind == FIELD_BOOL) {
         return set_bool(field, text, object, err);
@@ -168,7 +174,8 @@ int field_set_scalar(const struct field *field, const char *text, void *object, 
         return 0;
     }
     if (field->kind == FIELD_ID) {
-        return id_parse(text, member) ? 0 : error_set(err, ERR_INVALID, "'%s' is not an id (25 of 0-9a-z)", text);
+        return id_parse(text, member) ? 0
+                                      : error_set(err, ERR_INVALID, "'%s' is not an id (25 of 0-9a-z)", text);
     }
     if (field->kind == FIELD_STRING) {
         const char *copy = arena_strdup(arena, text);

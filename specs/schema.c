@@ -2,7 +2,8 @@
 //
 // specs/schema.c — walking objects by their tables: defaults, equality, copies, canonical order.
 //
-// Members are reached by offset and read with memcpy, so that no aliasing rule is bent; lists share the layout {count, items}.
+// Members are reached by offset and read with memcpy, so that no aliasing rule is bent; lists share the
+// layout {count, items}.
 #include "specs/schema.h"
 
 #include <stdio.h>
@@ -145,7 +146,8 @@ bool field_is_default(const struct field *field, const void *object) {
     case FIELD_ENUM:
         return member_int(field, object) == field->default_int;
     case FIELD_RATIO:
-        return !(member_double(field, object) < field->default_ratio || member_double(field, object) > field->default_ratio);
+        return !(member_double(field, object) < field->default_ratio ||
+                 member_double(field, object) > field->default_ratio);
     case FIELD_STRING:
         return strcmp(member_text(field, object), field_default_text(field)) == 0;
     case FIELD_ID:
@@ -296,7 +298,8 @@ int field_compare(const struct field *field, const void *a, const void *b) {
     }
     switch ((int)field->kind) {
     case FIELD_RATIO:
-        return (member_double(field, a) > member_double(field, b)) - (member_double(field, a) < member_double(field, b));
+        return (member_double(field, a) > member_double(field, b)) -
+               (member_double(field, a) < member_double(field, b));
     case FIELD_STRING:
         return strcmp(member_text(field, a), member_text(field, b));
     case FIELD_ID:
@@ -350,7 +353,8 @@ static void pairs_copy(void *member, struct arena *arena) {
     memcpy(&pairs, member, sizeof pairs);
     struct pair *items = ARENA_ARRAY(arena, struct pair, pairs.count);
     for (size_t i = 0; i < pairs.count; i++) {
-        items[i] = (struct pair){arena_strdup(arena, pairs.items[i].key), arena_strdup(arena, pairs.items[i].value)};
+        items[i] =
+            (struct pair){arena_strdup(arena, pairs.items[i].key), arena_strdup(arena, pairs.items[i].value)};
     }
     pairs.items = items;
     memcpy(member, &pairs, sizeof pairs);
@@ -396,7 +400,8 @@ static void field_copy(const struct field *field, void *object, struct arena *ar
     }
 }
 
-static void schema_copy_into(const struct schema *schema, void *out, const void *object, struct arena *arena) {
+static void schema_copy_into(const struct schema *schema, void *out, const void *object,
+                             struct arena *arena) {
     memmove(out, object, schema->bytes);
     for (unsigned i = 0; i < schema->count; i++) {
         field_copy(&schema->fields[i], out, arena);
@@ -432,14 +437,17 @@ static void list_canonicalize(const struct field *field, void *object) {
         schema_canonicalize(field->schema, (char *)list.items + i * field->schema->bytes);
     }
     if ((field->flags & FIELD_UNORDERED) != 0 && list.count > 1) {
-        qsort_r(list.items, list.count, field->schema->bytes, compare_objects, (void *)(uintptr_t)field->schema);
+        qsort_r(list.items, list.count, field->schema->bytes, compare_objects,
+                (void *)(uintptr_t)field->schema);
     }
 }
 
 void schema_canonicalize(const struct schema *schema, void *object) {
     for (unsigned i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
-        struct generic_list list = field->kind == FIELD_STRINGS || field->kind == FIELD_PAIRS ? member_list(field, object) : (struct generic_list){0};
+        struct generic_list list = field->kind == FIELD_STRINGS || field->kind == FIELD_PAIRS
+                                       ? member_list(field, object)
+                                       : (struct generic_list){0};
         if (field->kind == FIELD_LIST) {
             list_canonicalize(field, object);
         } else if (field->kind == FIELD_STRUCT) {

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/schema.h — one table drives everything: the field rows from which all readers, writers and helpers are derived.
+// specs/schema.h — one table drives everything: the field rows from which all readers, writers and helpers
+// are derived.
 //
-// Each object is a plain C struct with a `const struct field[]` of rows (specs/<noun>.c). From the rows come YAML and JSON reading with
-// positions, defaults, canonical printing, the binary form, diff with consequences, `explain`, JSON Schema, `.proto` and the fuzz
-// dictionary. Adding a field is one row and one struct member (CONTRIBUTING.md).
+// Each object is a plain C struct with a `const struct field[]` of rows (specs/<noun>.c). From the rows
+// come YAML and JSON reading with positions, defaults, canonical printing, the binary form, diff with
+// consequences, `explain`, JSON Schema, `.proto` and the fuzz dictionary. Adding a field is one row and one
+// struct member (CONTRIBUTING.md).
 //
-// Model        A field equal to its default is not written, in text or in bytes; decoding starts from the defaults. So the default of
-//              a tag never changes, and "not given" and "given as the default" are the same thing to everybody.
-// Values       Decoded strings are never NULL ("" = not given). Lists are {count, items}. Everything decoded lives in an arena and is
-//              immutable: to change an object, copy it shallowly, edit, encode.
-// Invariants   Tags are unique per schema, 1..2047, never reused (retired tags stay as comments). Schemas are not recursive.
+// Model        A field equal to its default is not written, in text or in bytes; decoding starts from the
+//              defaults. So the default of a tag never changes, and "not given" and "given as the default"
+//              are the same thing to everybody.
+// Values       Decoded strings are never NULL ("" = not given). Lists are {count, items}. Everything
+//              decoded lives in an arena and is immutable: to change an object, copy it shallowly, edit,
+//              encode.
+// Invariants   Tags are unique per schema, 1..2047, never reused (retired tags stay as comments). Schemas
+//              are not recursive.
 #ifndef MUSTER_SPECS_SCHEMA_H
 #define MUSTER_SPECS_SCHEMA_H
 
@@ -46,9 +51,10 @@ enum field_kind {
 
 enum field_flag {
     FIELD_REQUIRED = 1 << 0,
-    FIELD_SECRET = 1 << 1,     // never printed; a fingerprint is
-    FIELD_IMMUTABLE = 1 << 2,  // fixed for the life of the object
-    FIELD_LATER = 1 << 3,      // accepted, stored, shown; its machinery is not there yet: reported as "not yet acting"
+    FIELD_SECRET = 1 << 1,    // never printed; a fingerprint is
+    FIELD_IMMUTABLE = 1 << 2, // fixed for the life of the object
+    FIELD_LATER =
+        1 << 3, // accepted, stored, shown; its machinery is not there yet: reported as "not yet acting"
     FIELD_IGNORED = 1 << 4,    // accepted from Compose, never acts here; reported
     FIELD_PAIRS_LIST = 1 << 5, // a list of "K=V" or "K" is accepted too (environment, labels, sysctls)
     FIELD_SPLIT = 1 << 6,      // STRINGS: a scalar is split as a shell would (command, entrypoint)
@@ -57,11 +63,19 @@ enum field_flag {
     FIELD_UNORDERED = 1 << 9,  // LIST/STRINGS: order has no meaning; canonical form is sorted
     FIELD_HIDDEN = 1 << 10,    // not part of the YAML dialect (internal), still in bytes and JSON
     FIELD_KEY = 1 << 11,       // names the element inside a list that is written as a map
-    FIELD_AS_MAP = 1 << 12,    // LIST: a map keyed by the FIELD_KEY member (ulimits, networks, depends_on); a list is accepted too
+    // LIST: a map keyed by the FIELD_KEY member (ulimits, networks, depends_on); a list is accepted too
+    FIELD_AS_MAP = 1 << 12,
 };
 
-// What a change of this field does to running tasks; the worst of all changed fields is the verdict of diff and plan.
-enum consequence { CONSEQUENCE_NOTHING, CONSEQUENCE_RESTART, CONSEQUENCE_MOVE, CONSEQUENCE_DATA_LOSS, CONSEQUENCE_COUNT };
+// What a change of this field does to running tasks; the worst of all changed fields is the verdict of diff
+// and plan.
+enum consequence {
+    CONSEQUENCE_NOTHING,
+    CONSEQUENCE_RESTART,
+    CONSEQUENCE_MOVE,
+    CONSEQUENCE_DATA_LOSS,
+    CONSEQUENCE_COUNT
+};
 extern const char *const consequence_names[CONSEQUENCE_COUNT]; // "nothing", "restart", "move", "data loss"
 
 struct schema;
@@ -72,15 +86,16 @@ struct field {
     uint16_t kind; // enum field_kind
     uint32_t flags;
     uint32_t offset;
-    int64_t min, max;         // INT, DURATION, SIZE, CPUS; both 0 = the kind's own range (≥ 0)
-    int64_t default_int;      // BOOL, INT…MODE, ENUM (index)
-    double default_ratio;     // RATIO
-    const char *default_text; // STRING; NULL = ""
+    int64_t min, max;          // INT, DURATION, SIZE, CPUS; both 0 = the kind's own range (≥ 0)
+    int64_t default_int;       // BOOL, INT…MODE, ENUM (index)
+    double default_ratio;      // RATIO
+    const char *default_text;  // STRING; NULL = ""
     const char *const *values; // ENUM: names by index; value 0 may be "" = not given
     unsigned value_count;
-    const char *(*word)(int64_t number);             // INT shown as a word in JSON, YAML and diffs (task states); NULL = a number
-    bool (*number)(const char *word, int64_t *out);  // its inverse
-    const struct schema *schema; // STRUCT, OPTIONAL, LIST
+    // INT shown as a word in JSON, YAML and diffs (task states); NULL = a number
+    const char *(*word)(int64_t number);
+    bool (*number)(const char *word, int64_t *out); // its inverse
+    const struct schema *schema;                    // STRUCT, OPTIONAL, LIST
     enum consequence consequence;
     const char *unit;    // shown by explain: "duration", "bytes"…; NULL = from the kind
     const char *help;    // one sentence, capital first, full stop
@@ -88,13 +103,15 @@ struct field {
     const char *since;   // version that brought it
 };
 
-// Reads the short form of a struct ("8080:80", "data:/var:ro", "1.5") into `object`, already holding its defaults. The error's root is the reason.
+// Reads the short form of a struct ("8080:80", "data:/var:ro", "1.5") into `object`, already holding its
+// defaults. The error's root is the reason.
 typedef int (*schema_short_fn)(const char *text, void *object, struct arena *arena, struct error *err);
 // Prints the short form if the object can be said with it; false otherwise.
 typedef bool (*schema_print_fn)(const void *object, struct buf *out);
 
 struct problem_sink;
-// Cross-field rules: reports each broken one with `problem(sink, "deploy.replicas", "…")`; sees defaults filled in.
+// Cross-field rules: reports each broken one with `problem(sink, "deploy.replicas", "…")`; sees defaults
+// filled in.
 typedef void (*schema_check_fn)(const void *object, struct problem_sink *sink);
 
 struct schema {
@@ -102,8 +119,9 @@ struct schema {
     const char *help;
     const struct field *fields;
     unsigned count;
-    uint32_t bytes;          // sizeof the struct
-    uint32_t unknown_offset; // of a `struct bytes unknown` member that keeps fields of newer versions; SCHEMA_NO_UNKNOWN
+    uint32_t bytes; // sizeof the struct
+    // of a `struct bytes unknown` member that keeps fields of newer versions; SCHEMA_NO_UNKNOWN
+    uint32_t unknown_offset;
     schema_short_fn from_short; // may be NULL
     schema_print_fn to_short;   // may be NULL
     schema_check_fn check;      // may be NULL
@@ -123,10 +141,10 @@ struct pairs {
     size_t count;
     struct pair *items;
 };
-#define LIST_OF(type)                                                                                                  \
-    struct {                                                                                                           \
-        size_t count;                                                                                                  \
-        type *items;                                                                                                   \
+#define LIST_OF(type)                                                                                        \
+    struct {                                                                                                 \
+        size_t count;                                                                                        \
+        type *items;                                                                                         \
     }
 
 const char *pairs_get(const struct pairs *pairs, const char *key); // NULL when absent
@@ -135,9 +153,10 @@ struct pairs pairs_set(struct arena *arena, const struct pairs *pairs, const cha
 
 // --- walking (specs/schema.c) ---
 
-const struct field *schema_field(const struct schema *schema, const char *name); // NULL when absent
+const struct field *schema_field(const struct schema *schema, const char *name);   // NULL when absent
 const struct field *schema_nearest(const struct schema *schema, const char *name); // "did you mean", or NULL
-// The row for a dotted path ("deploy.resources.limits.memory"), NULL when absent; list elements are not indexed.
+// The row for a dotted path ("deploy.resources.limits.memory"), NULL when absent; list elements are not
+// indexed.
 const struct field *schema_path(const struct schema *schema, const char *path);
 
 // All defaults; strings "", lists empty, optionals NULL.
@@ -163,38 +182,46 @@ struct problem_sink {
     struct problems *out;
     const char *path; // of the object under check; prefixed to what the rule reports
 };
-void problem(struct problem_sink *sink, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void problem_warn(struct problem_sink *sink, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void problem(struct problem_sink *sink, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void problem_warn(struct problem_sink *sink, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-// Ranges, required fields, enum bounds, UTF-8, list limits, then the cross-field checks, recursively. Used on everything that comes from
-// outside, whatever its text form: the server calls it too. With `warnings`, FIELD_LATER and FIELD_IGNORED fields that are set are
-// reported as warnings.
-void schema_validate(const struct schema *schema, const void *object, bool warnings, struct arena *arena, struct problems *out);
+// Ranges, required fields, enum bounds, UTF-8, list limits, then the cross-field checks, recursively. Used
+// on everything that comes from outside, whatever its text form: the server calls it too. With `warnings`,
+// FIELD_LATER and FIELD_IGNORED fields that are set are reported as warnings.
+void schema_validate(const struct schema *schema, const void *object, bool warnings, struct arena *arena,
+                     struct problems *out);
 
 // --- binary form: protobuf wire format by tag (specs/wire.c) ---
 
 void wire_encode(const struct schema *schema, const void *object, struct buf *out);
-// Decodes untrusted bytes: -ERR_CORRUPT for malformed input, -ERR_LIMIT for too much of something. Unknown tags are kept in
-// `unknown`. Strings are checked for UTF-8 and NUL. `object` is filled from the defaults; on failure its content is undefined.
-int wire_decode(const struct schema *schema, struct bytes in, void *object, struct arena *arena, struct error *err);
+// Decodes untrusted bytes: -ERR_CORRUPT for malformed input, -ERR_LIMIT for too much of something. Unknown
+// tags are kept in `unknown`. Strings are checked for UTF-8 and NUL. `object` is filled from the defaults;
+// on failure its content is undefined.
+int wire_decode(const struct schema *schema, struct bytes in, void *object, struct arena *arena,
+                struct error *err);
 
 // --- JSON (specs/json.c) ---
 
 enum json_style { JSON_COMPACT, JSON_INDENT };
 enum text_flag {
-    TEXT_DEFAULTS = 1,  // write fields that equal their defaults too
-    TEXT_STATUS = 2,    // write FIELD_STATUS and FIELD_HIDDEN fields
-    TEXT_SECRETS = 4,   // write secret values (never set by any command that shows objects)
+    TEXT_DEFAULTS = 1, // write fields that equal their defaults too
+    TEXT_STATUS = 2,   // write FIELD_STATUS and FIELD_HIDDEN fields
+    TEXT_SECRETS = 4,  // write secret values (never set by any command that shows objects)
 };
 // Durations as nanoseconds, sizes as bytes, cpus as decimal, times RFC 3339, enums by name.
-void json_write(const struct schema *schema, const void *object, enum json_style style, unsigned flags, struct buf *out);
+void json_write(const struct schema *schema, const void *object, enum json_style style, unsigned flags,
+                struct buf *out);
 // Appends a quoted, escaped JSON string.
 void json_write_string(struct buf *out, const char *text);
-// JSON documents are read by the YAML reader (specs/manifest.h): every one is a YAML document too, and gets positions and limits that way.
+// JSON documents are read by the YAML reader (specs/manifest.h): every one is a YAML document too, and gets
+// positions and limits that way.
 
 // --- YAML out (specs/yaml_write.c); in: specs/manifest.h ---
 
-// Canonical form: field order of the table, defaults left out, short forms where a struct has one; parses back to an equal object.
+// Canonical form: field order of the table, defaults left out, short forms where a struct has one; parses
+// back to an equal object.
 void yaml_write(const struct schema *schema, const void *object, unsigned flags, int indent, struct buf *out);
 
 // --- diff (specs/diff.c) ---
@@ -210,14 +237,16 @@ struct differences {
     struct difference *items;
     enum consequence worst;
 };
-void schema_diff(const struct schema *schema, const void *old_object, const void *new_object, struct arena *arena,
-                 struct differences *out);
+void schema_diff(const struct schema *schema, const void *old_object, const void *new_object,
+                 struct arena *arena, struct differences *out);
 
 // --- what people and editors read (specs/explain.c) ---
 
-// `path` "" explains the whole object; otherwise one field with its children. -ERR_NOT_FOUND names the nearest field.
+// `path` "" explains the whole object; otherwise one field with its children. -ERR_NOT_FOUND names the
+// nearest field.
 int schema_explain(const struct schema *schema, const char *path, struct buf *out, struct error *err);
 void schema_json_schema(const struct schema *const *schemas, size_t count, struct buf *out); // draft 2020-12
-void schema_proto(const struct schema *const *schemas, size_t count, struct buf *out);       // proto3 text; protoc is the oracle
+// proto3 text; protoc is the oracle
+void schema_proto(const struct schema *const *schemas, size_t count, struct buf *out);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/validate.c — the checks that every object passes, wherever it came from: ranges and required fields by the rows, then each schema's own rules.
+// specs/validate.c — the checks that every object passes, wherever it came from: ranges and required fields
+// by the rows, then each schema's own rules.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,13 +11,14 @@
 #include "base/units.h"
 #include "specs/walk.h"
 
-__attribute__((format(printf, 4, 0))) static void report(struct problem_sink *sink, const char *path, bool is_warning, const char *format, va_list args) {
-    const char *full = sink->path[0] == '\0'              ? arena_strdup(sink->arena, path)
-                       : path[0] == '\0'                  ? arena_strdup(sink->arena, sink->path)
-                       : path[0] == '['                   ? arena_printf(sink->arena, "%s%s", sink->path, path)
-                                                          : arena_printf(sink->arena, "%s.%s", sink->path, path);
-    *ARENA_PUSH(sink->arena, sink->out) =
-        (struct problem){.path = full, .text = arena_vprintf(sink->arena, format, args), .is_warning = is_warning};
+__attribute__((format(printf, 4, 0))) static void report(struct problem_sink *sink, const char *path,
+                                                         bool is_warning, const char *format, va_list args) {
+    const char *full = sink->path[0] == '\0' ? arena_strdup(sink->arena, path)
+                       : path[0] == '\0'     ? arena_strdup(sink->arena, sink->path)
+                       : path[0] == '['      ? arena_printf(sink->arena, "%s%s", sink->path, path)
+                                             : arena_printf(sink->arena, "%s.%s", sink->path, path);
+    *ARENA_PUSH(sink->arena, sink->out) = (struct problem){
+        .path = full, .text = arena_vprintf(sink->arena, format, args), .is_warning = is_warning};
 }
 
 void problem(struct problem_sink *sink, const char *path, const char *format, ...) {
@@ -39,7 +41,8 @@ struct validator {
     bool warnings;
 };
 
-static void validate_object(struct validator *v, const struct schema *schema, const char *path, const void *object);
+static void validate_object(struct validator *v, const struct schema *schema, const char *path,
+                            const void *object);
 
 static const char *number_text(const struct field *field, int64_t number, char *out, size_t bytes) {
     switch ((int)field->kind) {
@@ -64,12 +67,14 @@ static void validate_number(const struct field *field, const void *object, struc
         if (number < 0 || number >= field->value_count) {
             problem(sink, "", "value %lld is not known", (long long)number);
         }
-    } else if (field->kind != FIELD_BOOL && field->kind != FIELD_TIME && (number < min || number > max) && number != field->default_int) {
+    } else if (field->kind != FIELD_BOOL && field->kind != FIELD_TIME && (number < min || number > max) &&
+               number != field->default_int) {
         if (max == INT64_MAX) {
-            problem(sink, "", "%s is less than %s", number_text(field, number, text[0], 40), number_text(field, min, text[1], 40));
+            problem(sink, "", "%s is less than %s", number_text(field, number, text[0], 40),
+                    number_text(field, min, text[1], 40));
         } else {
-            problem(sink, "", "%s is not between %s and %s", number_text(field, number, text[0], 40), number_text(field, min, text[1], 40),
-                    number_text(field, max, text[2], 40));
+            problem(sink, "", "%s is not between %s and %s", number_text(field, number, text[0], 40),
+                    number_text(field, min, text[1], 40), number_text(field, max, text[2], 40));
         }
     }
 }
@@ -83,7 +88,8 @@ static void validate_text(const char *text, const char *where, struct problem_si
     }
 }
 
-static void validate_list(struct validator *v, const struct field *field, const char *path, const void *object, struct problem_sink *sink) {
+static void validate_list(struct validator *v, const struct field *field, const char *path,
+                          const void *object, struct problem_sink *sink) {
     struct generic_list list = member_list(field, object);
     if (list.count > LIST_ITEMS_MAX && field->max == 0) {
         problem(sink, "", "%zu items are over the limit of %d", list.count, LIST_ITEMS_MAX);
@@ -101,12 +107,14 @@ static void validate_list(struct validator *v, const struct field *field, const 
             }
             validate_text(pair->value, pair->key, sink);
         } else {
-            validate_object(v, field->schema, arena_printf(v->arena, "%s%s", path, where), list_item(field, list, i));
+            validate_object(v, field->schema, arena_printf(v->arena, "%s%s", path, where),
+                            list_item(field, list, i));
         }
     }
 }
 
-static void validate_field(struct validator *v, const struct field *field, const char *path, const void *object) {
+static void validate_field(struct validator *v, const struct field *field, const char *path,
+                           const void *object) {
     struct problem_sink sink = {v->arena, v->out, path};
     bool is_default = field_is_default(field, object);
     if (is_default) {
@@ -124,7 +132,8 @@ static void validate_field(struct validator *v, const struct field *field, const
     } else if (field->kind == FIELD_RATIO) {
         double value = member_double(field, object);
         if (!(value >= (double)field->min) || (field->max != 0 && value > (double)field->max)) {
-            problem(&sink, "", "%g is not between %lld and %lld", value, (long long)field->min, (long long)field->max);
+            problem(&sink, "", "%g is not between %lld and %lld", value, (long long)field->min,
+                    (long long)field->max);
         }
     } else if (field->kind == FIELD_STRING) {
         validate_text(member_text(field, object), "", &sink);
@@ -137,10 +146,13 @@ static void validate_field(struct validator *v, const struct field *field, const
     }
 }
 
-static void validate_object(struct validator *v, const struct schema *schema, const char *path, const void *object) {
+static void validate_object(struct validator *v, const struct schema *schema, const char *path,
+                            const void *object) {
     for (unsigned i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
-        validate_field(v, field, path[0] == '\0' ? field->name : arena_printf(v->arena, "%s.%s", path, field->name), object);
+        validate_field(v, field,
+                       path[0] == '\0' ? field->name : arena_printf(v->arena, "%s.%s", path, field->name),
+                       object);
     }
     if (schema->check != NULL) {
         struct problem_sink sink = {v->arena, v->out, path};
@@ -158,6 +170,7 @@ static void validate_object(struct validator *v, const struct schema *schema, co
     }
 }
 
-void schema_validate(const struct schema *schema, const void *object, bool warnings, struct arena *arena, struct problems *out) {
+void schema_validate(const struct schema *schema, const void *object, bool warnings, struct arena *arena,
+                     struct problems *out) {
     validate_object(&(struct validator){arena, out, warnings}, schema, "", object);
 }

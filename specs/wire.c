@@ -2,11 +2,12 @@
 //
 // specs/wire.c — the binary form: protobuf's wire format, driven by the tables.
 //
-// Why protobuf: stable tags, unknown fields that survive an older node, and an independent oracle (protoc) for tests. Fields equal to their
-// default are left out; decoding starts from the defaults. Pairs are entry messages {1: key, 2: value}, sorted by key, so that equal objects have
-// equal bytes.
+// Why protobuf: stable tags, unknown fields that survive an older node, and an independent oracle (protoc)
+// for tests. Fields equal to their default are left out; decoding starts from the defaults. Pairs are entry
+// messages {1: key, 2: value}, sorted by key, so that equal objects have equal bytes.
 //
-// Limits       depth by the schemas (they are not recursive), LIST_ITEMS_MAX or the row's max, STRING_BYTES_MAX, and the input's own length.
+// Limits       depth by the schemas (they are not recursive), LIST_ITEMS_MAX or the row's max,
+//              STRING_BYTES_MAX, and the input's own length.
 #include <string.h>
 
 #include "base/assert.h"
@@ -47,7 +48,8 @@ static size_t varint_len(uint64_t value) {
     return len;
 }
 
-// Writes `body` with its length in front: one byte is kept for the length, and a longer length moves the body.
+// Writes `body` with its length in front: one byte is kept for the length, and a longer length moves the
+// body.
 static size_t nested_begin(struct buf *out, const struct field *field) {
     put_tag(out, field, WIRE_BYTES);
     buf_addc(out, '\0');
@@ -205,7 +207,8 @@ static int skip_value(struct reader *reader, unsigned type) {
 
 static int get_text(struct reader *reader, struct bytes bytes, const char **out) {
     if (bytes.len > STRING_BYTES_MAX) {
-        return error_set(reader->err, ERR_LIMIT, "a string of %zu bytes, over %d", bytes.len, STRING_BYTES_MAX);
+        return error_set(reader->err, ERR_LIMIT, "a string of %zu bytes, over %d", bytes.len,
+                         STRING_BYTES_MAX);
     }
     if (!str_is_utf8((const char *)bytes.data, bytes.len)) {
         return corrupt(reader, "string is not UTF-8");
@@ -243,8 +246,8 @@ static int get_number(struct reader *reader, const struct field *field, void *ob
         return rc;
     }
     if (field->kind == FIELD_ENUM && value >= field->value_count) {
-        return error_set(reader->err, ERR_UNSUPPORTED, "%s has value %llu, which this version does not know", field->name,
-                         (unsigned long long)value);
+        return error_set(reader->err, ERR_UNSUPPORTED, "%s has value %llu, which this version does not know",
+                         field->name, (unsigned long long)value);
     }
     member_set_int(field, object, (int64_t)value);
     return 0;
@@ -260,7 +263,8 @@ static int get_ratio(struct reader *reader, const struct field *field, void *obj
 }
 
 // The list as it was, with room for one more element.
-static int list_push(struct reader *reader, const struct field *field, void *object, size_t bytes, struct generic_list *out) {
+static int list_push(struct reader *reader, const struct field *field, void *object, size_t bytes,
+                     struct generic_list *out) {
     struct generic_list list = member_list(field, object);
     size_t max = field->kind == FIELD_PAIRS || field->max == 0 ? LIST_ITEMS_MAX : (size_t)field->max;
     if (list.count >= max) {
@@ -274,7 +278,9 @@ static int list_push(struct reader *reader, const struct field *field, void *obj
 }
 
 static int get_list_item(struct reader *reader, const struct field *field, struct bytes body, void *object) {
-    size_t bytes = field->kind == FIELD_STRINGS ? sizeof(char *) : field->kind == FIELD_PAIRS ? sizeof(struct pair) : field->schema->bytes;
+    size_t bytes = field->kind == FIELD_STRINGS ? sizeof(char *)
+                   : field->kind == FIELD_PAIRS ? sizeof(struct pair)
+                                                : field->schema->bytes;
     struct generic_list list = {0};
     int rc = list_push(reader, field, object, bytes, &list);
     if (rc < 0) {
@@ -358,7 +364,8 @@ static const struct field *field_by_tag(const struct schema *schema, uint64_t ta
     return NULL;
 }
 
-static int get_field(struct reader *reader, const struct schema *schema, unsigned *hint, void *object, struct buf *unknown) {
+static int get_field(struct reader *reader, const struct schema *schema, unsigned *hint, void *object,
+                     struct buf *unknown) {
     const uint8_t *start = reader->at;
     uint64_t key;
     int rc = get_varint(reader, &key);
@@ -379,10 +386,12 @@ static int get_field(struct reader *reader, const struct schema *schema, unsigne
     if (field_is_number(field)) {
         return get_number(reader, field, object);
     }
-    return field->kind == FIELD_RATIO ? get_ratio(reader, field, object) : get_length_delimited(reader, field, object);
+    return field->kind == FIELD_RATIO ? get_ratio(reader, field, object)
+                                      : get_length_delimited(reader, field, object);
 }
 
-int wire_decode(const struct schema *schema, struct bytes in, void *object, struct arena *arena, struct error *err) {
+int wire_decode(const struct schema *schema, struct bytes in, void *object, struct arena *arena,
+                struct error *err) {
     schema_init(schema, object);
     struct reader reader = {in.data, in.data == NULL ? NULL : in.data + in.len, arena, err};
     AUTO_BUF unknown = buf_make(OBJECT_BYTES_MAX);
@@ -394,7 +403,8 @@ int wire_decode(const struct schema *schema, struct bytes in, void *object, stru
         }
     }
     if (unknown.overflow) {
-        return error_set(err, ERR_LIMIT, "decode %s: more than %d bytes of unknown fields", schema->name, OBJECT_BYTES_MAX);
+        return error_set(err, ERR_LIMIT, "decode %s: more than %d bytes of unknown fields", schema->name,
+                         OBJECT_BYTES_MAX);
     }
     if (unknown.len > 0 && schema->unknown_offset != SCHEMA_NO_UNKNOWN) {
         struct bytes kept = {arena_copy(arena, unknown.data, unknown.len), unknown.len};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/yaml_write.c — the canonical YAML of an object: table order, defaults left out, short forms, quotes only where needed.
+// specs/yaml_write.c — the canonical YAML of an object: table order, defaults left out, short forms, quotes
+// only where needed.
 //
 // What is written parses back to an equal object, by our reader and by any YAML 1.1 or 1.2 reader.
 #include <ctype.h>
@@ -16,13 +17,15 @@ struct writer {
 
 // Words and shapes that some YAML reader takes for something else than a string.
 static bool looks_special(const char *text) {
-    static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "null", "~", "y", "n", "<<", "="};
+    static const char *const words[] = {"true", "false", "yes", "no", "on", "off",
+                                        "null", "~",     "y",   "n",  "<<", "="};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (str_equal_nocase(text, words[i])) {
             return true;
         }
     }
-    return isdigit((unsigned char)text[0]) || ((text[0] == '.' || text[0] == '-' || text[0] == '+') && text[1] != '/' && !isalpha((unsigned char)text[1]));
+    return isdigit((unsigned char)text[0]) || ((text[0] == '.' || text[0] == '-' || text[0] == '+') &&
+                                               text[1] != '/' && !isalpha((unsigned char)text[1]));
 }
 
 static bool needs_quotes(const char *text) {
@@ -32,8 +35,8 @@ static bool needs_quotes(const char *text) {
     size_t len = strlen(text);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7F || (c == ':' && (text[i + 1] == ' ' || text[i + 1] == '\0')) || (c == '#' && text[i - 1] == ' ') ||
-            strchr(",[]{}", (char)c) != NULL) {
+        if (c < 0x20 || c == 0x7F || (c == ':' && (text[i + 1] == ' ' || text[i + 1] == '\0')) ||
+            (c == '#' && text[i - 1] == ' ') || strchr(",[]{}", (char)c) != NULL) {
             return true;
         }
     }
@@ -54,7 +57,8 @@ static void put_line(struct writer *w, int indent, const char *key) {
     buf_addc(w->out, ':');
 }
 
-static void put_object(struct writer *w, const struct schema *schema, const void *object, int indent, const struct field *skip);
+static void put_object(struct writer *w, const struct schema *schema, const void *object, int indent,
+                       const struct field *skip);
 
 static bool is_shown(const struct writer *w, const struct field *field, const void *object) {
     if ((field->flags & (FIELD_STATUS | FIELD_HIDDEN)) != 0 && (w->flags & TEXT_STATUS) == 0) {
@@ -66,7 +70,8 @@ static bool is_shown(const struct writer *w, const struct field *field, const vo
     return (w->flags & TEXT_DEFAULTS) != 0 || !field_is_default(field, object);
 }
 
-static bool has_shown(const struct writer *w, const struct schema *schema, const void *object, const struct field *skip) {
+static bool has_shown(const struct writer *w, const struct schema *schema, const void *object,
+                      const struct field *skip) {
     for (unsigned i = 0; i < schema->count; i++) {
         if (&schema->fields[i] != skip && is_shown(w, &schema->fields[i], object)) {
             return true;
@@ -85,7 +90,8 @@ static const struct field *key_field(const struct schema *schema) {
 }
 
 // A struct after "key:" or "- ": its short form on the same line, or its fields below.
-static void put_struct(struct writer *w, const struct schema *schema, const void *object, int indent, const struct field *skip) {
+static void put_struct(struct writer *w, const struct schema *schema, const void *object, int indent,
+                       const struct field *skip) {
     AUTO_BUF text = buf_make(0);
     if (schema->to_short != NULL && schema->to_short(object, &text)) {
         buf_addc(w->out, ' ');
@@ -99,10 +105,12 @@ static void put_struct(struct writer *w, const struct schema *schema, const void
     }
 }
 
-// "- " and the first field on one line: the fields are written one step in, then the dash goes where their indent was.
+// "- " and the first field on one line: the fields are written one step in, then the dash goes where their
+// indent was.
 static void put_item(struct writer *w, const struct schema *schema, const void *object, int indent) {
     AUTO_BUF text = buf_make(0);
-    if ((schema->to_short != NULL && schema->to_short(object, &text)) || !has_shown(w, schema, object, NULL)) {
+    if ((schema->to_short != NULL && schema->to_short(object, &text)) ||
+        !has_shown(w, schema, object, NULL)) {
         buf_pad(w->out, ' ', (size_t)indent);
         buf_addc(w->out, '-');
         put_struct(w, schema, object, indent, NULL);
@@ -153,7 +161,8 @@ static void put_field(struct writer *w, const struct field *field, const void *o
     } else if (field->kind == FIELD_STRINGS || field->kind == FIELD_PAIRS || field->kind == FIELD_LIST) {
         put_list(w, field, object, indent);
     } else if ((field->flags & FIELD_SECRET) != 0 && (w->flags & TEXT_SECRETS) == 0) {
-        size_t len = field->kind == FIELD_BLOB ? member_bytes(field, object).len : strlen(member_text(field, object));
+        size_t len =
+            field->kind == FIELD_BLOB ? member_bytes(field, object).len : strlen(member_text(field, object));
         buf_addf(w->out, " \"(secret, %zu bytes)\"\n", len);
     } else {
         AUTO_BUF text = buf_make(0);
@@ -173,7 +182,8 @@ static void put_field(struct writer *w, const struct field *field, const void *o
     }
 }
 
-static void put_object(struct writer *w, const struct schema *schema, const void *object, int indent, const struct field *skip) {
+static void put_object(struct writer *w, const struct schema *schema, const void *object, int indent,
+                       const struct field *skip) {
     for (unsigned i = 0; i < schema->count; i++) {
         if (&schema->fields[i] != skip && is_shown(w, &schema->fields[i], object)) {
             put_field(w, &schema->fields[i], object, indent);
@@ -181,6 +191,7 @@ static void put_object(struct writer *w, const struct schema *schema, const void
     }
 }
 
-void yaml_write(const struct schema *schema, const void *object, unsigned flags, int indent, struct buf *out) {
+void yaml_write(const struct schema *schema, const void *object, unsigned flags, int indent,
+                struct buf *out) {
     put_object(&(struct writer){out, flags}, schema, object, indent, NULL);
 }

@@ -37,14 +37,15 @@ static int client_send_as(struct client *client, uint16_t number, uint64_t conve
     AUTO_BUF body = buf_make(FRAME_BYTES_MAX);
     wire_encode(row->payload, payload, &body);
     if (body.overflow || body.len > row->bytes_max) {
-        return error_set(err, ERR_LIMIT, "the request has %zu bytes, over the limit of %u: send less at once", body.len,
-                         row->bytes_max);
+        return error_set(err, ERR_LIMIT, "the request has %zu bytes, over the limit of %u: send less at once",
+                         body.len, row->bytes_max);
     }
     link_send(client->link, number, conversation, buf_bytes(&body));
     return 0;
 }
 
-int client_send(struct client *client, uint16_t number, const void *payload, uint64_t *out, struct error *err) {
+int client_send(struct client *client, uint16_t number, const void *payload, uint64_t *out,
+                struct error *err) {
     int rc = client_send_as(client, number, client->last_conversation + 1, payload, err);
     if (rc == 0) {
         *out = ++client->last_conversation;
@@ -132,7 +133,8 @@ static int client_greet(struct client *client, const char *name, int64_t timeout
     struct client_frame frame;
     rc = client_next(client, timeout_ms, &frame, err);
     if (rc == CLIENT_TIMEOUT) {
-        return error_set(err, ERR_UNREACHABLE, "the daemon did not answer within %lld ms", (long long)timeout_ms);
+        return error_set(err, ERR_UNREACHABLE, "the daemon did not answer within %lld ms",
+                         (long long)timeout_ms);
     }
     if (rc < 0) {
         return rc;
@@ -146,7 +148,8 @@ static int client_greet(struct client *client, const char *name, int64_t timeout
     return wire_decode(&welcome_schema, frame.body, &client->welcome, &client->arena, err);
 }
 
-int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out, struct error *err) {
+int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
+                struct error *err) {
     AUTO_FREE char *url = NULL;
     int rc = host_url(host, &url, err);
     if (rc < 0) {
@@ -194,9 +197,10 @@ void client_close(struct client *client) {
 
 // --- calls ---
 
-// The next frame of one conversation; others' frames do not come while a call is made on an otherwise idle link.
-static int client_next_of(struct client *client, uint64_t conversation, int64_t deadline_mono_ms, struct client_frame *out,
-                          struct error *err) {
+// The next frame of one conversation; others' frames do not come while a call is made on an otherwise idle
+// link.
+static int client_next_of(struct client *client, uint64_t conversation, int64_t deadline_mono_ms,
+                          struct client_frame *out, struct error *err) {
     for (;;) {
         int64_t left = deadline_mono_ms - clock_mono_ms();
         int rc = client_next(client, left > 0 ? left : 0, out, err);
@@ -212,8 +216,8 @@ static int client_next_of(struct client *client, uint64_t conversation, int64_t 
     }
 }
 
-int client_call(struct client *client, uint16_t number, const void *payload, uint16_t expected, struct arena *arena,
-                void **out_payload, int64_t timeout_ms, struct error *err) {
+int client_call(struct client *client, uint16_t number, const void *payload, uint16_t expected,
+                struct arena *arena, void **out_payload, int64_t timeout_ms, struct error *err) {
     uint64_t conversation;
     int rc = client_send(client, number, payload, &conversation, err);
     int64_t deadline = clock_mono_ms() + timeout_ms;
@@ -235,16 +239,19 @@ int client_call(struct client *client, uint16_t number, const void *payload, uin
         }
     }
     if (rc == 0 && answer == NULL) {
-        return error_set(err, ERR_INTERNAL, "the daemon ended its answer without %s", message_row(expected)->name);
+        return error_set(err, ERR_INTERNAL, "the daemon ended its answer without %s",
+                         message_row(expected)->name);
     }
     *out_payload = answer;
     return rc;
 }
 
-static int object_list_add(const struct objects *chunk, struct arena *arena, struct object_list *out, struct error *err) {
+static int object_list_add(const struct objects *chunk, struct arena *arena, struct object_list *out,
+                           struct error *err) {
     const struct schema *schema = object_schema((enum object_kind)chunk->kind);
     if (schema == NULL) {
-        return error_set(err, ERR_UNSUPPORTED, "the daemon sent objects of kind %lld, which this client does not know",
+        return error_set(err, ERR_UNSUPPORTED,
+                         "the daemon sent objects of kind %lld, which this client does not know",
                          (long long)chunk->kind);
     }
     for (size_t i = 0; i < chunk->items.count; i++) {
@@ -258,8 +265,8 @@ static int object_list_add(const struct objects *chunk, struct arena *arena, str
     return 0;
 }
 
-int client_list(struct client *client, const struct list_request *request, struct arena *arena, struct object_list *out,
-                struct error *err) {
+int client_list(struct client *client, const struct list_request *request, struct arena *arena,
+                struct object_list *out, struct error *err) {
     const int64_t timeout_ms = 30000;
     uint64_t conversation;
     struct object_list list = {0};

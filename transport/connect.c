@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/connect.c — how links come to be: a listener whose accept loop only our own close ends, and a dial with a deadline.
+// transport/connect.c — how links come to be: a listener whose accept loop only our own close ends, and a
+// dial with a deadline.
 //
-// nng maps a vanished peer to "closed" in places; so the accept loop here takes every error but our own close as passing.
+// nng maps a vanished peer to "closed" in places; so the accept loop here takes every error but our own
+// close as passing.
 #include "transport/link.h"
 
 #include <nng/nng.h>
@@ -71,7 +73,8 @@ int listener_open(const char *url, struct mailbox *mailbox, struct listener **ou
             nng_stream_listener_free(listener->stream_listener);
         }
         xfree(listener);
-        return error_set(err, rc == NNG_EADDRINUSE ? ERR_BUSY : ERR_SYSTEM, "listen on %s: %s", url, nng_strerror(rc));
+        return error_set(err, rc == NNG_EADDRINUSE ? ERR_BUSY : ERR_SYSTEM, "listen on %s: %s", url,
+                         nng_strerror(rc));
     }
     listener_accept(listener);
     *out = listener;
@@ -94,8 +97,8 @@ static enum error_code dial_error(int rc) {
     return rc == NNG_EPERM ? ERR_DENIED : ERR_UNREACHABLE;
 }
 
-int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer, struct link **out,
-              struct error *err) {
+int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer,
+              struct link **out, struct error *err) {
     nng_stream_dialer *dialer = NULL;
     nng_aio *aio = NULL;
     int rc = nng_stream_dialer_alloc(&dialer, url);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/link.c — the two halves of a link: a receiving aio that assembles frames, a sending aio that empties a queue.
+// transport/link.c — the two halves of a link: a receiving aio that assembles frames, a sending aio that
+// empties a queue.
 #include "transport/link.h"
 
 #include <nng/nng.h>
@@ -120,7 +121,8 @@ static void link_deliver(struct link *link, struct link_letter *letter, unsigned
     (*delivered)++;
 }
 
-// Takes whole frames out of the inbox; a body that is not complete becomes the partial frame. Returns why the link must close, or NULL.
+// Takes whole frames out of the inbox; a body that is not complete becomes the partial frame. Returns why
+// the link must close, or NULL.
 static const char *link_parse(struct link *link, unsigned *delivered) {
     size_t at = 0;
     while (link->partial == NULL && link->inbox_len - at >= FRAME_HEADER_BYTES) {
@@ -165,7 +167,8 @@ static void link_on_received(void *context) {
     struct link *link = context;
     int rc = nng_aio_result(link->receive_aio);
     unsigned delivered = 0;
-    const char *refusal = rc == 0 ? link_take_bytes(link, nng_aio_count(link->receive_aio), &delivered) : nng_strerror(rc);
+    const char *refusal =
+        rc == 0 ? link_take_bytes(link, nng_aio_count(link->receive_aio), &delivered) : nng_strerror(rc);
 
     pthread_mutex_lock(&link->lock);
     link->receiving = false;
@@ -234,7 +237,8 @@ static void link_on_sent(void *context) {
         writable = link->was_full && link->queue_bytes <= LINK_QUEUE_LOW_BYTES && !link->closed;
         if (writable) {
             link->was_full = false;
-            // Posted under the lock: after LINK_DOWN nothing may follow, and DOWN is decided under the same lock.
+            // Posted under the lock: after LINK_DOWN nothing may follow, and DOWN is decided under the same
+            // lock.
             mailbox_post(link->mailbox, &letter_new(LINK_WRITABLE, link)->letter);
         }
     }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/link.h — one connection: frames over an nng byte stream, bounded both ways, its end reported exactly once.
+// transport/link.h — one connection: frames over an nng byte stream, bounded both ways, its end reported
+// exactly once.
 //
-// Built on nng's public streams, not on its socket patterns: in Debian's 1.5.2 those lose messages under back-pressure, their listeners can die
-// for good, and closing a pipe under traffic can wedge the library (measured; streams survived the same torture).
+// Built on nng's public streams, not on its socket patterns: in Debian's 1.5.2 those lose messages under
+// back-pressure, their listeners can die for good, and closing a pipe under traffic can wedge the library
+// (measured; streams survived the same torture).
 //
-// Threads      nng's threads run the callbacks of the two aios; they parse, queue and post letters, nothing else. All functions here are for the
-//              owner thread, which takes the letters from the mailbox.
-// Closing      An aio is submitted only under the link's mutex and only while not closed. Closing sets `closed` under the mutex and then closes the stream;
-//              LINK_DOWN is posted when both aios have come back and is the last letter of a link; the owner frees the link on it.
-// Bounds       A frame longer than its message's row allows closes the link before anything is allocated. At most LINK_FRAMES_AHEAD frames wait for the owner;
-//              then reading stops until link_consumed. What is queued for sending is bounded by the sender, which asks link_queue_bytes.
+// Threads      nng's threads run the callbacks of the two aios; they parse, queue and post letters, nothing
+//              else. All functions here are for the owner thread, which takes the letters from the mailbox.
+// Closing      An aio is submitted only under the link's mutex and only while not closed. Closing sets
+//              `closed` under the mutex and then closes the stream; LINK_DOWN is posted when both aios have
+//              come back and is the last letter of a link; the owner frees the link on it.
+// Bounds       A frame longer than its message's row allows closes the link before anything is allocated.
+//              At most LINK_FRAMES_AHEAD frames wait for the owner; then reading stops until link_consumed.
+//              What is queued for sending is bounded by the sender, which asks link_queue_bytes.
 #ifndef MUSTER_TRANSPORT_LINK_H
 #define MUSTER_TRANSPORT_LINK_H
 
@@ -63,11 +67,13 @@ void link_set_owner(struct link *link, void *owner);
 // --- making connections ---
 
 struct listener;
-// "ipc:///path". Accepted streams arrive as LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors) accepting rests until listener_resume.
+// "ipc:///path". Accepted streams arrive as LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors)
+// accepting rests until listener_resume.
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err);
 void listener_resume(struct listener *listener);
 void listener_close(struct listener *listener); // waits for the accept in flight
 // Blocks at most timeout_ms.
-int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer, struct link **out, struct error *err);
+int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer,
+              struct link **out, struct error *err);
 
 #endif

@@ -2,7 +2,8 @@
 //
 // transport/mailbox.c — a mutex, a singly linked queue, an eventfd.
 //
-// The eventfd is a flag, not a count: it is raised when the first letter comes and lowered, under the same lock, when the last is taken.
+// The eventfd is a flag, not a count: it is raised when the first letter comes and lowered, under the same
+// lock, when the last is taken.
 #include "transport/mailbox.h"
 
 #include <errno.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/messages.h — the payloads of all messages, each with its schema, and the table of who may say what.
+// transport/messages.h — the payloads of all messages, each with its schema, and the table of who may say
+// what.
 //
-// A conversation is one request and its answers, told apart by a number that the client picks. An answer is a run of frames (OBJECTS…, EVENTS…)
-// that ends with DONE or FAILURE; WATCH and followed LOGS go on until CANCEL.
+// A conversation is one request and its answers, told apart by a number that the client picks. An answer is
+// a run of frames (OBJECTS…, EVENTS…) that ends with DONE or FAILURE; WATCH and followed LOGS go on until
+// CANCEL.
 #ifndef MUSTER_TRANSPORT_MESSAGES_H
 #define MUSTER_TRANSPORT_MESSAGES_H
 
@@ -35,36 +37,125 @@ struct message_row {
 };
 const struct message_row *message_row(uint16_t number); // NULL for an unknown number
 
-struct nothing { struct bytes unknown; };
+struct nothing {
+    struct bytes unknown;
+};
 
-struct hello { int64_t version_min, version_max; const char *client; struct bytes unknown; };
-struct welcome { int64_t version; struct id node_id, cluster_id; const char *node_name, *server_version; bool is_manager; struct bytes unknown; };
-struct failure { const char *code; const char *text; struct strings details; struct bytes unknown; }; // code: name of base/error.h
-struct done { int64_t revision; struct bytes unknown; };
+struct hello {
+    int64_t version_min, version_max;
+    const char *client;
+    struct bytes unknown;
+};
+struct welcome {
+    int64_t version;
+    struct id node_id, cluster_id;
+    const char *node_name, *server_version;
+    bool is_manager;
+    struct bytes unknown;
+};
+// code: name of base/error.h
+struct failure {
+    const char *code;
+    const char *text;
+    struct strings details;
+    struct bytes unknown;
+};
+struct done {
+    int64_t revision;
+    struct bytes unknown;
+};
 
-// Objects of one kind. `references` are names, ids or unique id prefixes (each must resolve; -ERR_NOT_FOUND and -ERR_AMBIGUOUS name it); empty = all. For tasks, `service` and `node` narrow to their
-// tasks; for revisions, `service` to its revisions.
-struct list_request { int64_t kind; struct strings references; struct id service, node; struct bytes unknown; };
-// Encoded objects (struct service…), a chunk of them; more may follow until DONE, whose revision is that of the picture.
-struct object_item { struct bytes object; struct bytes unknown; };
-struct objects { int64_t kind; LIST_OF(struct object_item) items; struct bytes unknown; };
+// Objects of one kind. `references` are names, ids or unique id prefixes (each must resolve; -ERR_NOT_FOUND
+// and -ERR_AMBIGUOUS name it); empty = all. For tasks, `service` and `node` narrow to their tasks; for
+// revisions, `service` to its revisions.
+struct list_request {
+    int64_t kind;
+    struct strings references;
+    struct id service, node;
+    struct bytes unknown;
+};
+// Encoded objects (struct service…), a chunk of them; more may follow until DONE, whose revision is that of
+// the picture.
+struct object_item {
+    struct bytes object;
+    struct bytes unknown;
+};
+struct objects {
+    int64_t kind;
+    LIST_OF(struct object_item) items;
+    struct bytes unknown;
+};
 
-// What users declare: specs, all or nothing in one transaction. expected_version: 0 = whatever it is now; -1 = must not exist; else the version that the change was based on.
-// With dry_run nothing is written; the answer says what would happen.
-struct apply_item { int64_t kind; const char *name; struct bytes spec; int64_t expected_version; const char *owner, *origin; struct bytes unknown; };
-struct apply_request { const char *request_id; const char *why; bool dry_run; LIST_OF(struct apply_item) items; struct bytes unknown; };
+// What users declare: specs, all or nothing in one transaction. expected_version: 0 = whatever it is now;
+// -1 = must not exist; else the version that the change was based on. With dry_run nothing is written; the
+// answer says what would happen.
+struct apply_item {
+    int64_t kind;
+    const char *name;
+    struct bytes spec;
+    int64_t expected_version;
+    const char *owner, *origin;
+    struct bytes unknown;
+};
+struct apply_request {
+    const char *request_id;
+    const char *why;
+    bool dry_run;
+    LIST_OF(struct apply_item) items;
+    struct bytes unknown;
+};
 enum apply_action { ACTION_UNCHANGED, ACTION_CREATED, ACTION_UPDATED, ACTION_REMOVED };
-struct apply_result { int64_t kind; const char *name; struct id id; enum apply_action action; int64_t version; int64_t revision; enum consequence consequence; struct strings warnings; struct bytes unknown; };
-struct applied { int64_t revision; LIST_OF(struct apply_result) results; struct bytes unknown; };
+struct apply_result {
+    int64_t kind;
+    const char *name;
+    struct id id;
+    enum apply_action action;
+    int64_t version;
+    int64_t revision;
+    enum consequence consequence;
+    struct strings warnings;
+    struct bytes unknown;
+};
+struct applied {
+    int64_t revision;
+    LIST_OF(struct apply_result) results;
+    struct bytes unknown;
+};
 
-struct remove_request { const char *request_id; const char *why; int64_t kind; struct strings references; struct bytes unknown; }; // answered with APPLIED
+// answered with APPLIED
+struct remove_request {
+    const char *request_id;
+    const char *why;
+    int64_t kind;
+    struct strings references;
+    struct bytes unknown;
+};
 
-// Everything after `from_revision`; 0 = a snapshot first (events with `snapshot` set), then deltas. kinds: bit mask 1 << kind, 0 = all. In an event batch `skipped` says that history between was
-// trimmed away and a fresh snapshot follows; `caught_up` that the reader has everything up to `revision`.
-struct watch_request { int64_t from_revision; int64_t kinds; struct bytes unknown; };
-struct event_batch { int64_t revision; bool skipped; bool caught_up; LIST_OF(struct event) events; struct bytes unknown; };
-// A finite piece of history, oldest first: the last `limit` events after since_unix_ms that concern `references` (ids; empty = all).
-struct history_request { int64_t since_unix_ms, until_unix_ms; int64_t limit; int64_t kinds; LIST_OF(struct object_item) ids; bool follow; struct bytes unknown; };
+// Everything after `from_revision`; 0 = a snapshot first (events with `snapshot` set), then deltas. kinds:
+// bit mask 1 << kind, 0 = all. In an event batch `skipped` says that history between was trimmed away and a
+// fresh snapshot follows; `caught_up` that the reader has everything up to `revision`.
+struct watch_request {
+    int64_t from_revision;
+    int64_t kinds;
+    struct bytes unknown;
+};
+struct event_batch {
+    int64_t revision;
+    bool skipped;
+    bool caught_up;
+    LIST_OF(struct event) events;
+    struct bytes unknown;
+};
+// A finite piece of history, oldest first: the last `limit` events after since_unix_ms that concern
+// `references` (ids; empty = all).
+struct history_request {
+    int64_t since_unix_ms, until_unix_ms;
+    int64_t limit;
+    int64_t kinds;
+    LIST_OF(struct object_item) ids;
+    bool follow;
+    struct bytes unknown;
+};
 
 struct info_reply {
     const char *server_version, *node_name, *state_dir, *run_dir, *executor;
@@ -79,17 +170,53 @@ struct info_reply {
     struct bytes unknown;
 };
 
-struct init_request { struct cluster_spec spec; const char *advertise_address, *listen_address; enum node_availability availability; struct bytes unknown; };
-struct init_reply { struct id node_id, cluster_id; struct bytes unknown; };
+struct init_request {
+    struct cluster_spec spec;
+    const char *advertise_address, *listen_address;
+    enum node_availability availability;
+    struct bytes unknown;
+};
+struct init_reply {
+    struct id node_id, cluster_id;
+    struct bytes unknown;
+};
 
 // Lines of the tasks of a service (or of one task), merged in time order.
-struct logs_request { struct id service, task; bool follow; int64_t tail; int64_t since_unix_ns, until_unix_ns; struct bytes unknown; };
-struct log_line { struct id task; int64_t slot; int64_t time_unix_ns; bool is_stderr; struct bytes text; struct bytes unknown; };
-struct log_lines { LIST_OF(struct log_line) lines; struct bytes unknown; };
+struct logs_request {
+    struct id service, task;
+    bool follow;
+    int64_t tail;
+    int64_t since_unix_ns, until_unix_ns;
+    struct bytes unknown;
+};
+struct log_line {
+    struct id task;
+    int64_t slot;
+    int64_t time_unix_ns;
+    bool is_stderr;
+    struct bytes text;
+    struct bytes unknown;
+};
+struct log_lines {
+    LIST_OF(struct log_line) lines;
+    struct bytes unknown;
+};
 
-// Why a task is where it is: its record, its service, and the filter funnel computed now by the real scheduler.
-struct why_request { const char *reference; struct bytes unknown; }; // id, id prefix, "web.3" or a service
-struct why_reply { struct bytes task, service; const char *verdict; LIST_OF(struct funnel_step) funnel; struct strings nodes_left; struct strings history; struct strings advice; struct bytes unknown; };
+// Why a task is where it is: its record, its service, and the filter funnel computed now by the real
+// scheduler.
+struct why_request {
+    const char *reference;
+    struct bytes unknown;
+}; // id, id prefix, "web.3" or a service
+struct why_reply {
+    struct bytes task, service;
+    const char *verdict;
+    LIST_OF(struct funnel_step) funnel;
+    struct strings nodes_left;
+    struct strings history;
+    struct strings advice;
+    struct bytes unknown;
+};
 
 // The payload schemas, one for each struct above.
 #define X(name, number, payload, sender, bytes, retry) extern const struct schema payload##_schema;

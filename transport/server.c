@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/server.c — sessions of local clients: hello first, then requests by the message table, answers with back-pressure.
+// transport/server.c — sessions of local clients: hello first, then requests by the message table, answers
+// with back-pressure.
 //
-// Model        A session is a link plus its open conversations. A session that breaks a rule is told why (FAILURE on conversation 0) and closed.
-// Ownership    Sessions live from LINK_ACCEPTED to LINK_DOWN; conversations from their request to done, fail, cancel or the end of the session.
+// Model        A session is a link plus its open conversations. A session that breaks a rule is told why
+//              (FAILURE on conversation 0) and closed.
+// Ownership    Sessions live from LINK_ACCEPTED to LINK_DOWN; conversations from their request to done,
+//              fail, cancel or the end of the session.
 // Limits       LINKS_MAX sessions, CONVERSATIONS_MAX each, HELLO_DEADLINE_MS before hello.
 #include "transport/server.h"
 
@@ -57,7 +60,8 @@ struct server {
 
 // --- sending ---
 
-static void session_send(struct session *session, uint64_t conversation, uint16_t number, const void *payload) {
+static void session_send(struct session *session, uint64_t conversation, uint16_t number,
+                         const void *payload) {
     const struct message_row *row = message_row(number);
     ASSERT(row != NULL && row->sender == SENDER_SERVER);
     AUTO_BUF body = buf_make(FRAME_BYTES_MAX);
@@ -141,9 +145,10 @@ static void conversation_close(struct conversation *conversation) {
 static void session_on_hello(struct session *session, const struct hello *hello) {
     if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
         char text[160];
-        snprintf(text, sizeof text, "the client speaks protocol %lld to %lld, this daemon (%s) %d to %d: update the older one",
-                 (long long)hello->version_min, (long long)hello->version_max, MUSTER_VERSION, PROTOCOL_VERSION_MIN,
-                 PROTOCOL_VERSION);
+        snprintf(text, sizeof text,
+                 "the client speaks protocol %lld to %lld, this daemon (%s) %d to %d: update the older one",
+                 (long long)hello->version_min, (long long)hello->version_max, MUSTER_VERSION,
+                 PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
         session_refuse(session, ERR_UNSUPPORTED, text);
         return;
     }
@@ -153,7 +158,8 @@ static void session_on_hello(struct session *session, const struct hello *hello)
     session_send(session, 0, MESSAGE_WELCOME, &welcome);
 }
 
-static void session_on_request(struct session *session, const struct frame_header *header, const void *payload) {
+static void session_on_request(struct session *session, const struct frame_header *header,
+                               const void *payload) {
     if (header->conversation == 0 || session_find(session, header->conversation) != NULL) {
         session_refuse(session, ERR_INVALID, "conversation number is 0 or in use");
         return;
@@ -211,7 +217,8 @@ static void server_on_accepted(struct server *server, struct nng_stream *stream)
     list_append(&server->sessions, &session->node);
     server->session_count++;
     link_set_owner(session->link, session);
-    if (!link_peer(session->link, &session->uid, &session->pid) || (session->uid != 0 && session->uid != geteuid())) {
+    if (!link_peer(session->link, &session->uid, &session->pid) ||
+        (session->uid != 0 && session->uid != geteuid())) {
         session_refuse(session, ERR_DENIED, "only root may talk to this daemon: use sudo");
     } else if (server->session_count > LINKS_MAX) {
         session_refuse(session, ERR_BUSY, "too many clients at once: try again");
@@ -311,7 +318,8 @@ void server_set_welcome(struct server *server, const struct welcome *welcome) {
 // The directory keeps others out: the mode of the socket itself is set only after bind.
 static int socket_dir_make(const char *socket_path, struct error *err) {
     if (strlen(socket_path) > SOCKET_PATH_BYTES_MAX) {
-        return error_set(err, ERR_INVALID, "socket path is longer than %d bytes: %s: choose a shorter --run-dir",
+        return error_set(err, ERR_INVALID,
+                         "socket path is longer than %d bytes: %s: choose a shorter --run-dir",
                          SOCKET_PATH_BYTES_MAX, socket_path);
     }
     AUTO_FREE char *dir = xstrdup(socket_path);

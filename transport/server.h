@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/server.h — the daemon's side of local links: listens, checks who is there, hands requests to the loop, sends answers with back-pressure.
+// transport/server.h — the daemon's side of local links: listens, checks who is there, hands requests to
+// the loop, sends answers with back-pressure.
 //
-// nng's threads only put frames into the mailbox; everything here runs on the loop thread, from server_take. A link whose peer is not root (or the daemon's
-// own uid), says no hello within HELLO_DEADLINE_MS, or breaks the message table is closed.
+// nng's threads only put frames into the mailbox; everything here runs on the loop thread, from
+// server_take. A link whose peer is not root (or the daemon's own uid), says no hello within
+// HELLO_DEADLINE_MS, or breaks the message table is closed.
 #ifndef MUSTER_TRANSPORT_SERVER_H
 #define MUSTER_TRANSPORT_SERVER_H
 
@@ -29,12 +31,13 @@ struct server_callbacks {
 };
 
 struct server_options {
-    const char *socket_path; // the directory is made with 0700; a dead socket is replaced, a living daemon is -ERR_BUSY
-    struct welcome welcome;  // what to tell every client; strings are copied
+    // the directory is made with 0700; a dead socket is replaced, a living daemon is -ERR_BUSY
+    const char *socket_path;
+    struct welcome welcome; // what to tell every client; strings are copied
     struct server_callbacks callbacks;
 };
 int server_open(const struct server_options *options, struct server **out, struct error *err);
-int server_fd(const struct server *server);     // readable when server_take has something to do
+int server_fd(const struct server *server);                 // readable when server_take has something to do
 void server_take(struct server *server, size_t max_frames); // drains the mailbox, calls back
 void server_tick(struct server *server, int64_t mono_ms);   // deadlines of links that have not said hello
 void server_set_welcome(struct server *server, const struct welcome *welcome);
@@ -42,7 +45,8 @@ void server_close(struct server *server); // flushes what is queued for at most 
 
 void *conversation_state(const struct conversation *conversation); // the handler's own pointer
 void conversation_set_state(struct conversation *conversation, void *state);
-// Queues one answer frame. False when the link is now full: stop until on_writable (the frame itself was taken).
+// Queues one answer frame. False when the link is now full: stop until on_writable (the frame itself was
+// taken).
 bool server_send(struct conversation *conversation, uint16_t number, const void *payload);
 bool server_is_writable(const struct conversation *conversation);
 // Ends the conversation.
