@@ -107,6 +107,7 @@ static int check_space(struct solo *solo, const struct transaction *transaction,
     if (solo->headroom + extra >= (int64_t)solo->queued_bytes) {
         return 0;
     }
+    solo->is_headroom_known = false; // ask again for the next one: nothing queued, no turn may come
     return error_set(err, ERR_NO_SPACE, "less than %lld MiB are free for the store in '%s'",
                      (long long)(store->reserve_bytes / MIB), store->dir);
 }

@@ -247,7 +247,7 @@ int64_t store_revision(const struct store *store) {
     return store->state.applied;
 }
 
-static int64_t disk_free_bytes(const struct store *store) {
+int64_t store_disk_free_bytes(const struct store *store) {
     struct statvfs fs;
     if (fstatvfs(store->lock_fd, &fs) != 0) {
         return 0;
@@ -281,7 +281,7 @@ int64_t store_headroom(const struct store *store) {
     if (map_free < store->reserve_bytes) { // counting free pages takes a walk over their list
         map_free += free_page_bytes(store, page_bytes);
     }
-    int64_t disk_free = disk_free_bytes(store);
+    int64_t disk_free = store_disk_free_bytes(store);
     return (map_free < disk_free ? map_free : disk_free) - store->reserve_bytes;
 }
 
@@ -310,7 +310,7 @@ void store_usage(struct store *store, struct store_usage *out) {
     *out = (struct store_usage){
         .map_bytes = store->map_bytes,
         .used_bytes = taken - free_page_bytes(store, page_bytes),
-        .disk_free_bytes = disk_free_bytes(store),
+        .disk_free_bytes = store_disk_free_bytes(store),
         .history_first_revision = first_in_history(store),
         .history_bytes = store->state.history_bytes,
     };

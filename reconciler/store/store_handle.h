@@ -27,6 +27,7 @@ struct store_read {
 // Free space for new data: the least of what the map and the file system have left, minus the reserve; may be
 // negative. Asks the file system.
 int64_t store_headroom(const struct store *store);
+int64_t store_disk_free_bytes(const struct store *store);
 
 // The record "state" as seen by the transaction.
 int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,

@@ -6,6 +6,7 @@
 // the history has it for longer. Trimming goes entry by entry, a few records each, so no turn pays for many.
 #include "reconciler/store/turn.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "reconciler/store/environment.h"
@@ -15,6 +16,7 @@
 #define LOG_SLICE 8
 #define HISTORY_SLICE 64
 #define REQUEST_SLICE 8
+#define SHORT_WRITE_BYTES (32LL * MIB) // more than the pages of any turn
 
 int turn_begin(struct store *store, struct turn *out, struct error *err) {
     *out = (struct turn){.store = store, .state = store->state};
@@ -97,14 +99,24 @@ int turn_apply(struct turn *turn, int64_t term, struct bytes entry, struct outco
     return error_wrap(err, rc, "apply entry %lld", (long long)turn->state.applied);
 }
 
+// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this transaction are
+// free pages of the one before, which is whole.
+static int commit(struct turn *turn, struct error *err) {
+    struct error failure = {0};
+    int rc = environment_commit(turn->txn, &failure);
+    turn->txn = NULL;
+    if (rc < 0 && failure.sys == EIO && store_disk_free_bytes(turn->store) < SHORT_WRITE_BYTES) {
+        return error_sys(err, ENOSPC, "commit to the store: a write was cut short");
+    }
+    if (rc < 0 && err != NULL) {
+        *err = failure;
+    }
+    return rc;
+}
+
 int turn_commit(struct turn *turn, struct error *err) {
     int rc = store_state_put(&turn->store->environment, turn->txn, &turn->state, err);
-    if (rc < 0) {
-        turn_abort(turn);
-        return rc;
-    }
-    rc = environment_commit(turn->txn, err);
-    turn->txn = NULL;
+    rc = rc < 0 ? rc : commit(turn, err);
     if (rc == 0) {
         turn->store->state = turn->state;
     }
