@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/plan/plan.h — the ordered changes that a pass wants, with reasons; the only thing that planners produce.
+// reconciler/plan/plan.h — the ordered changes that a pass wants, with reasons; the only thing that planners
+// produce.
 //
-// Planners are pure: same view, same seed, same plan; they cannot fail, block or log; plan(apply(view, plan)) is empty. Time is view->now_unix_ms; a planner that waits
-// for a moment says so in wake_unix_ms. After Nomad's reconciler (view in, results out) and swarmkit's orchestrators (what to do).
+// Planners are pure: same view, same seed, same plan; they cannot fail, block or log. Time is
+// view->now_unix_ms; a planner that waits for a moment says so in wake_unix_ms.
+//
+// Model        One pass is: plan_service for each service of the view, in any order, then schedule_tasks
+//              (reconciler/schedule), all into one plan. There is at most one change per object.
+// Invariants   (1) A pass over plan_apply(view, plan of a pass) at the same time is empty. (2) At most one
+//              task of a slot is to run. (3) Observed state never falls, desired state never falls from
+//              SHUTDOWN or beyond. (4) A task that was assigned is deleted only once it is over or its node is
+//              gone. (5) A change that makes room comes before the one that takes it (stop before create,
+//              tasks before their service), so a plan may be cut into several transactions, in order.
+// Source       Nomad's reconciler (view in, results out), swarmkit's orchestrators (what to do).
 #ifndef MUSTER_RECONCILER_PLAN_PLAN_H
 #define MUSTER_RECONCILER_PLAN_PLAN_H
 
@@ -12,25 +22,34 @@
 
 struct plan_change {
     enum change_op op;
-    enum object_kind kind;  // TASK mostly; SERVICE (delete when its last task is gone), REVISION (delete)
-    const void *object;     // struct task * … for create and update: the whole new object, in the arena; NULL for delete
+    // TASK mostly; SERVICE (delete when its last task is gone), REVISION (delete).
+    enum object_kind kind;
+    // struct task * for create and update: the whole new object, in the arena; NULL for delete.
+    const void *object;
     struct id id;
     int64_t expected_version; // 0 for create
-    const char *why;        // "replicas: slot 3 is empty", "restart: attempt 2 after exit 1"
+    const char *why;          // "replicas: slot 3 is empty", "restart: attempt 2 after exit 1"
 };
 
+// Zero-initialised is empty.
 struct plan {
-    struct { size_t count; struct plan_change *items; } changes;
+    LIST_OF(struct plan_change) changes;
     int64_t wake_unix_ms; // look again then at the latest; 0 = only when something changes
 };
 
-// All orchestration of one service: replicated or global, restart, update (one task at a time), scale, drain and lost nodes, constraints no longer met, history, removal.
-void plan_service(const struct view *view, const struct service *service, struct prng *prng, struct arena *arena, struct plan *plan);
+// All orchestration of one service: replicated or global, restart, update (one task at a time), scale,
+// drain and lost nodes, constraints no longer met, history, removal. Jobs are not run: nothing is planned for
+// them but their removal. Ids of new tasks come from `prng`.
+void plan_service(const struct view *view, const struct service *service, struct prng *prng,
+                  struct arena *arena, struct plan *plan);
 
-// Places pending tasks of all services in the view (reconciler/schedule); sees what `plan` did so far as done.
-// A task without a node gets its funnel and message; one that found its node becomes ASSIGNED.
-
-// The view as it would be after the plan (hypothetical; shares unchanged objects). Versions of changed objects rise by one. For tests, dry runs, and chained passes.
+// The view as it would be after the plan: hypothetical, sealed, shares unchanged objects; `revision` and the
+// versions of changed objects rise by one. For tests, dry runs, and chained passes.
 void plan_apply(const struct view *view, const struct plan *plan, struct arena *arena, struct view *out);
+
+// Appends a change.
+void plan_add(struct plan *plan, struct arena *arena, const struct plan_change *change);
+// Asks for a pass at that time, unless an earlier one is asked for already.
+void plan_wake(struct plan *plan, int64_t unix_ms);
 
 #endif

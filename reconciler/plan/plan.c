@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/plan/plan.c — the steps of planning a service put together, and plans put into effect on paper.
+#include "reconciler/plan/plan.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "reconciler/plan/pass.h"
+
+void plan_add(struct plan *plan, struct arena *arena, const struct plan_change *change) {
+    ASSERT(change->why != NULL);
+    *ARENA_PUSH(arena, &plan->changes) = *change;
+}
+
+void plan_wake(struct plan *plan, int64_t unix_ms) {
+    if (plan->wake_unix_ms == 0 || unix_ms < plan->wake_unix_ms) {
+        plan->wake_unix_ms = unix_ms;
+    }
+}
+
+static bool plan_is_job(const struct service *service) {
+    enum service_mode mode = service->spec.deploy.mode;
+    return mode == MODE_REPLICATED_JOB || mode == MODE_GLOBAL_JOB;
+}
+
+void plan_service(const struct view *view, const struct service *service, struct prng *prng,
+                  struct arena *arena, struct plan *plan) {
+    if (plan_is_job(service) && !service->removing) {
+        return;
+    }
+    struct draft draft;
+    draft_open(&draft, view, service, prng, arena, plan);
+    enforce_tasks(&draft);
+    if (service->removing) {
+        reaper_remove(&draft);
+    } else {
+        (draft.is_global ? global_want : replicated_want)(&draft);
+        update_next(&draft);
+        restart_fill(&draft);
+        reaper_trim(&draft);
+    }
+    draft_close(&draft);
+    reaper_finish(&draft);
+}
+
+// --- on paper ---
+
+static int compare_changes(const void *a, const void *b) {
+    const struct plan_change *x = *(const struct plan_change *const *)a;
+    const struct plan_change *y = *(const struct plan_change *const *)b;
+    int order = (int)x->kind - (int)y->kind;
+    return order != 0 ? order : id_compare(&x->id, &y->id);
+}
+
+struct index {
+    size_t count;
+    const struct plan_change **items; // by kind, id
+};
+
+static struct index index_changes(const struct plan *plan, struct arena *arena) {
+    struct index index = {plan->changes.count,
+                          ARENA_ARRAY(arena, const struct plan_change *, plan->changes.count)};
+    for (size_t i = 0; i < index.count; i++) {
+        index.items[i] = &plan->changes.items[i];
+    }
+    if (index.count > 1) {
+        qsort(index.items, index.count, sizeof *index.items, compare_changes);
+    }
+    return index;
+}
+
+static const struct plan_change *index_find(const struct index *index, enum object_kind kind,
+                                            const struct id *id) {
+    const struct plan_change key = {.kind = kind, .id = *id};
+    const struct plan_change *wanted = &key;
+    const struct plan_change **found =
+        index->count > 0
+            ? bsearch(&wanted, index->items, index->count, sizeof *index->items, compare_changes)
+            : NULL;
+    return found != NULL ? *found : NULL;
+}
+
+static const struct task *applied_task(const struct plan_change *change, int64_t version, int64_t created,
+                                       struct arena *arena) {
+    struct task *task = arena_copy(arena, change->object, sizeof *task);
+    task->meta.version = version;
+    task->meta.created = created;
+    return task;
+}
+
+static void apply_tasks(const struct view *view, const struct index *index, struct arena *arena,
+                        struct view *out) {
+    out->tasks.items = NULL;
+    out->tasks.count = 0;
+    for (size_t i = 0; i < view->tasks.count; i++) {
+        const struct task *task = view->tasks.items[i];
+        const struct plan_change *change = index_find(index, KIND_TASK, &task->meta.id);
+        if (change == NULL) {
+            view_add_task(out, task, arena);
+        } else if (change->op == CHANGE_UPDATE) {
+            view_add_task(out, applied_task(change, task->meta.version + 1, task->meta.created, arena), arena);
+        }
+    }
+    for (size_t i = 0; i < index->count; i++) {
+        const struct plan_change *change = index->items[i];
+        if (change->kind == KIND_TASK && change->op == CHANGE_CREATE) {
+            view_add_task(out, applied_task(change, out->revision, out->revision, arena), arena);
+        }
+    }
+}
+
+static void apply_services(const struct view *view, const struct index *index, struct arena *arena,
+                           struct view *out) {
+    out->services.items = NULL;
+    out->services.count = 0;
+    for (size_t i = 0; i < view->services.count; i++) {
+        if (index_find(index, KIND_SERVICE, &view->services.items[i]->meta.id) == NULL) {
+            view_add_service(out, view->services.items[i], arena);
+        }
+    }
+    out->revisions.items = NULL;
+    out->revisions.count = 0;
+    for (size_t i = 0; i < view->revisions.count; i++) {
+        const struct view_revision *revision = &view->revisions.items[i];
+        if (id_is_none(&revision->id) || index_find(index, KIND_REVISION, &revision->id) == NULL) {
+            *ARENA_PUSH(arena, &out->revisions) = *revision;
+        }
+    }
+}
+
+// Sums of nodes also hold tasks that the view does not: they are kept, and the view's own counted anew.
+static void apply_nodes(const struct view *view, struct arena *arena, struct view *out) {
+    struct view own = *view;
+    own.nodes.items = arena_copy(arena, view->nodes.items, view->nodes.count * sizeof *view->nodes.items);
+    for (size_t i = 0; i < own.nodes.count; i++) {
+        own.nodes.items[i] = (struct view_node){.node = own.nodes.items[i].node};
+    }
+    for (size_t i = 0; i < view->tasks.count; i++) {
+        view_count_task(&own, view->tasks.items[i]);
+    }
+    out->nodes.items = arena_copy(arena, view->nodes.items, view->nodes.count * sizeof *view->nodes.items);
+    for (size_t i = 0; i < own.nodes.count; i++) {
+        out->nodes.items[i].cpus_reserved_nano -= own.nodes.items[i].cpus_reserved_nano;
+        out->nodes.items[i].memory_reserved_bytes -= own.nodes.items[i].memory_reserved_bytes;
+        out->nodes.items[i].active_tasks -= own.nodes.items[i].active_tasks;
+    }
+}
+
+void plan_apply(const struct view *view, const struct plan *plan, struct arena *arena, struct view *out) {
+    struct index index = index_changes(plan, arena);
+    struct view after = *view;
+    after.revision = view->revision + 1;
+    apply_nodes(view, arena, &after);
+    apply_services(view, &index, arena, &after);
+    apply_tasks(view, &index, arena, &after);
+    view_seal(&after, arena);
+    *out = after;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/plan/reaper.c — bounded history: which task records and revisions go, and the end of a removed
+// service.
+//
+// Kept of each slot are the newest tasks up to the cluster's limit (at least one, and as many as counting
+// restart attempts needs). Gone at once: what was to be removed and is over, and what was stopped before any
+// node knew of it. Never trimmed: a task that a node was given and that is not known to be over.
+#include "reconciler/plan/pass.h"
+
+#include "base/limits.h"
+
+#define TASK_HISTORY_DEFAULT 5
+
+static bool reaper_may_delete(const struct draft_task *at) {
+    return at->before != NULL && !task_is_live(at->task) &&
+           (!task_is_assigned(at->task) || task_state_is_over(at->task->status.state));
+}
+
+static int64_t reaper_limit(const struct draft *draft) {
+    const struct cluster *cluster = draft->view->cluster;
+    int64_t limit = cluster != NULL ? cluster->spec.task_history_limit : TASK_HISTORY_DEFAULT;
+    if (limit < 0) {
+        return INT64_MAX;
+    }
+    int64_t attempts = draft->service->spec.deploy.restart_policy.max_attempts;
+    int64_t least = attempts > 0 ? attempts + 1 : 1;
+    return limit > least ? limit : least;
+}
+
+static void reaper_trim_slot(struct slot *slot, int64_t limit) {
+    int64_t kept = 0;
+    for (size_t i = 0; i < slot->tasks.count; i++) {
+        struct draft_task *at = slot->tasks.items[i];
+        bool is_assigned = task_is_assigned(at->task);
+        if (!reaper_may_delete(at)) {
+            kept++;
+        } else if (at->task->desired >= TASK_REMOVE) {
+            draft_delete(at, "history: its slot is gone");
+        } else if (!is_assigned) {
+            draft_delete(at, "history: it was stopped before it had a node");
+        } else if (kept >= limit) {
+            draft_delete(at, "history: over the limit of the slot");
+        } else {
+            kept++;
+        }
+    }
+}
+
+void reaper_trim(struct draft *draft) {
+    int64_t limit = reaper_limit(draft);
+    for (size_t i = 0; i < draft->slots.count; i++) {
+        reaper_trim_slot(draft->slots.items[i], limit);
+    }
+}
+
+void reaper_remove(struct draft *draft) {
+    for (size_t i = 0; i < draft->slots.count; i++) {
+        struct slot *slot = draft->slots.items[i];
+        for (size_t j = 0; j < slot->tasks.count; j++) {
+            struct draft_task *at = slot->tasks.items[j];
+            draft_stop(draft, at, TASK_REMOVE, REASON_SERVICE_REMOVED, "remove: the service goes");
+            if (reaper_may_delete(at)) {
+                draft_delete(at, "remove: the service goes");
+            }
+        }
+    }
+}
+
+// --- revisions and the record ---
+
+static bool reaper_runs(const struct draft *draft, int64_t revision, bool *any_left) {
+    bool is_run = false;
+    for (size_t i = 0; i < draft->slots.count; i++) {
+        const struct slot *slot = draft->slots.items[i];
+        for (size_t j = 0; j < slot->tasks.count; j++) {
+            const struct draft_task *at = slot->tasks.items[j];
+            *any_left = *any_left || !at->is_deleted;
+            is_run = is_run || (!at->is_deleted && at->task->revision == revision);
+        }
+    }
+    return is_run;
+}
+
+static void reaper_finish_revisions(struct draft *draft, bool all) {
+    size_t count;
+    const struct view_revision *revisions =
+        view_revisions_of(draft->view, &draft->service->meta.id, &count);
+    size_t beyond = count > SPEC_REVISIONS_MAX ? count - SPEC_REVISIONS_MAX : 0; // oldest first
+    bool any_left = false;
+    for (size_t i = 0; i < (all ? count : beyond); i++) {
+        const struct view_revision *at = &revisions[i];
+        if (id_is_none(&at->id) || (!all && reaper_runs(draft, at->revision, &any_left))) {
+            continue;
+        }
+        plan_add(draft->plan, draft->arena,
+                 &(struct plan_change){
+                     .op = CHANGE_DELETE,
+                     .kind = KIND_REVISION,
+                     .id = at->id,
+                     .expected_version = at->version,
+                     .why = all ? "remove: the service goes" : "history: over the limit of revisions",
+                 });
+    }
+}
+
+void reaper_finish(struct draft *draft) {
+    bool any_left = false;
+    reaper_runs(draft, /* revision */ -1, &any_left);
+    bool is_gone = draft->service->removing && !any_left;
+    reaper_finish_revisions(draft, is_gone);
+    if (is_gone) {
+        plan_add(draft->plan, draft->arena,
+                 &(struct plan_change){
+                     .op = CHANGE_DELETE,
+                     .kind = KIND_SERVICE,
+                     .id = draft->service->meta.id,
+                     .expected_version = draft->service->meta.version,
+                     .why = "remove: its last task is gone",
+                 });
+    }
+}

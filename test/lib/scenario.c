@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/lib/scenario.c — the commands of scenario.h, one row each.
+#include "test/lib/scenario.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "base/units.h"
+#include "test/lib/check.h"
+#include "test/lib/world.h"
+
+#define WORDS_MAX 24
+#define SETTLE_MAX 50
+
+struct run {
+    struct world world;
+    struct buf out;
+    const char *words[WORDS_MAX];
+    size_t count;
+};
+
+#define PRINT(run, ...) buf_addf(&(run)->out, "= " __VA_ARGS__)
+
+// The value of `key=…` among the words; NULL when absent.
+static const char *given(const struct run *run, const char *key) {
+    size_t len = strlen(key);
+    for (size_t i = 2; i < run->count; i++) {
+        if (strncmp(run->words[i], key, len) == 0 && run->words[i][len] == '=') {
+            return run->words[i] + len + 1;
+        }
+    }
+    return NULL;
+}
+
+static int index_of(const char *word, const char *const *names, int count) {
+    for (int i = 0; i < count; i++) {
+        if (str_equal(word, names[i])) {
+            return i;
+        }
+    }
+    fail_msg("unknown word '%s'", word);
+    return 0;
+}
+
+static void take_int(const struct run *run, const char *key, int64_t *out) {
+    const char *text = given(run, key);
+    if (text != NULL && !str_to_int(text, out)) {
+        fail_msg("%s is not a number", key);
+    }
+}
+
+static void take_duration(const struct run *run, const char *key, int64_t *out_ns) {
+    const char *text = given(run, key);
+    if (text != NULL && !units_parse_duration(text, out_ns)) {
+        fail_msg("%s is not a duration", key);
+    }
+}
+
+static void take_resources(const struct run *run, int64_t *cpus_nano, int64_t *memory_bytes) {
+    const char *cpus = given(run, "cpus");
+    const char *memory = given(run, "memory");
+    if ((cpus != NULL && !units_parse_cpus(cpus, cpus_nano)) ||
+        (memory != NULL && !units_parse_bytes(memory, memory_bytes))) {
+        fail_msg("cpus or memory cannot be read");
+    }
+}
+
+static void run_node(struct run *run) {
+    struct node *node = world_node(&run->world, run->words[1]);
+    node = node != NULL ? node : world_add_node(&run->world, run->words[1]);
+    take_resources(run, &node->description.cpus_nano, &node->description.memory_bytes);
+    const char *word;
+    if ((word = given(run, "state")) != NULL) {
+        node->status.state = (enum node_state)index_of(word, node_state_names, 4);
+    }
+    if ((word = given(run, "availability")) != NULL) {
+        node->spec.availability = (enum node_availability)index_of(word, node_availability_names, 3);
+    }
+    if ((word = given(run, "labels")) != NULL) {
+        char *copy = arena_strdup(&run->world.arena, word);
+        for (char *save = NULL, *label = strtok_r(copy, ",", &save); label != NULL;
+             label = strtok_r(NULL, ",", &save)) {
+            char *equal = strchr(label, '=');
+            *equal = '\0';
+            node->spec.labels = pairs_set(&run->world.arena, &node->spec.labels, label, equal + 1);
+        }
+    }
+}
+
+static void run_unnode(struct run *run) {
+    world_remove_node(&run->world, world_node(&run->world, run->words[1]));
+}
+
+static void take_restart(const struct run *run, struct restart_policy *policy) {
+    static const char *const conditions[] = {"any", "on-failure", "none"};
+    const char *word;
+    if ((word = given(run, "restart")) != NULL) {
+        policy->condition = (enum restart_condition)index_of(word, conditions, 3);
+    }
+    if ((word = given(run, "factor")) != NULL && !str_to_double(word, &policy->backoff.factor)) {
+        fail_msg("factor is not a number");
+    }
+    take_duration(run, "delay", &policy->delay_ns);
+    take_duration(run, "window", &policy->window_ns);
+    take_duration(run, "longest", &policy->backoff.max_delay_ns);
+    take_int(run, "attempts", &policy->max_attempts);
+}
+
+static void run_service(struct run *run) {
+    struct service *old = world_service(&run->world, run->words[1]);
+    struct service_spec spec;
+    if (old != NULL) {
+        spec = old->spec;
+    } else {
+        schema_init(&service_spec_schema, &spec);
+    }
+    spec.name = run->words[1];
+    const char *word;
+    if ((word = given(run, "image")) != NULL) {
+        spec.image = word;
+    }
+    if ((word = given(run, "platform")) != NULL) {
+        spec.platform = word;
+    }
+    if ((word = given(run, "mode")) != NULL) {
+        spec.deploy.mode = (enum service_mode)index_of(word, service_mode_names, 4);
+    }
+    if ((word = given(run, "constraint")) != NULL) {
+        const char **items = ARENA_ARRAY(&run->world.arena, const char *, 1);
+        items[0] = word;
+        spec.deploy.placement.constraints = (struct strings){1, items};
+    }
+    take_int(run, "replicas", &spec.deploy.replicas);
+    take_int(run, "max", &spec.deploy.placement.max_replicas_per_node);
+    take_resources(run, &spec.deploy.resources.reservations.cpus_nano,
+                   &spec.deploy.resources.reservations.memory_bytes);
+    take_restart(run, &spec.deploy.restart_policy);
+    world_put_service(&run->world, &spec);
+}
+
+static void run_remove(struct run *run) {
+    world_service(&run->world, run->words[1])->removing = true;
+}
+
+static void run_history(struct run *run) {
+    assert_true(str_to_int(run->words[1], &run->world.cluster.spec.task_history_limit));
+}
+
+// --- what is printed ---
+
+static const char *node_name(const struct world *world, const struct id *id) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        if (id_equal(&world->nodes.items[i]->meta.id, id)) {
+            return world->nodes.items[i]->spec.name;
+        }
+    }
+    return id_is_none(id) ? "-" : "gone";
+}
+
+static const char *name_of(struct world *world, const struct task *task) {
+    const char *name = "?";
+    for (size_t i = 0; i < world->services.count; i++) {
+        if (id_equal(&world->services.items[i]->meta.id, &task->service_id)) {
+            name = world->services.items[i]->spec.name;
+        }
+    }
+    return task->slot > 0 ? arena_printf(&world->arena, "%s.%lld", name, (long long)task->slot)
+                          : arena_printf(&world->arena, "%s.%s", name, node_name(world, &task->node_id));
+}
+
+static void print_task(struct run *run, const char *verb, const struct task *task) {
+    PRINT(run, "%s%s %s/%s on %s r%lld", verb, name_of(&run->world, task),
+          task_state_name(task->status.state), task_state_name(task->desired),
+          node_name(&run->world, &task->node_id), (long long)task->revision);
+    if (task->attempt > 0) {
+        buf_addf(&run->out, " attempt %lld", (long long)task->attempt);
+    }
+    if (task->start_after_unix_ms > run->world.now_unix_ms) {
+        char delay[32];
+        buf_addf(&run->out, " in %s",
+                 units_format_duration((task->start_after_unix_ms - run->world.now_unix_ms) * 1000000, delay,
+                                       sizeof delay));
+    }
+}
+
+static const struct task *task_of(const struct world *world, const struct id *id) {
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        if (id_equal(&world->tasks.items[i]->meta.id, id)) {
+            return world->tasks.items[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_change(struct run *run, const struct plan_change *change) {
+    static const char *const verbs[] = {"create ", "update ", "delete "};
+    if (change->kind == KIND_TASK) {
+        const struct task *task =
+            change->object != NULL ? change->object : task_of(&run->world, &change->id);
+        print_task(run, verbs[change->op], task);
+    } else {
+        PRINT(run, "%s%s", verbs[change->op], object_kind_name(change->kind));
+    }
+    buf_addf(&run->out, ": %s\n", change->why);
+}
+
+static size_t step(struct run *run) {
+    AUTO_ARENA arena = {0};
+    struct view view;
+    struct plan plan;
+    world_view(&run->world, NULL, &arena, &view);
+    world_plan(&view, run->world.prng, &arena, &plan);
+    prng_seed(&run->world.prng, prng_next(&run->world.prng)); // ids never repeat
+    for (size_t i = 0; i < plan.changes.count; i++) {
+        print_change(run, &plan.changes.items[i]);
+    }
+    world_commit(&run->world, &plan);
+    if (plan.wake_unix_ms != 0) {
+        char delay[32];
+        PRINT(run, "again in %s\n",
+              units_format_duration((plan.wake_unix_ms - run->world.now_unix_ms) * 1000000, delay,
+                                    sizeof delay));
+    }
+    return plan.changes.count;
+}
+
+static void run_step(struct run *run) {
+    if (step(run) == 0) {
+        PRINT(run, "no changes\n");
+    }
+}
+
+static void run_agents(struct run *run) {
+    world_run_agents(&run->world);
+}
+
+static void run_settle(struct run *run) {
+    for (int i = 0; i < SETTLE_MAX; i++) {
+        int64_t before = run->world.revision;
+        size_t changes = step(run);
+        world_run_agents(&run->world);
+        if (changes == 0 && run->world.revision == before + 1) {
+            return;
+        }
+    }
+    PRINT(run, "does not settle\n");
+}
+
+static void run_report(struct run *run) {
+    for (size_t i = 0; i < run->world.tasks.count; i++) {
+        struct task *task = run->world.tasks.items[i];
+        if (task_state_is_over(task->status.state) ||
+            !str_equal(name_of(&run->world, task), run->words[1])) {
+            continue;
+        }
+        int64_t state;
+        assert_true(task_state_parse(run->words[2], &state));
+        bool is_exit = run->count > 3 && str_equal(run->words[3], "exit");
+        if (is_exit) {
+            task->status.exit = (struct task_exit){.kind = EXIT_CODE, .code = 1};
+        }
+        world_report(&run->world, task, state, is_exit ? REASON_EXIT_NONZERO : REASON_NONE);
+        return;
+    }
+    fail_msg("no task '%s'", run->words[1]);
+}
+
+static void run_clock(struct run *run) {
+    int64_t ns;
+    assert_true(units_parse_duration(run->words[1], &ns));
+    run->world.now_unix_ms += ns / 1000000;
+}
+
+static void run_tasks(struct run *run) {
+    AUTO_ARENA arena = {0};
+    struct view view;
+    world_view(&run->world, NULL, &arena, &view);
+    for (size_t i = 0; i < view.tasks.count; i++) {
+        const struct task *task = view.tasks.items[i];
+        print_task(run, "", task);
+        buf_addf(&run->out, "%s%s%s%s\n", task->desired_reason != 0 ? " (" : "",
+                 task_reason_text(task->desired_reason), task->desired_reason != 0 ? ")" : "",
+                 task->status.error[0] != '\0' ? arena_printf(&arena, ": %s", task->status.error) : "");
+    }
+}
+
+static void run_why(struct run *run) {
+    AUTO_ARENA arena = {0};
+    struct view view;
+    struct funnel funnel;
+    struct strings left;
+    world_view(&run->world, NULL, &arena, &view);
+    const struct service *service = world_service(&run->world, run->words[1]);
+    schedule_explain(&view, service, &service->spec, &arena, &funnel, &left);
+    for (size_t i = 0; i < funnel.count; i++) {
+        const struct funnel_step *at = &funnel.items[i];
+        PRINT(run, "%s: %lld left", at->rule, (long long)at->left);
+        for (size_t j = 0; j < at->nodes.count; j++) {
+            buf_addf(&run->out, "%s%s", j == 0 ? ", not " : ", ", at->nodes.items[j]);
+        }
+        buf_addc(&run->out, '\n');
+    }
+    PRINT(run, "%zu nodes pass\n", left.count);
+}
+
+// --- running ---
+
+static const struct {
+    const char *name;
+    void (*run)(struct run *run);
+} commands[] = {
+    {"node", run_node},       {"unnode", run_unnode},   {"service", run_service}, {"remove", run_remove},
+    {"history", run_history}, {"step", run_step},       {"agents", run_agents},   {"settle", run_settle},
+    {"report", run_report},   {"clock", run_clock},     {"tasks", run_tasks},     {"why", run_why},
+};
+
+static void run_command(struct run *run, const char *line) {
+    char *copy = arena_strdup(&run->world.arena, line);
+    run->count = 0;
+    for (char *save = NULL, *word = strtok_r(copy, " ", &save); word != NULL && run->count < WORDS_MAX;
+         word = strtok_r(NULL, " ", &save)) {
+        run->words[run->count++] = word;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (str_equal(commands[i].name, run->words[0])) {
+            commands[i].run(run);
+            return;
+        }
+    }
+    fail_msg("unknown command '%s'", line);
+}
+
+static void run_all(struct run *run, const char *text) {
+    for (const char *line = text; *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        const char *copy = arena_strndup(&run->world.arena, line, len);
+        line += len + (line[len] == '\n');
+        if (str_starts(copy, "=")) {
+            continue;
+        }
+        buf_addf(&run->out, "%s\n", copy);
+        if (copy[0] != '\0' && copy[0] != '#') {
+            run_command(run, copy);
+        }
+        if (run->world.broken != NULL) {
+            fail_msg("after '%s': %s", copy, run->world.broken);
+        }
+    }
+}
+
+void scenario_check(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "test/golden/plan/%s.txt", name);
+    AUTO_BUF expected = buf_make(0);
+    if (fs_read(AT_FDCWD, path, (size_t)1 << 20, &expected, NULL) != 0) {
+        fail_msg("cannot read %s", path);
+    }
+    struct run run = {.out = buf_make(0)};
+    world_init(&run.world, 1);
+    run_all(&run, buf_text(&expected));
+    if (getenv("UPDATE_GOLDEN") != NULL) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(buf_text(&run.out), file);
+        fclose(file);
+    } else if (strcmp(buf_text(&run.out), buf_text(&expected)) != 0) {
+        print_message("%s now gives:\n%s", path, buf_text(&run.out));
+        fail_msg("%s differs", path);
+    }
+    buf_free(&run.out);
+    world_free(&run.world);
+}

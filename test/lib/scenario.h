@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/lib/scenario.h — planner tests as text: commands in, transcript out.
+//
+// A golden file holds commands, one a line, each followed by what it printed, marked with "= ". The runner
+// carries the commands out anew and wants the same text. UPDATE_GOLDEN=1 rewrites the files; read the diff.
+//
+//     node NAME [cpus=2] [memory=4G] [labels=disk=ssd,zone=a] [state=down] [availability=drain]
+//     unnode NAME
+//     service NAME [replicas=3] [mode=global] [image=x] [cpus=1] [memory=1G] [constraint=node.role==manager]
+//             [max=1] [restart=on-failure] [delay=5s] [attempts=3] [window=1m] [factor=2] [longest=1m]
+//             (again: only what is given changes, as a new revision)
+//     remove NAME
+//     history N
+//     step                one pass: prints its changes, and when it wants to be called again
+//     agents              all do what is wanted of them
+//     settle              step and agents until nothing changes, printing the changes
+//     report TASK STATE [REASON]     TASK as web.3 or agent.NODE: the one that is not over; exit code 1 with "exit"
+//     clock DURATION
+//     tasks [SERVICE]     prints the tasks
+//     why SERVICE         prints the funnel
+#ifndef MUSTER_TEST_LIB_SCENARIO_H
+#define MUSTER_TEST_LIB_SCENARIO_H
+
+// Fails the test when the transcript differs from test/golden/plan/<name>.txt, or a rule is broken.
+void scenario_check(const char *name);
+
+#endif

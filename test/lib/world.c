@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/lib/world.c — see world.h. Objects are never freed before the world is: a plan may still point to
+// them.
+#include "test/lib/world.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+#define BREAK(world, ...)                                                                                    \
+    ((world)->broken =                                                                                       \
+         (world)->broken != NULL ? (world)->broken : arena_printf(&(world)->arena, __VA_ARGS__))
+
+void world_init(struct world *world, uint64_t seed) {
+    *world = (struct world){.now_unix_ms = 1000000, .revision = 1};
+    prng_seed(&world->prng, seed);
+    schema_init(&cluster_schema, &world->cluster);
+}
+
+void world_free(struct world *world) {
+    arena_free(&world->arena);
+}
+
+struct node *world_node(const struct world *world, const char *name) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        if (str_equal(world->nodes.items[i]->spec.name, name)) {
+            return world->nodes.items[i];
+        }
+    }
+    return NULL;
+}
+
+struct node *world_add_node(struct world *world, const char *name) {
+    struct node *node = ARENA_NEW(&world->arena, struct node);
+    schema_init(&node_schema, node);
+    node->meta.id = id_from_prng(&world->prng);
+    node->meta.version = node->meta.created = ++world->revision;
+    node->meta.name = node->spec.name = arena_strdup(&world->arena, name);
+    node->description.hostname = node->spec.name;
+    node->description.os = "linux";
+    node->description.arch = "x86_64";
+    node->description.cpus_nano = INT64_C(4000000000);
+    node->description.memory_bytes = (int64_t)4 << 30;
+    node->status.state = NODE_READY;
+    *ARENA_PUSH(&world->arena, &world->nodes) = node;
+    return node;
+}
+
+// Removal keeps the order, and the room that ARENA_PUSH relies on.
+#define REMOVE_AT(list, i)                                                                                   \
+    (memmove(&(list)->items[i], &(list)->items[(i) + 1],                                                     \
+             ((list)->count - (i) - 1) * sizeof *(list)->items),                                             \
+     regrow(&(list)->count))
+
+static void regrow(size_t *count) {
+    (*count)--;
+}
+
+void world_remove_node(struct world *world, struct node *node) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        if (world->nodes.items[i] == node) {
+            REMOVE_AT(&world->nodes, i);
+            return;
+        }
+    }
+}
+
+struct service *world_service(const struct world *world, const char *name) {
+    for (size_t i = 0; i < world->services.count; i++) {
+        if (str_equal(world->services.items[i]->spec.name, name)) {
+            return world->services.items[i];
+        }
+    }
+    return NULL;
+}
+
+static void add_revision(struct world *world, const struct service *service) {
+    struct revision *revision = ARENA_NEW(&world->arena, struct revision);
+    schema_init(&revision_schema, revision);
+    revision->meta.id = id_from_prng(&world->prng);
+    revision->meta.version = world->revision;
+    revision->service_id = service->meta.id;
+    revision->revision = service->revision;
+    revision->spec = service->spec;
+    *ARENA_PUSH(&world->arena, &world->revisions) = revision;
+}
+
+struct service *world_put_service(struct world *world, const struct service_spec *spec) {
+    struct service *service = world_service(world, spec->name);
+    world->revision++;
+    if (service == NULL) {
+        service = ARENA_NEW(&world->arena, struct service);
+        schema_init(&service_schema, service);
+        service->meta.id = id_from_prng(&world->prng);
+        service->revision = service->restart_revision = 1;
+        *ARENA_PUSH(&world->arena, &world->services) = service;
+    } else {
+        service->revision++;
+        enum consequence worst = service_spec_consequence(&service->spec, spec, &world->arena);
+        if (worst == CONSEQUENCE_RESTART || worst == CONSEQUENCE_DATA_LOSS) {
+            service->restart_revision = service->revision;
+        }
+    }
+    service->meta.version = world->revision;
+    service->spec = *spec;
+    add_revision(world, service);
+    return service;
+}
+
+// --- passes ---
+
+static void shuffle_pointers(void *items, size_t count, struct prng *prng) {
+    void **list = items;
+    for (size_t i = count; prng != NULL && i > 1; i--) {
+        size_t j = (size_t)prng_below(prng, i);
+        void *kept = list[i - 1];
+        list[i - 1] = list[j];
+        list[j] = kept;
+    }
+}
+
+#define EACH_SHUFFLED(world, list, prng, arena, as, body)                                                    \
+    do {                                                                                                     \
+        void **order_ = arena_copy((arena), (world)->list.items, (world)->list.count * sizeof(void *));      \
+        shuffle_pointers(order_, (world)->list.count, (prng));                                               \
+        for (size_t i_ = 0; i_ < (world)->list.count; i_++) {                                                \
+            as = order_[i_];                                                                                 \
+            body;                                                                                            \
+        }                                                                                                    \
+    } while (0)
+
+void world_view(const struct world *world, struct prng *shuffle, struct arena *arena, struct view *out) {
+    struct view view = {
+        .revision = world->revision, .now_unix_ms = world->now_unix_ms, .cluster = &world->cluster};
+    EACH_SHUFFLED(world, nodes, shuffle, arena, const struct node *node, view_add_node(&view, node, arena));
+    EACH_SHUFFLED(world, services, shuffle, arena, const struct service *service,
+                  view_add_service(&view, service, arena));
+    EACH_SHUFFLED(world, tasks, shuffle, arena, const struct task *task, view_add_task(&view, task, arena));
+    EACH_SHUFFLED(world, revisions, shuffle, arena, const struct revision *revision,
+                  view_add_revision_record(&view, revision, arena));
+    view_seal(&view, arena);
+    *out = view;
+}
+
+void world_plan(const struct view *view, struct prng prng, struct arena *arena, struct plan *plan) {
+    *plan = (struct plan){0};
+    for (size_t i = 0; i < view->services.count; i++) {
+        plan_service(view, view->services.items[i], &prng, arena, plan);
+    }
+    schedule_tasks(view, arena, plan);
+}
+
+static struct task *find_task(const struct world *world, const struct id *id, size_t *at) {
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        if (id_equal(&world->tasks.items[i]->meta.id, id)) {
+            *at = i;
+            return world->tasks.items[i];
+        }
+    }
+    return NULL;
+}
+
+static bool node_may_get_tasks(const struct world *world, const struct id *id) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        const struct node *node = world->nodes.items[i];
+        if (id_equal(&node->meta.id, id)) {
+            return node->status.state == NODE_READY && node->spec.availability == AVAILABILITY_ACTIVE;
+        }
+    }
+    return false;
+}
+
+static void check_task(struct world *world, const struct task *old, const struct task *new) {
+    if (new->status.state < old->status.state) {
+        BREAK(world, "observed state falls from %s to %s", task_state_name(old->status.state),
+              task_state_name(new->status.state));
+    }
+    if (old->desired > TASK_RUNNING && new->desired < old->desired) {
+        BREAK(world, "desired state falls from %s", task_state_name(old->desired));
+    }
+    if (old->status.state >= TASK_ASSIGNED && !id_equal(&old->node_id, &new->node_id)) {
+        BREAK(world, "an assigned task moves");
+    }
+    if (old->status.state < TASK_ASSIGNED && new->status.state >= TASK_ASSIGNED &&
+        !node_may_get_tasks(world, &new->node_id)) {
+        BREAK(world, "a task is put on a node that is not available");
+    }
+    if (old->status.state >= TASK_ASSIGNED && new->status.state != old->status.state &&
+        new->status.state != TASK_ORPHANED) {
+        BREAK(world, "a planner writes what its agent observes");
+    }
+}
+
+static void commit_create(struct world *world, const struct plan_change *change) {
+    const struct task *made = change->object;
+    struct task *task = arena_copy(&world->arena, made, sizeof *task);
+    task->meta.version = task->meta.created = world->revision;
+    const struct task nothing = {.status.state = TASK_NEW};
+    check_task(world, &nothing, task);
+    if (!id_equal(&change->id, &made->meta.id) || change->expected_version != 0) {
+        BREAK(world, "a create has another id or expects a version");
+    }
+    // The texts live in the arena of the pass.
+    *ARENA_PUSH(&world->arena, &world->tasks) = schema_copy(&task_schema, task, &world->arena);
+}
+
+static bool has_node(const struct world *world, const struct id *id) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        if (id_equal(&world->nodes.items[i]->meta.id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void commit_task(struct world *world, const struct plan_change *change) {
+    size_t at = 0;
+    struct task *task = find_task(world, &change->id, &at);
+    if (change->op == CHANGE_CREATE) {
+        commit_create(world, change);
+        return;
+    }
+    if (task == NULL || task->meta.version != change->expected_version ||
+        task->meta.version == world->revision) {
+        BREAK(world, "%s: a task that is absent, of another version, or changed twice", change->why);
+        return;
+    }
+    if (change->op == CHANGE_DELETE) {
+        if (task->status.state >= TASK_ASSIGNED && !task_state_is_over(task->status.state) &&
+            has_node(world, &task->node_id)) {
+            BREAK(world, "%s: a task that may still run is deleted", change->why);
+        }
+        REMOVE_AT(&world->tasks, at);
+        return;
+    }
+    check_task(world, task, change->object);
+    struct task *copy = schema_copy(&task_schema, change->object, &world->arena);
+    copy->meta = task->meta;
+    copy->meta.version = world->revision;
+    *task = *copy;
+}
+
+static void commit_other(struct world *world, const struct plan_change *change) {
+    if (change->op != CHANGE_DELETE) {
+        BREAK(world, "planners write tasks only");
+    }
+    for (size_t i = 0; change->kind == KIND_SERVICE && i < world->services.count; i++) {
+        const struct service *service = world->services.items[i];
+        if (id_equal(&service->meta.id, &change->id)) {
+            for (size_t j = 0; j < world->tasks.count; j++) {
+                if (id_equal(&world->tasks.items[j]->service_id, &change->id)) {
+                    BREAK(world, "a service goes before its last task");
+                }
+            }
+            REMOVE_AT(&world->services, i);
+            return;
+        }
+    }
+    for (size_t i = 0; change->kind == KIND_REVISION && i < world->revisions.count; i++) {
+        if (id_equal(&world->revisions.items[i]->meta.id, &change->id)) {
+            REMOVE_AT(&world->revisions, i);
+            return;
+        }
+    }
+    BREAK(world, "%s: deletes what is not there", change->why);
+}
+
+void world_commit(struct world *world, const struct plan *plan) {
+    world->revision++;
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        const struct plan_change *change = &plan->changes.items[i];
+        if (str_is_empty(change->why)) {
+            BREAK(world, "a change without a reason");
+        }
+        (change->kind == KIND_TASK ? commit_task : commit_other)(world, change);
+    }
+    world_check(world);
+}
+
+void world_pass(struct world *world, struct arena *arena, struct plan *plan) {
+    struct view view;
+    world_view(world, NULL, arena, &view);
+    world_plan(&view, world->prng, arena, plan);
+    prng_seed(&world->prng, prng_next(&world->prng)); // ids never repeat
+    world_commit(world, plan);
+}
+
+// --- agents ---
+
+void world_report(struct world *world, struct task *task, int64_t state, int64_t reason) {
+    if (state <= task->status.state) {
+        return;
+    }
+    task->status.state = state;
+    task->status.reason = reason;
+    task->status.since_unix_ms = world->now_unix_ms;
+    task->meta.version = ++world->revision;
+}
+
+static bool is_up(const struct world *world, const struct id *id) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        if (id_equal(&world->nodes.items[i]->meta.id, id)) {
+            return world->nodes.items[i]->status.state == NODE_READY;
+        }
+    }
+    return false;
+}
+
+void world_run_agents(struct world *world) {
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        struct task *task = world->tasks.items[i];
+        if (task->status.state < TASK_ASSIGNED || task_state_is_over(task->status.state) ||
+            !is_up(world, &task->node_id)) {
+            continue;
+        }
+        world_report(world, task, task->desired > TASK_RUNNING ? TASK_SHUTDOWN : task->desired, REASON_NONE);
+    }
+}
+
+// --- rules ---
+
+static void check_slots(struct world *world) {
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        const struct task *a = world->tasks.items[i];
+        for (size_t j = i + 1; j < world->tasks.count && a->desired <= TASK_RUNNING; j++) {
+            const struct task *b = world->tasks.items[j];
+            if (b->desired <= TASK_RUNNING && id_equal(&a->service_id, &b->service_id) &&
+                (a->slot > 0 ? a->slot == b->slot : id_equal(&a->node_id, &b->node_id))) {
+                BREAK(world, "two tasks of slot %lld are to run", (long long)a->slot);
+            }
+        }
+    }
+}
+
+static void check_reservations(struct world *world) {
+    for (size_t i = 0; i < world->nodes.count; i++) {
+        const struct node *node = world->nodes.items[i];
+        int64_t cpus = 0;
+        int64_t memory = 0;
+        for (size_t j = 0; j < world->tasks.count; j++) {
+            const struct task *task = world->tasks.items[j];
+            bool holds = view_holds_resources(task) && id_equal(&task->node_id, &node->meta.id);
+            cpus += holds ? task->cpus_nano : 0;
+            memory += holds ? task->memory_bytes : 0;
+        }
+        if (cpus > node->description.cpus_nano || memory > node->description.memory_bytes) {
+            BREAK(world, "more is reserved on %s than it has", node->spec.name);
+        }
+    }
+}
+
+void world_check(struct world *world) {
+    check_slots(world);
+    check_reservations(world);
+}
+
+size_t world_count_running(const struct world *world, const struct service *service) {
+    size_t count = 0;
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        const struct task *task = world->tasks.items[i];
+        count += id_equal(&task->service_id, &service->meta.id) && task->desired == TASK_RUNNING &&
+                 task->status.state == TASK_RUNNING;
+    }
+    return count;
+}
