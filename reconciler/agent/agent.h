@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/agent/agent.h — the worker side: drives each assigned task towards its desired state and reports what it observes.
+// reconciler/agent/agent.h — the worker side: drives each assigned task towards its desired state and
+// reports what it observes.
 //
-// Each task is advanced by one pure step at a time (taskrun.h: state + event -> state + effects); effects go to the executor. What is assigned is kept on disk
+// Each task is advanced by one pure step at a time (taskrun.h: state + event -> state + effects); effects
+// go to the executor. What is assigned is kept on disk
 // (<state>/tasks/<id>/assignment), so a restarted agent goes on where it was, before any manager has spoken.
 //
 // Ownership    Loop thread only. Assignments and reports are borrowed for the call.
@@ -13,8 +15,12 @@
 
 struct agent;
 
-struct reports { size_t count; const struct task_report *items; };
-// Called at most once per turn with everything new. A report that was not acknowledged (agent_reported) is sent again.
+struct reports {
+    size_t count;
+    const struct task_report *items;
+};
+// Called at most once per turn with everything new. A report that was not acknowledged (agent_reported) is
+// sent again.
 typedef void (*agent_reports_fn)(void *context, const struct reports *reports);
 
 struct agent_options {
@@ -30,10 +36,14 @@ void agent_on_event(void *agent, const struct executor_event *event);
 // Reads what was assigned before and what the executor still has; call once after agent_new.
 int agent_recover(struct agent *agent, struct error *err);
 
-struct assignments { size_t count; const struct assignment *items; };
+struct assignments {
+    size_t count;
+    const struct assignment *items;
+};
 // The complete set: tasks that are not in it are stopped and removed. Then increments: update or add; remove.
 void agent_assign(struct agent *agent, const struct assignments *set);
-void agent_assign_update(struct agent *agent, const struct assignments *changed, const struct id *removed, size_t removed_count);
+void agent_assign_update(struct agent *agent, const struct assignments *changed, const struct id *removed,
+                         size_t removed_count);
 // The manager has stored the report of this task up to this state.
 void agent_reported(struct agent *agent, const struct id *task_id, int64_t state);
 

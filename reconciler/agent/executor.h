@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/agent/executor.h — the seam between the agent and what really runs tasks: runc, plain processes (for development), or a fake on virtual time.
+// reconciler/agent/executor.h — the seam between the agent and what really runs tasks: runc, plain
+// processes (for development), or a fake on virtual time.
 //
-// All calls are "ensure" operations keyed by a task id that is never reused: repeating one is harmless. Each returns at once; the outcome arrives as an event on the loop
-// thread, never inside the call. The same conformance suite (test/lib/executor_suite.c) runs against all three.
+// All calls are "ensure" operations keyed by a task id that is never reused: repeating one is harmless.
+// Each returns at once; the outcome arrives as an event on the loop thread, never inside the call. The same
+// conformance suite (test/lib/executor_suite.c) runs against all three.
 #ifndef MUSTER_RECONCILER_AGENT_EXECUTOR_H
 #define MUSTER_RECONCILER_AGENT_EXECUTOR_H
 
@@ -11,7 +13,8 @@
 #include "specs/node.h"
 
 enum executor_event_kind {
-    EXECUTOR_PROGRESS, // `message` says what goes on ("pulling image busybox"); `reason` may tell why it takes long (a retry after an error)
+    // `message` says what goes on ("pulling image busybox"); `reason` may tell why it takes long (a retry)
+    EXECUTOR_PROGRESS,
     EXECUTOR_PREPARED, // ready to start
     EXECUTOR_RUNNING,  // pid, time
     EXECUTOR_EXITED,   // exit: final for the id
@@ -19,7 +22,8 @@ enum executor_event_kind {
     EXECUTOR_REMOVED,  // nothing of it is left
 };
 
-// What the agent does about EXECUTOR_FAILED: REJECT before STARTING becomes REJECTED, from STARTING on FAILED; INTERNAL is a bug or a broken node.
+// What the agent does about EXECUTOR_FAILED: REJECT before STARTING becomes REJECTED, from STARTING on
+// FAILED; INTERNAL is a bug or a broken node.
 enum executor_class { CLASS_REJECT, CLASS_FAIL, CLASS_INTERNAL };
 
 struct executor_event {
@@ -35,7 +39,14 @@ struct executor_event {
 typedef void (*executor_event_fn)(void *context, const struct executor_event *event);
 
 // What list() finds of an id that exists on this machine.
-enum executor_presence { PRESENCE_PREPARING, PRESENCE_PREPARED, PRESENCE_RUNNING, PRESENCE_EXITED, PRESENCE_FAILED, PRESENCE_LOST };
+enum executor_presence {
+    PRESENCE_PREPARING,
+    PRESENCE_PREPARED,
+    PRESENCE_RUNNING,
+    PRESENCE_EXITED,
+    PRESENCE_FAILED,
+    PRESENCE_LOST
+};
 typedef void (*executor_list_fn)(void *context, const struct id *task_id, enum executor_presence presence);
 
 struct executor {
@@ -47,17 +58,21 @@ struct executor {
 struct executor_ops {
     const char *name; // "runc", "process", "fake"
     // Node resources and features. May block for some milliseconds; called at start and every 20 s.
-    int (*probe)(struct executor *executor, struct node_description *out, struct arena *arena, struct error *err);
-    // Image, root file system, mounts, configuration, container created but not started. Ends in PREPARED or FAILED; trouble that may pass (registry down) is retried with back-off
-    // and reported as PROGRESS with its true reason, for ever. The assignment is borrowed for the call.
+    int (*probe)(struct executor *executor, struct node_description *out, struct arena *arena,
+                 struct error *err);
+    // Image, root file system, mounts, configuration, container created but not started. Ends in PREPARED
+    // or FAILED; trouble that may pass (registry down) is retried with back-off and reported as PROGRESS
+    // with its true reason, for ever. The assignment is borrowed for the call.
     void (*prepare)(struct executor *executor, const struct assignment *assignment);
     // At most once per id, after PREPARED. Ends in RUNNING or FAILED; later EXITED.
     void (*start)(struct executor *executor, const struct id *task_id);
-    // Signal, then after the grace everything of the task is killed. A task that was never started is just given up. Ends in EXITED always (or FAILED if that came first). Repeating may shorten the grace.
+    // Signal, then after the grace everything of the task is killed. A task that was never started is just
+    // given up. Ends in EXITED always (or FAILED if that came first). Repeating may shorten the grace.
     void (*stop)(struct executor *executor, const struct id *task_id, int signal, int64_t grace_ms);
     // From any state, any number of times; kills what runs. Ends in REMOVED. Logs go too.
     void (*remove)(struct executor *executor, const struct id *task_id);
-    // Recovery at start: tells what exists, adopts what runs (its events will arrive: EXITED for what ended meanwhile, with the kept exit code), removes nothing by itself.
+    // Recovery at start: tells what exists, adopts what runs (its events will arrive: EXITED for what ended
+    // meanwhile, with the kept exit code), removes nothing by itself.
     int (*list)(struct executor *executor, executor_list_fn each, void *context, struct error *err);
     // The log files of a task (reconciler/agent/task_log.h reads them); NULL when there are none.
     const char *(*log_path)(struct executor *executor, const struct id *task_id, struct arena *arena);
@@ -67,10 +82,10 @@ struct executor_ops {
 struct uv_loop_s;
 struct executor_options {
     struct uv_loop_s *loop;
-    const char *state_dir, *run_dir;      // of the daemon
-    const char *self_path;                // musterd, re-executed for helpers
+    const char *state_dir, *run_dir; // of the daemon
+    const char *self_path;           // musterd, re-executed for helpers
     const char *shim_path, *runc_path, *skopeo_path;
-    int64_t parallel_max;                 // prepares and starts at once; 0 = cores + 1
+    int64_t parallel_max; // prepares and starts at once; 0 = cores + 1
     executor_event_fn on_event;
     void *context;
 };

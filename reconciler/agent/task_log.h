@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/agent/task_log.h — reads the log files that muster-shim writes (CRI format, rotated), forwards, with tail, since, until and follow.
+// reconciler/agent/task_log.h — reads the log files that muster-shim writes (CRI format, rotated),
+// forwards, with tail, since, until and follow.
 #ifndef MUSTER_RECONCILER_AGENT_TASK_LOG_H
 #define MUSTER_RECONCILER_AGENT_TASK_LOG_H
 
 #include "base/arena.h"
-#include "base/error.h"
 #include "base/buf.h"
+#include "base/error.h"
 
 struct task_log;
 
 struct task_log_options {
-    const char *path;      // FILE; FILE.1, FILE.2… are older
-    int64_t tail;          // lines from the end; -1 = all
+    const char *path;                     // FILE; FILE.1, FILE.2… are older
+    int64_t tail;                         // lines from the end; -1 = all
     int64_t since_unix_ns, until_unix_ns; // 0 = no bound
 };
 struct task_log_line {
@@ -23,7 +24,8 @@ struct task_log_line {
 };
 enum { TASK_LOG_END = 1 }; // nothing more now; with follow, call again when the file has grown or rotated
 
-int task_log_open(const struct task_log_options *options, struct task_log **out, struct error *err); // absent file = empty log
+// absent file = empty log
+int task_log_open(const struct task_log_options *options, struct task_log **out, struct error *err);
 int task_log_next(struct task_log *log, struct task_log_line *out, struct error *err);
 void task_log_close(struct task_log *log);
 
