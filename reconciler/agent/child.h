@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/agent/child.h — helper programs (skopeo, runc, ourselves) run beside the loop: bounded output, a
+// deadline, one callback.
+//
+// Ownership    Loop thread only. The child's handle lives until on_done returns; what on_done is given is
+//              borrowed for the call. The program leads a process group of its own, which is killed at the
+//              deadline and by child_kill, with all that it started. It inherits no descriptor but the three
+//              standard ones.
+#ifndef MUSTER_RECONCILER_AGENT_CHILD_H
+#define MUSTER_RECONCILER_AGENT_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct uv_loop_s;
+struct child;
+
+struct child_result {
+    int exit_code; // -1 when it did not exit by itself
+    int signal;    // that ended it; 0 = none
+    bool is_timeout;
+    const char *output, *errors; // of stdout and stderr: the newest output_bytes_max of each
+};
+typedef void (*child_done_fn)(void *context, const struct child_result *result);
+
+struct child_options {
+    struct uv_loop_s *loop;
+    const char *const *argv; // argv[0] is a path or is looked up in PATH; ends in NULL
+    const char *directory;   // to start in; NULL = ours
+    int64_t deadline_ms;     // 0 = none
+    uint32_t output_bytes_max;
+    bool is_low_priority; // nice 10, idle I/O: work that nobody waits for
+    child_done_fn on_done;
+    void *context;
+};
+
+// -ERR_NOT_FOUND when the program is not there, -ERR_SYSTEM (out of processes, of descriptors); then on_done
+// is not called.
+int child_start(const struct child_options *options, struct child **out, struct error *err);
+// Kills it with all that it started; on_done follows.
+void child_kill(struct child *child);
+
+#endif
