@@ -6,7 +6,9 @@
 // Ownership    Loop thread only. The child's handle lives until on_done returns; what on_done is given is
 //              borrowed for the call. The program leads a process group of its own, which is killed at the
 //              deadline and by child_kill, with all that it started. It inherits no descriptor but the three
-//              standard ones.
+//              standard ones (nothing to read, no terminal), no blocked or ignored signal.
+// End          on_done comes when the program has ended, even if something it left running still holds its
+//              output open: what runs on purpose (a container) is not waited for.
 #ifndef MUSTER_RECONCILER_AGENT_CHILD_H
 #define MUSTER_RECONCILER_AGENT_CHILD_H
 
@@ -33,6 +35,7 @@ struct child_options {
     int64_t deadline_ms;     // 0 = none
     uint32_t output_bytes_max;
     bool is_low_priority; // nice 10, idle I/O: work that nobody waits for
+    bool dies_with_us;    // killed when the daemon dies, however that happens: half-done work is swept then
     child_done_fn on_done;
     void *context;
 };
