@@ -19,12 +19,13 @@ struct task_log_options {
 struct task_log_line {
     int64_t time_unix_ns;
     bool is_stderr;
-    bool is_partial;
+    bool is_partial;   // no newline: the next line of the same stream goes on with it, if one comes
     struct bytes text; // borrowed until the next call
 };
 enum { TASK_LOG_END = 1 }; // nothing more now; with follow, call again when the file has grown or rotated
 
-// absent file = empty log
+// An absent file is an empty log. What is not a record is a line of stdout with the time of the line before
+// it. The lines that `tail` counts are those not later than `until`.
 int task_log_open(const struct task_log_options *options, struct task_log **out, struct error *err);
 int task_log_next(struct task_log *log, struct task_log_line *out, struct error *err);
 void task_log_close(struct task_log *log);
