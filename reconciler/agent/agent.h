@@ -4,9 +4,11 @@
 // reports what it observes.
 //
 // Each task is advanced by one pure step at a time (taskrun.h: state + event -> state + effects); effects
-// go to the executor. What is assigned is kept on disk
-// (<state>/tasks/<id>/assignment), so a restarted agent goes on where it was, before any manager has spoken.
+// go to the executor. What is assigned is kept on disk (<state>/assignments/<id>), with whether it was
+// started and how it ended, so a restarted agent goes on where it was, before any manager has spoken.
 //
+// Failure      An assignment that cannot be kept (disk full) is not begun: its task waits at ACCEPTED, says
+//              why, and is tried again. A kept one that is damaged becomes a task that FAILED, INTERNAL.
 // Ownership    Loop thread only. Assignments and reports are borrowed for the call.
 #ifndef MUSTER_RECONCILER_AGENT_AGENT_H
 #define MUSTER_RECONCILER_AGENT_AGENT_H
@@ -24,9 +26,10 @@ struct reports {
 typedef void (*agent_reports_fn)(void *context, const struct reports *reports);
 
 struct agent_options {
-    struct uv_loop_s *loop;
+    struct uv_loop_s *loop; // NULL: the caller calls agent_flush and agent_tick (simulations)
     const char *state_dir;
-    struct executor *executor; // its on_event must be agent_on_event with the agent as context
+    int64_t (*now_unix_ms)(void *context); // NULL: the wall clock
+    struct executor *executor;             // its on_event must be agent_on_event with the agent as context
     agent_reports_fn on_reports;
     void *context;
 };
@@ -46,6 +49,13 @@ void agent_assign_update(struct agent *agent, const struct assignments *changed,
                          size_t removed_count);
 // The manager has stored the report of this task up to this state.
 void agent_reported(struct agent *agent, const struct id *task_id, int64_t state);
+
+// Reports what is new; the loop calls it at the end of a turn that brought something.
+void agent_flush(struct agent *agent);
+// Sends again what was not acknowledged for some seconds, tries again what could not be kept, and compares
+// with the executor's list, so that an event that was lost holds nothing up. The loop calls it every
+// second.
+void agent_tick(struct agent *agent);
 
 size_t agent_task_count(const struct agent *agent);
 void agent_free(struct agent *agent); // tasks go on running

@@ -4,7 +4,9 @@
 // processes (for development), or a fake on virtual time.
 //
 // All calls are "ensure" operations keyed by a task id that is never reused: repeating one is harmless.
-// Each returns at once; the outcome arrives as an event on the loop thread, never inside the call. The same
+// Each returns at once; the outcome arrives as an event on the loop thread, never inside the call. A call for
+// what is so already sends its event again (start of a running task: RUNNING; stop of one that ended: its
+// EXITED or FAILED; remove of what is gone: REMOVED): so whoever missed an event can ask. The same
 // conformance suite (test/lib/executor_suite.c) runs against all three.
 #ifndef MUSTER_RECONCILER_AGENT_EXECUTOR_H
 #define MUSTER_RECONCILER_AGENT_EXECUTOR_H
@@ -40,12 +42,12 @@ typedef void (*executor_event_fn)(void *context, const struct executor_event *ev
 
 // What list() finds of an id that exists on this machine.
 enum executor_presence {
-    PRESENCE_PREPARING,
+    PRESENCE_PREPARING, // under way, or begun before the daemon ended: prepare goes on with it
     PRESENCE_PREPARED,
     PRESENCE_RUNNING,
     PRESENCE_EXITED,
     PRESENCE_FAILED,
-    PRESENCE_LOST
+    PRESENCE_LOST // how it ended will never be known; stop kills the rest and ends in EXITED, EXIT_UNKNOWN
 };
 typedef void (*executor_list_fn)(void *context, const struct id *task_id, enum executor_presence presence);
 
@@ -66,13 +68,15 @@ struct executor_ops {
     void (*prepare)(struct executor *executor, const struct assignment *assignment);
     // At most once per id, after PREPARED. Ends in RUNNING or FAILED; later EXITED.
     void (*start)(struct executor *executor, const struct id *task_id);
-    // Signal, then after the grace everything of the task is killed. A task that was never started is just
-    // given up. Ends in EXITED always (or FAILED if that came first). Repeating may shorten the grace.
+    // Signal (0 = the image's, else SIGTERM), then after the grace everything of the task is killed. A task
+    // that was never started is just given up; so is an id that is not known. Ends in EXITED always (or
+    // FAILED if that came first). Repeating may shorten the grace.
     void (*stop)(struct executor *executor, const struct id *task_id, int signal, int64_t grace_ms);
     // From any state, any number of times; kills what runs. Ends in REMOVED. Logs go too.
     void (*remove)(struct executor *executor, const struct id *task_id);
     // Recovery at start: tells what exists, adopts what runs (its events will arrive: EXITED for what ended
-    // meanwhile, with the kept exit code), removes nothing by itself.
+    // meanwhile, with the kept exit code), removes nothing by itself. The agent calls it again every now and
+    // then, to compare: it is cheap, and then adopts nothing anew.
     int (*list)(struct executor *executor, executor_list_fn each, void *context, struct error *err);
     // The log files of a task (reconciler/agent/task_log.h reads them); NULL when there are none.
     const char *(*log_path)(struct executor *executor, const struct id *task_id, struct arena *arena);
