@@ -75,6 +75,7 @@ UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
 ASAN_TESTS := $(subst $(T)/,$(BUILD)/test/asan/,$(UNIT) $(FUZZ))
+TSAN_TESTS := $(patsubst %.c,$(BUILD)/test/tsan/%,$(notdir $(wildcard test/unit/test_transport_*.c)))
 
 FOLDERS := base specs transport reconciler cli tui test
 HEADERS := $(shell find $(FOLDERS) -name '*.h' 2>/dev/null)
@@ -163,7 +164,7 @@ $(BUILD)/headers/%.ok: % $(HEADERS)
 	@touch $@
 
 RUN := BUILD='$(BUILD)' FLAVOUR='$(FLAVOUR)' UNIT='$(UNIT)' FUZZ='$(FUZZ)' BENCH='$(BENCH)' ASAN_TESTS='$(ASAN_TESTS)' \
-    MAKE='$(MAKE)' test/run.sh
+    TSAN_TESTS='$(TSAN_TESTS)' MAKE='$(MAKE)' test/run.sh
 
 check: deps-test ## the quick tests: unit, the tree's rules, headers (about a minute)
 	@$(SUBMAKE) all $(UNIT) $(BUILD)/tidy
@@ -172,8 +173,9 @@ check: deps-test ## the quick tests: unit, the tree's rules, headers (about a mi
 test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N failed, N skipped
 	@$(SUBMAKE) all $(UNIT) $(BUILD)/tidy
 	@$(SUBMAKE) FLAVOUR=asan $(ASAN_TESTS)
+	@$(SUBMAKE) FLAVOUR=tsan $(TSAN_TESTS)
 	@$(SUBMAKE) images
-	@$(RUN) tree unit asan examples e2e
+	@$(RUN) tree unit asan tsan examples e2e
 
 unit: $(UNIT) ## the unit tests of this FLAVOUR
 	@$(RUN) unit

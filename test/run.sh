@@ -9,6 +9,7 @@
 #   unit      unit programs, two at a time, each with a deadline; each cmocka test counts
 #   fuzz      each fuzz target over its corpus (FLAVOUR=fuzz: and FUZZ_SECONDS of fuzzing)
 #   asan      unit and fuzz once more, built with ASan and UBSan
+#   tsan      the tests in which threads meet (transport), built with TSan
 #   examples  every example spec file passes `muster lint`
 #   e2e       bats files, one after the other (they own network namespaces and cgroups)
 #   bench     benchmarks; what they print is the result
@@ -149,6 +150,11 @@ part_asan() {
     two_at_a_time asan "${programs[@]}"
 }
 
+part_tsan() {
+    # shellcheck disable=SC2086 # names without blanks, from the Makefile
+    two_at_a_time tsan ${TSAN_TESTS:-}
+}
+
 part_examples() {
     local file
     [ -x "$BUILD/muster" ] || return 0
@@ -179,7 +185,7 @@ part_bench() {
 
 for part in "$@"; do
     case $part in
-    tree | unit | fuzz | asan | examples | e2e | bench) "part_$part" ;;
+    tree | unit | fuzz | asan | tsan | examples | e2e | bench) "part_$part" ;;
     *)
         echo "test/run.sh: no part '$part'" >&2
         exit 2

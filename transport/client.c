@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // transport/client.c — one link, its hello, and the reading of answers on the caller's thread.
+//
+// Waiting      A call waits for the frames of its own conversation. Those of others (a watch that is open
+//              meanwhile) are set aside, bounded, and put back into the mailbox when the call is over, so
+//              that client_fd and client_next go on as if nothing had been.
+// The end      The link is lost (LINK_DOWN), or the daemon says on conversation 0 why it ends the
+//              connection: then we hang up, and that reason is what every later call tells.
 #include "transport/client.h"
 
 #include <poll.h>
@@ -11,14 +17,20 @@
 #include "base/str.h"
 #include "transport/link.h"
 
+#define ASIDE_BYTES_MAX ((size_t)16 * MIB)
+#define LIST_TIMEOUT_MS 30000
+
 struct client {
     struct mailbox mailbox;
     struct link *link;
-    bool is_down;
-    char down_reason[120];
+    bool is_down;        // LINK_DOWN was taken
+    bool is_over;        // nothing more comes: down, or told so by the daemon
+    struct error ending; // why
     uint64_t last_conversation;
     struct link_letter *current; // holds the body that client_next lent out
-    struct arena arena;          // of welcome
+    struct letter *aside, **aside_end;
+    size_t aside_bytes;
+    struct arena arena; // of welcome
     struct welcome welcome;
 };
 
@@ -58,8 +70,27 @@ void client_cancel(struct client *client, uint64_t conversation) {
     (void)client_send_as(client, MESSAGE_CANCEL, conversation, &nothing, NULL);
 }
 
-static int client_is_down(const struct client *client, struct error *err) {
-    return error_set(err, ERR_UNREACHABLE, "the connection to the daemon was lost: %s", client->down_reason);
+static void client_end(struct client *client, enum error_code code, const char *reason) {
+    if (!client->is_over) {
+        client->is_over = true;
+        error_set(&client->ending, code, "%s", reason);
+    }
+}
+
+// Why there is nothing more to take.
+static int client_over(const struct client *client, struct error *err) {
+    if (err != NULL) {
+        *err = client->ending;
+    }
+    return error_wrap(err, -(int)client->ending.code, "the connection to the daemon is over");
+}
+
+static void client_on_goodbye(struct client *client, const struct link_letter *letter) {
+    struct client_frame frame = {.body = {letter->body, letter->header.len}};
+    struct error err = {0};
+    client_failure(&frame, &err);
+    client_end(client, err.code, err.root);
+    link_close(client->link, "told to");
 }
 
 // Takes letters until a frame; false when the mailbox is empty.
@@ -70,13 +101,16 @@ static bool client_take(struct client *client) {
             return false;
         }
         if (letter->kind == LINK_FRAME) {
-            link_consumed(client->link);
-            client->current = letter;
-            return true;
+            link_consumed(letter);
+            if (letter->header.conversation != 0 || letter->header.number != MESSAGE_FAILURE) {
+                client->current = letter;
+                return true;
+            }
+            client_on_goodbye(client, letter);
         }
         if (letter->kind == LINK_DOWN) {
             client->is_down = true;
-            snprintf(client->down_reason, sizeof client->down_reason, "%s", letter->reason);
+            client_end(client, ERR_UNREACHABLE, letter->reason);
         }
         link_letter_free(letter);
     }
@@ -86,8 +120,8 @@ int client_next(struct client *client, int64_t timeout_ms, struct client_frame *
     link_letter_free(TAKE(client->current));
     int64_t deadline = timeout_ms < 0 ? INT64_MAX : clock_mono_ms() + timeout_ms;
     while (!client_take(client)) {
-        if (client->is_down) {
-            return client_is_down(client, err);
+        if (client->is_over) {
+            return client_over(client, err);
         }
         int64_t left = deadline == INT64_MAX ? INT32_MAX : deadline - clock_mono_ms();
         struct pollfd fd = {.fd = client_fd(client), .events = POLLIN};
@@ -139,13 +173,18 @@ static int client_greet(struct client *client, const char *name, int64_t timeout
     if (rc < 0) {
         return rc;
     }
-    if (frame.number == MESSAGE_FAILURE) {
-        return client_failure(&frame, err);
-    }
     if (frame.number != MESSAGE_WELCOME) {
         return error_set(err, ERR_UNSUPPORTED, "the daemon answered hello with message %u", frame.number);
     }
+    link_trust(client->link);
     return wire_decode(&welcome_schema, frame.body, &client->welcome, &client->arena, err);
+}
+
+static int open_failed(const char *host, int rc, struct error *err) {
+    return rc == -ERR_UNREACHABLE
+               ? error_wrap(err, rc, "no musterd answers at %s (start it with: musterd)", host)
+           : rc == -ERR_DENIED ? error_wrap(err, rc, "musterd at %s is for root only (use sudo)", host)
+                               : error_wrap(err, rc, "talk to musterd at %s", host);
 }
 
 int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
@@ -167,10 +206,15 @@ int client_open(const char *host, const char *client_name, int64_t timeout_ms, s
     }
     if (rc < 0) {
         client_close(client);
-        return error_wrap(err, rc, "no musterd answers at %s (start it with: musterd)", host);
+        return open_failed(host, rc, err);
     }
     *out = client;
     return 0;
+}
+
+static void client_put_back(struct client *client) {
+    mailbox_put_back(&client->mailbox, TAKE(client->aside));
+    client->aside_bytes = 0;
 }
 
 void client_close(struct client *client) {
@@ -178,12 +222,15 @@ void client_close(struct client *client) {
         return;
     }
     link_letter_free(TAKE(client->current));
+    client_put_back(client);
     if (client->link != NULL) {
         link_close(client->link, "client closed");
-        while (!client->is_down) {
-            if (client_take(client)) {
+        for (;;) {
+            while (client_take(client)) {
                 link_letter_free(TAKE(client->current));
-                continue;
+            }
+            if (client->is_down) {
+                break;
             }
             struct pollfd fd = {.fd = client_fd(client), .events = POLLIN};
             (void)poll(&fd, 1, -1);
@@ -197,8 +244,22 @@ void client_close(struct client *client) {
 
 // --- calls ---
 
-// The next frame of one conversation; others' frames do not come while a call is made on an otherwise idle
-// link.
+static int client_put_aside(struct client *client, struct error *err) {
+    struct link_letter *letter = TAKE(client->current);
+    client->aside_bytes += sizeof *letter + letter->header.len;
+    if (client->aside == NULL) {
+        client->aside_end = &client->aside;
+    }
+    *client->aside_end = &letter->letter;
+    client->aside_end = &letter->letter.next;
+    if (client->aside_bytes > ASIDE_BYTES_MAX) {
+        return error_set(err, ERR_LIMIT, "over %zu bytes of other conversations came before the answer",
+                         ASIDE_BYTES_MAX);
+    }
+    return 0;
+}
+
+// The next frame of one conversation.
 static int client_next_of(struct client *client, uint64_t conversation, int64_t deadline_mono_ms,
                           struct client_frame *out, struct error *err) {
     for (;;) {
@@ -207,42 +268,62 @@ static int client_next_of(struct client *client, uint64_t conversation, int64_t 
         if (rc == CLIENT_TIMEOUT && clock_mono_ms() >= deadline_mono_ms) {
             return error_set(err, ERR_UNREACHABLE, "the daemon did not answer in time");
         }
+        if (rc == 0 && out->conversation == conversation) {
+            return out->number == MESSAGE_FAILURE ? client_failure(out, err) : 0;
+        }
+        if (rc == 0) {
+            rc = client_put_aside(client, err);
+        }
         if (rc < 0) {
             return rc;
         }
-        if (rc == 0 && (out->conversation == conversation || out->conversation == 0)) {
-            return out->number == MESSAGE_FAILURE ? client_failure(out, err) : 0;
+    }
+}
+
+// An answer that is not waited for any more is not wanted any more; what was set aside is to be had again.
+static void client_call_over(struct client *client, uint64_t conversation, int rc) {
+    if (rc < 0 && !client->is_over) {
+        client_cancel(client, conversation);
+    }
+    client_put_back(client);
+}
+
+static int call_wait(struct client *client, uint64_t conversation, uint16_t expected, struct arena *arena,
+                     void **out_payload, int64_t deadline_mono_ms, struct error *err) {
+    for (;;) {
+        struct client_frame frame;
+        int rc = client_next_of(client, conversation, deadline_mono_ms, &frame, err);
+        if (rc < 0 || frame.number == MESSAGE_DONE) {
+            return rc;
+        }
+        if (frame.number == expected && *out_payload == NULL) {
+            const struct schema *schema = message_row(expected)->payload;
+            *out_payload = arena_alloc(arena, schema->bytes);
+            rc = wire_decode(schema, frame.body, *out_payload, arena, err);
+        }
+        if (rc < 0) {
+            return rc;
         }
     }
 }
 
 int client_call(struct client *client, uint16_t number, const void *payload, uint16_t expected,
                 struct arena *arena, void **out_payload, int64_t timeout_ms, struct error *err) {
-    uint64_t conversation;
-    int rc = client_send(client, number, payload, &conversation, err);
-    int64_t deadline = clock_mono_ms() + timeout_ms;
+    uint64_t conversation = 0;
     void *answer = NULL;
-    while (rc == 0) {
-        struct client_frame frame;
-        rc = client_next_of(client, conversation, deadline, &frame, err);
-        if (rc < 0) {
-            return rc;
-        }
-        if (frame.number == MESSAGE_DONE) {
-            break;
-        }
-        if (frame.number == expected && answer == NULL) {
-            const struct schema *schema = message_row(expected)->payload;
-            answer = arena_alloc(arena, schema->bytes);
-            struct bytes body = {arena_copy(arena, frame.body.data, frame.body.len), frame.body.len};
-            rc = wire_decode(schema, body, answer, arena, err);
-        }
+    int rc = client_send(client, number, payload, &conversation, err);
+    if (rc < 0) {
+        return rc;
     }
+    rc = call_wait(client, conversation, expected, arena, &answer, clock_mono_ms() + timeout_ms, err);
+    client_call_over(client, conversation, rc);
     if (rc == 0 && answer == NULL) {
         return error_set(err, ERR_INTERNAL, "the daemon ended its answer without %s",
                          message_row(expected)->name);
     }
-    *out_payload = answer;
+    if (rc == 0) {
+        *out_payload = answer;
+    }
     return rc;
 }
 
@@ -265,30 +346,40 @@ static int object_list_add(const struct objects *chunk, struct arena *arena, str
     return 0;
 }
 
-int client_list(struct client *client, const struct list_request *request, struct arena *arena,
-                struct object_list *out, struct error *err) {
-    const int64_t timeout_ms = 30000;
-    uint64_t conversation;
-    struct object_list list = {0};
-    int rc = client_send(client, MESSAGE_LIST, request, &conversation, err);
-    int64_t deadline = clock_mono_ms() + timeout_ms;
-    while (rc == 0) {
+static int list_wait(struct client *client, uint64_t conversation, struct arena *arena,
+                     struct object_list *list, struct error *err) {
+    int64_t deadline = clock_mono_ms() + LIST_TIMEOUT_MS;
+    for (;;) {
         struct client_frame frame;
-        rc = client_next_of(client, conversation, deadline, &frame, err);
+        int rc = client_next_of(client, conversation, deadline, &frame, err);
         if (rc < 0) {
             return rc;
         }
         if (frame.number == MESSAGE_DONE) {
             struct done done;
             rc = wire_decode(&done_schema, frame.body, &done, arena, err);
-            list.revision = done.revision;
-            break;
+            list->revision = rc < 0 ? 0 : done.revision;
+            return rc;
         }
-        struct bytes body = {arena_copy(arena, frame.body.data, frame.body.len), frame.body.len};
         struct objects chunk;
-        rc = wire_decode(&objects_schema, body, &chunk, arena, err);
-        rc = rc < 0 ? rc : object_list_add(&chunk, arena, &list, err);
+        rc = wire_decode(&objects_schema, frame.body, &chunk, arena, err);
+        rc = rc < 0 ? rc : object_list_add(&chunk, arena, list, err);
+        if (rc < 0) {
+            return rc;
+        }
     }
+}
+
+int client_list(struct client *client, const struct list_request *request, struct arena *arena,
+                struct object_list *out, struct error *err) {
+    uint64_t conversation = 0;
+    struct object_list list = {0};
+    int rc = client_send(client, MESSAGE_LIST, request, &conversation, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = list_wait(client, conversation, arena, &list, err);
+    client_call_over(client, conversation, rc);
     if (rc == 0) {
         *out = list;
     }

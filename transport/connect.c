@@ -4,12 +4,18 @@
 // dial with a deadline.
 //
 // nng maps a vanished peer to "closed" in places; so the accept loop here takes every error but our own
-// close as passing.
+// close as passing. Its dialer gives up at once when the listener's queue (128) is full, as it is when many
+// clients come together: the dial here tries again until its deadline.
 #include "transport/link.h"
 
 #include <nng/nng.h>
+#include <poll.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+
+#define REDIAL_MS 5
 
 struct listener {
     nng_stream_listener *stream_listener;
@@ -55,6 +61,15 @@ void listener_resume(struct listener *listener) {
     listener_accept(listener);
 }
 
+// nng sets the mode of the socket after bind only; the mask closes the moment in between.
+static int listener_listen(struct listener *listener) {
+    mode_t mask = umask(0177);
+    nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    int rc = nng_stream_listener_listen(listener->stream_listener);
+    umask(mask);
+    return rc;
+}
+
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err) {
     struct listener *listener = NEW(struct listener);
     listener->mailbox = mailbox;
@@ -64,14 +79,14 @@ int listener_open(const char *url, struct mailbox *mailbox, struct listener **ou
         rc = nng_aio_alloc(&listener->accept_aio, listener_on_accepted, listener);
     }
     if (rc == 0) {
-        nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-        rc = nng_stream_listener_listen(listener->stream_listener);
+        rc = listener_listen(listener);
     }
     if (rc != 0) {
         nng_aio_free(listener->accept_aio);
         if (listener->stream_listener != NULL) {
             nng_stream_listener_free(listener->stream_listener);
         }
+        pthread_mutex_destroy(&listener->lock);
         xfree(listener);
         return error_set(err, rc == NNG_EADDRINUSE ? ERR_BUSY : ERR_SYSTEM, "listen on %s: %s", url,
                          nng_strerror(rc));
@@ -97,17 +112,26 @@ static enum error_code dial_error(int rc) {
     return rc == NNG_EPERM ? ERR_DENIED : ERR_UNREACHABLE;
 }
 
+static int dial_once(nng_stream_dialer *dialer, nng_aio *aio, int64_t timeout_ms) {
+    nng_aio_set_timeout(aio, (nng_duration)(timeout_ms > 0 ? timeout_ms : 1));
+    nng_stream_dialer_dial(dialer, aio);
+    nng_aio_wait(aio);
+    return nng_aio_result(aio);
+}
+
 int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer,
               struct link **out, struct error *err) {
     nng_stream_dialer *dialer = NULL;
     nng_aio *aio = NULL;
+    int64_t deadline_mono_ms = clock_mono_ms() + timeout_ms;
     int rc = nng_stream_dialer_alloc(&dialer, url);
     rc = rc != 0 ? rc : nng_aio_alloc(&aio, NULL, NULL);
     if (rc == 0) {
-        nng_aio_set_timeout(aio, (nng_duration)timeout_ms);
-        nng_stream_dialer_dial(dialer, aio);
-        nng_aio_wait(aio);
-        rc = nng_aio_result(aio);
+        rc = dial_once(dialer, aio, timeout_ms);
+        while (rc == NNG_EAGAIN && clock_mono_ms() < deadline_mono_ms) {
+            (void)poll(NULL, 0, REDIAL_MS);
+            rc = dial_once(dialer, aio, deadline_mono_ms - clock_mono_ms());
+        }
     }
     if (rc == 0) {
         *out = link_new(nng_aio_get_output(aio, 0), mailbox, peer);

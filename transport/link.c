@@ -9,7 +9,9 @@
 
 #include "base/mem.h"
 
-// Many small frames arrive in one read; larger bodies go straight into their own memory.
+// Many small frames arrive in one read; larger bodies go straight into their own memory. Never full when a
+// read is submitted: after parsing it holds less than a header, or reading rests (a read of no room would
+// look like the end of the stream to nng).
 #define INBOX_BYTES 4096
 
 struct outgoing {
@@ -31,14 +33,15 @@ struct link {
     bool closed;
     bool receiving, sending; // an aio is with nng
     bool down_posted;
+    bool is_trusted;
     const char *reason;
     unsigned frames_ahead;
+    size_t bytes_ahead;
     bool receive_paused;
     struct list queue; // of struct outgoing
     size_t queue_bytes;
     bool was_full;
 
-    // Only the receive callback touches these (one at a time).
     uint8_t inbox[INBOX_BYTES];
     size_t inbox_len;
     struct link_letter *partial; // frame whose body is coming
@@ -110,27 +113,40 @@ static const char *link_refuse(const struct link *link, const struct frame_heade
     if (row == NULL) {
         return "unknown message";
     }
+    if (header->flags != 0) {
+        return "unknown flags";
+    }
     if (row->sender != link->peer) {
         return "message from the wrong side";
     }
-    return header->len > row->bytes_max ? "message over its size limit" : NULL;
+    uint32_t bytes_max = row->bytes_max;
+    if (!link->is_trusted && bytes_max > LINK_UNTRUSTED_BYTES_MAX) {
+        bytes_max = LINK_UNTRUSTED_BYTES_MAX;
+    }
+    return header->len > bytes_max ? "message over its size limit" : NULL;
 }
 
-static void link_deliver(struct link *link, struct link_letter *letter, unsigned *delivered) {
+static bool link_is_ahead(const struct link *link) {
+    return link->frames_ahead >= LINK_FRAMES_AHEAD || link->bytes_ahead >= LINK_BYTES_AHEAD;
+}
+
+static void link_deliver(struct link *link, struct link_letter *letter) {
+    link->frames_ahead++;
+    link->bytes_ahead += letter->header.len;
     mailbox_post(link->mailbox, &letter->letter);
-    (*delivered)++;
 }
 
-// Takes whole frames out of the inbox; a body that is not complete becomes the partial frame. Returns why
-// the link must close, or NULL.
-static const char *link_parse(struct link *link, unsigned *delivered) {
+// Takes whole frames out of the inbox, as many as the owner has room for; a body that is not complete
+// becomes the partial frame. Returns why the link must close, or NULL.
+static const char *link_parse(struct link *link) {
     size_t at = 0;
-    while (link->partial == NULL && link->inbox_len - at >= FRAME_HEADER_BYTES) {
+    const char *refusal = NULL;
+    while (link->partial == NULL && !link_is_ahead(link) && link->inbox_len - at >= FRAME_HEADER_BYTES) {
         struct frame_header header;
         frame_header_decode(link->inbox + at, &header);
-        const char *refusal = link_refuse(link, &header);
+        refusal = link_refuse(link, &header);
         if (refusal != NULL) {
-            return refusal;
+            break;
         }
         at += FRAME_HEADER_BYTES;
         struct link_letter *letter = letter_new(LINK_FRAME, link);
@@ -140,7 +156,7 @@ static const char *link_parse(struct link *link, unsigned *delivered) {
         memcpy(letter->body, link->inbox + at, have);
         at += have;
         if (have == header.len) {
-            link_deliver(link, letter, delivered);
+            link_deliver(link, letter);
         } else {
             link->partial = letter;
             link->partial_len = have;
@@ -148,37 +164,44 @@ static const char *link_parse(struct link *link, unsigned *delivered) {
     }
     link->inbox_len -= at;
     memmove(link->inbox, link->inbox + at, link->inbox_len);
-    return NULL;
+    return refusal;
 }
 
-static const char *link_take_bytes(struct link *link, size_t count, unsigned *delivered) {
+static void link_take_bytes(struct link *link, size_t count) {
     if (link->partial == NULL) {
         link->inbox_len += count;
-        return link_parse(link, delivered);
+        return;
     }
     link->partial_len += count;
     if (link->partial_len == link->partial->header.len) {
-        link_deliver(link, TAKE(link->partial), delivered);
+        link_deliver(link, TAKE(link->partial));
     }
-    return NULL;
+}
+
+// Delivers what there is room for, then rests or reads on.
+static void link_proceed_locked(struct link *link) {
+    const char *refusal = link_parse(link);
+    if (refusal != NULL) {
+        link_close_locked(link, refusal);
+        return;
+    }
+    link->receive_paused = link_is_ahead(link);
+    if (!link->receive_paused) {
+        link_receive_locked(link);
+    }
 }
 
 static void link_on_received(void *context) {
     struct link *link = context;
     int rc = nng_aio_result(link->receive_aio);
-    unsigned delivered = 0;
-    const char *refusal =
-        rc == 0 ? link_take_bytes(link, nng_aio_count(link->receive_aio), &delivered) : nng_strerror(rc);
 
     pthread_mutex_lock(&link->lock);
     link->receiving = false;
-    link->frames_ahead += delivered;
-    if (refusal != NULL) {
-        link_close_locked(link, refusal);
-    } else if (link->frames_ahead >= LINK_FRAMES_AHEAD) {
-        link->receive_paused = true;
+    if (rc != 0) {
+        link_close_locked(link, nng_strerror(rc));
     } else if (!link->closed) {
-        link_receive_locked(link);
+        link_take_bytes(link, nng_aio_count(link->receive_aio));
+        link_proceed_locked(link);
     }
     bool finished = link_is_finished(link);
     pthread_mutex_unlock(&link->lock);
@@ -187,16 +210,30 @@ static void link_on_received(void *context) {
     }
 }
 
-void link_consumed(struct link *link) {
+void link_consumed(struct link_letter *frame) {
+    struct link *link = frame->link;
+    if (frame->is_consumed) {
+        return;
+    }
+    frame->is_consumed = true;
     pthread_mutex_lock(&link->lock);
-    ASSERT(link->frames_ahead > 0 || !link->receive_paused);
-    if (link->frames_ahead > 0) {
-        link->frames_ahead--;
+    ASSERT(frame->kind == LINK_FRAME && link->frames_ahead > 0 && link->bytes_ahead >= frame->header.len);
+    link->frames_ahead--;
+    link->bytes_ahead -= frame->header.len;
+    if (link->receive_paused && !link->closed && link->frames_ahead < LINK_FRAMES_AHEAD / 2 &&
+        link->bytes_ahead < LINK_BYTES_AHEAD / 2) {
+        link_proceed_locked(link);
     }
-    if (link->receive_paused && !link->closed && link->frames_ahead < LINK_FRAMES_AHEAD / 2) {
-        link->receive_paused = false;
-        link_receive_locked(link);
+    bool finished = link_is_finished(link);
+    pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
     }
+}
+
+void link_trust(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    link->is_trusted = true;
     pthread_mutex_unlock(&link->lock);
 }
 
@@ -281,6 +318,11 @@ size_t link_queue_bytes(struct link *link) {
 }
 
 // --- life ---
+
+void link_discard(struct nng_stream *stream) {
+    nng_stream_close(stream);
+    nng_stream_free(stream);
+}
 
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer) {
     struct link *link = NEW(struct link);

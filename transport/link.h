@@ -12,9 +12,11 @@
 // Closing      An aio is submitted only under the link's mutex and only while not closed. Closing sets
 //              `closed` under the mutex and then closes the stream; LINK_DOWN is posted when both aios have
 //              come back and is the last letter of a link; the owner frees the link on it.
-// Bounds       A frame longer than its message's row allows closes the link before anything is allocated.
-//              At most LINK_FRAMES_AHEAD frames wait for the owner; then reading stops until link_consumed.
-//              What is queued for sending is bounded by the sender, which asks link_queue_bytes.
+// Bounds       A frame longer than its message's row allows closes the link before anything is allocated;
+//              before link_trust, so does one over LINK_UNTRUSTED_BYTES_MAX. Once LINK_FRAMES_AHEAD frames
+//              or LINK_BYTES_AHEAD bytes of bodies wait for the owner, no more frames are taken until
+//              link_consumed. What is queued for sending is bounded by the sender, which asks
+//              link_queue_bytes.
 #ifndef MUSTER_TRANSPORT_LINK_H
 #define MUSTER_TRANSPORT_LINK_H
 
@@ -27,6 +29,8 @@
 #include "transport/messages.h"
 
 #define LINK_FRAMES_AHEAD 64
+#define LINK_BYTES_AHEAD (8 * MIB)
+#define LINK_UNTRUSTED_BYTES_MAX (64 * KIB)
 #define LINK_QUEUE_LOW_BYTES (LINK_QUEUE_BYTES_MAX / 4)
 
 struct link;
@@ -43,8 +47,12 @@ struct link_letter {
     struct frame_header header; // of FRAME
     uint8_t *body;              // of FRAME: header.len bytes
     const char *reason;         // of DOWN and ACCEPT_FAILED: static text
+    bool is_consumed;           // of FRAME: link_consumed was called
 };
 void link_letter_free(struct link_letter *letter);
+
+// Gives back a stream that was accepted but is not wanted.
+void link_discard(struct nng_stream *stream);
 
 // Takes the stream over and starts to receive what `peer` may send.
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer);
@@ -56,8 +64,10 @@ void link_close(struct link *link, const char *reason);
 // Queues a frame; on a closed link it is dropped.
 void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body);
 size_t link_queue_bytes(struct link *link);
-// One frame of this link was taken from the mailbox and dealt with.
-void link_consumed(struct link *link);
+// This frame was taken from the mailbox and dealt with: there is room for another. Repeating is harmless.
+void link_consumed(struct link_letter *frame);
+// The peer has said who it is: frames may have the size that their rows allow.
+void link_trust(struct link *link);
 // Credentials of the peer, from the kernel. False when the stream has none.
 bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid);
 
@@ -72,7 +82,7 @@ struct listener;
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err);
 void listener_resume(struct listener *listener);
 void listener_close(struct listener *listener); // waits for the accept in flight
-// Blocks at most timeout_ms.
+// Blocks at most timeout_ms; a listener whose queue is full is tried again until then.
 int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer,
               struct link **out, struct error *err);
 

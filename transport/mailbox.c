@@ -33,14 +33,18 @@ int mailbox_fd(const struct mailbox *mailbox) {
     return mailbox->wake_fd;
 }
 
+static void mailbox_raise(struct mailbox *mailbox) {
+    uint64_t one = 1;
+    ssize_t written = write(mailbox->wake_fd, &one, sizeof one);
+    ASSERT(written == sizeof one);
+}
+
 void mailbox_post(struct mailbox *mailbox, struct letter *letter) {
     letter->next = NULL;
     pthread_mutex_lock(&mailbox->lock);
     if (mailbox->first == NULL) {
         mailbox->first = letter;
-        uint64_t one = 1;
-        ssize_t written = write(mailbox->wake_fd, &one, sizeof one);
-        ASSERT(written == sizeof one);
+        mailbox_raise(mailbox);
     } else {
         mailbox->last->next = letter;
     }
@@ -59,7 +63,26 @@ struct letter *mailbox_take(struct mailbox *mailbox) {
             ssize_t got = read(mailbox->wake_fd, &flag, sizeof flag);
             ASSERT(got == sizeof flag);
         }
+        letter->next = NULL; // it may be put into a chain of the owner's
     }
     pthread_mutex_unlock(&mailbox->lock);
     return letter;
+}
+
+void mailbox_put_back(struct mailbox *mailbox, struct letter *first) {
+    if (first == NULL) {
+        return;
+    }
+    struct letter *last = first;
+    while (last->next != NULL) {
+        last = last->next;
+    }
+    pthread_mutex_lock(&mailbox->lock);
+    last->next = mailbox->first;
+    if (mailbox->first == NULL) {
+        mailbox->last = last;
+        mailbox_raise(mailbox);
+    }
+    mailbox->first = first;
+    pthread_mutex_unlock(&mailbox->lock);
 }

@@ -24,9 +24,11 @@ struct mailbox {
 };
 
 int mailbox_init(struct mailbox *mailbox, struct error *err);
-void mailbox_deinit(struct mailbox *mailbox); // must be empty
-int mailbox_fd(const struct mailbox *mailbox); // readable while letters wait
+void mailbox_deinit(struct mailbox *mailbox);                      // must be empty
+int mailbox_fd(const struct mailbox *mailbox);                     // readable while letters wait
 void mailbox_post(struct mailbox *mailbox, struct letter *letter); // any thread
 struct letter *mailbox_take(struct mailbox *mailbox);              // owner; NULL when empty
+// Puts a chain of letters that were taken back in front of those that wait, first first. NULL is no letter.
+void mailbox_put_back(struct mailbox *mailbox, struct letter *first);
 
 #endif

@@ -4,7 +4,9 @@
 // with back-pressure.
 //
 // Model        A session is a link plus its open conversations. A session that breaks a rule is told why
-//              (FAILURE on conversation 0) and closed.
+//              (FAILURE on conversation 0); then the peer has LINGER_MS to read that and hang up. We do not
+//              hang up first: with bytes of the peer still unread, the kernel would let it see an error
+//              instead of our reason.
 // Ownership    Sessions live from LINK_ACCEPTED to LINK_DOWN; conversations from their request to done,
 //              fail, cancel or the end of the session.
 // Limits       LINKS_MAX sessions, CONVERSATIONS_MAX each, HELLO_DEADLINE_MS before hello.
@@ -25,7 +27,7 @@
 #include "transport/link.h"
 
 #define CONVERSATIONS_MAX 64
-#define FLUSH_MS_MAX 1000
+#define LINGER_MS 1000
 // sun_path is 108 bytes with its NUL.
 #define SOCKET_PATH_BYTES_MAX 107
 
@@ -35,8 +37,8 @@ struct session {
     struct link *link;
     uint32_t uid, pid;
     bool is_greeted;
-    bool is_ending;
-    int64_t hello_deadline_mono_ms;
+    bool is_ending;           // told why; what it still says is not heard
+    int64_t deadline_mono_ms; // of its hello; of its hanging up when it is ending
     struct list conversations;
     unsigned conversation_count;
 };
@@ -45,6 +47,8 @@ struct conversation {
     struct list_node node; // in session.conversations
     struct session *session;
     uint64_t number;
+    bool is_told;   // that its link is writable again, in this round
+    bool is_failed; // an answer was too large to send: the rest is not sent either
     void *state;
 };
 
@@ -56,18 +60,23 @@ struct server {
     struct list sessions;
     unsigned session_count;
     bool accept_rests;
+    bool is_closing;
 };
 
 // --- sending ---
 
-static void session_send(struct session *session, uint64_t conversation, uint16_t number,
+// False when the message is larger than its row allows.
+static bool session_send(struct session *session, uint64_t conversation, uint16_t number,
                          const void *payload) {
     const struct message_row *row = message_row(number);
     ASSERT(row != NULL && row->sender == SENDER_SERVER);
-    AUTO_BUF body = buf_make(FRAME_BYTES_MAX);
+    AUTO_BUF body = buf_make(row->bytes_max);
     wire_encode(row->payload, payload, &body);
-    ASSERT(!body.overflow && body.len <= row->bytes_max);
+    if (body.overflow) {
+        return false;
+    }
     link_send(session->link, number, conversation, buf_bytes(&body));
+    return true;
 }
 
 static void session_send_failure(struct session *session, uint64_t conversation, const struct error *err) {
@@ -76,25 +85,8 @@ static void session_send_failure(struct session *session, uint64_t conversation,
     schema_init(&failure_schema, &failure);
     failure.code = error_code_name((int)err->code);
     failure.text = error_text(err, text, sizeof text);
-    session_send(session, conversation, MESSAGE_FAILURE, &failure);
-}
-
-// Says why on conversation 0 and closes once that has had its chance to leave.
-static void session_refuse(struct session *session, enum error_code code, const char *text) {
-    struct error err = {0};
-    error_set(&err, code, "%s", text);
-    log_failure(LOG_WARN, "link.refused", &err, LOG_INT("uid", session->uid), LOG_INT("pid", session->pid));
-    session_send_failure(session, 0, &err);
-    session->is_ending = true;
-}
-
-bool server_send(struct conversation *conversation, uint16_t number, const void *payload) {
-    session_send(conversation->session, conversation->number, number, payload);
-    return server_is_writable(conversation);
-}
-
-bool server_is_writable(const struct conversation *conversation) {
-    return link_queue_bytes(conversation->session->link) < LINK_QUEUE_BYTES_MAX;
+    bool fits = session_send(session, conversation, MESSAGE_FAILURE, &failure);
+    ASSERT(fits);
 }
 
 static void conversation_free(struct conversation *conversation) {
@@ -103,16 +95,64 @@ static void conversation_free(struct conversation *conversation) {
     xfree(conversation);
 }
 
+static void session_close_conversations(struct session *session) {
+    const struct server_callbacks *callbacks = &session->server->options.callbacks;
+    while (!list_is_empty(&session->conversations)) {
+        struct conversation *conversation =
+            LIST_ENTRY(list_first(&session->conversations), struct conversation, node);
+        callbacks->on_closed(callbacks->context, conversation);
+        conversation_free(conversation);
+    }
+}
+
+static void session_end(struct session *session, const struct error *err) {
+    session_close_conversations(session);
+    session_send_failure(session, 0, err);
+    session->is_ending = true;
+    session->deadline_mono_ms = clock_mono_ms() + LINGER_MS;
+}
+
+static void session_refuse(struct session *session, enum error_code code, const char *text) {
+    struct error err = {0};
+    error_set(&err, code, "%s", text);
+    log_failure(LOG_WARN, "link.refused", &err, LOG_INT("uid", session->uid), LOG_INT("pid", session->pid));
+    session_end(session, &err);
+}
+
+// A daemon that would die of an answer it cannot send serves nobody: the asker is told instead.
+static void conversation_too_large(struct conversation *conversation, uint16_t number) {
+    struct error err = {0};
+    error_set(&err, ERR_LIMIT, "the answer is over the limit of %u bytes: ask for less at once",
+              message_row(number)->bytes_max);
+    log_failure(LOG_ERROR, "link.answer", &err, LOG_STR("message", message_row(number)->name));
+    session_send_failure(conversation->session, conversation->number, &err);
+    conversation->is_failed = true;
+}
+
+bool server_send(struct conversation *conversation, uint16_t number, const void *payload) {
+    if (!conversation->is_failed &&
+        !session_send(conversation->session, conversation->number, number, payload)) {
+        conversation_too_large(conversation, number);
+    }
+    return server_is_writable(conversation);
+}
+
+bool server_is_writable(const struct conversation *conversation) {
+    return link_queue_bytes(conversation->session->link) < LINK_QUEUE_BYTES_MAX;
+}
+
 void server_done(struct conversation *conversation, int64_t revision) {
     struct done done;
     schema_init(&done_schema, &done);
     done.revision = revision;
-    session_send(conversation->session, conversation->number, MESSAGE_DONE, &done);
+    (void)server_send(conversation, MESSAGE_DONE, &done);
     conversation_free(conversation);
 }
 
 void server_fail(struct conversation *conversation, const struct error *err) {
-    session_send_failure(conversation->session, conversation->number, err);
+    if (!conversation->is_failed) {
+        session_send_failure(conversation->session, conversation->number, err);
+    }
     conversation_free(conversation);
 }
 
@@ -136,13 +176,11 @@ static struct conversation *session_find(struct session *session, uint64_t numbe
     return NULL;
 }
 
-static void conversation_close(struct conversation *conversation) {
-    const struct server_callbacks *callbacks = &conversation->session->server->options.callbacks;
-    callbacks->on_closed(callbacks->context, conversation);
-    conversation_free(conversation);
-}
-
 static void session_on_hello(struct session *session, const struct hello *hello) {
+    if (session->is_greeted) {
+        session_refuse(session, ERR_INVALID, "a second hello");
+        return;
+    }
     if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
         char text[160];
         snprintf(text, sizeof text,
@@ -153,9 +191,11 @@ static void session_on_hello(struct session *session, const struct hello *hello)
         return;
     }
     session->is_greeted = true;
+    link_trust(session->link);
     struct welcome welcome = session->server->options.welcome;
     welcome.version = hello->version_max < PROTOCOL_VERSION ? hello->version_max : PROTOCOL_VERSION;
-    session_send(session, 0, MESSAGE_WELCOME, &welcome);
+    bool fits = session_send(session, 0, MESSAGE_WELCOME, &welcome);
+    ASSERT(fits);
 }
 
 static void session_on_request(struct session *session, const struct frame_header *header,
@@ -181,6 +221,15 @@ static void session_on_request(struct session *session, const struct frame_heade
                                                                        .peer_pid = session->pid});
 }
 
+static void session_on_cancel(struct session *session, uint64_t number) {
+    struct conversation *conversation = session_find(session, number);
+    if (conversation != NULL) {
+        const struct server_callbacks *callbacks = &session->server->options.callbacks;
+        callbacks->on_closed(callbacks->context, conversation);
+        conversation_free(conversation);
+    }
+}
+
 static void session_on_frame(struct session *session, const struct link_letter *letter) {
     if (session->is_ending) {
         return;
@@ -197,10 +246,7 @@ static void session_on_frame(struct session *session, const struct link_letter *
     } else if (!session->is_greeted) {
         session_refuse(session, ERR_INVALID, "a request before hello");
     } else if (letter->header.number == MESSAGE_CANCEL) {
-        struct conversation *conversation = session_find(session, letter->header.conversation);
-        if (conversation != NULL) {
-            conversation_close(conversation);
-        }
+        session_on_cancel(session, letter->header.conversation);
     } else {
         session_on_request(session, &letter->header, payload);
     }
@@ -209,10 +255,14 @@ static void session_on_frame(struct session *session, const struct link_letter *
 // --- sessions ---
 
 static void server_on_accepted(struct server *server, struct nng_stream *stream) {
+    if (server->is_closing) {
+        link_discard(stream);
+        return;
+    }
     struct session *session = NEW(struct session);
     session->server = server;
     session->link = link_new(stream, &server->mailbox, SENDER_CLIENT);
-    session->hello_deadline_mono_ms = clock_mono_ms() + HELLO_DEADLINE_MS;
+    session->deadline_mono_ms = clock_mono_ms() + HELLO_DEADLINE_MS;
     list_init(&session->conversations);
     list_append(&server->sessions, &session->node);
     server->session_count++;
@@ -226,19 +276,32 @@ static void server_on_accepted(struct server *server, struct nng_stream *stream)
 }
 
 static void server_on_down(struct server *server, struct session *session) {
-    LIST_EACH(node, &session->conversations) {
-        conversation_close(LIST_ENTRY(node, struct conversation, node));
-    }
+    session_close_conversations(session);
     list_remove(&session->node);
     server->session_count--;
     link_free(session->link);
     xfree(session);
 }
 
+static struct conversation *session_find_untold(struct session *session) {
+    LIST_EACH(node, &session->conversations) {
+        struct conversation *conversation = LIST_ENTRY(node, struct conversation, node);
+        if (!conversation->is_told) {
+            return conversation;
+        }
+    }
+    return NULL;
+}
+
+// A handler may end any conversation while it is told, so none is remembered from one call to the next.
 static void session_writable(struct session *session) {
     const struct server_callbacks *callbacks = &session->server->options.callbacks;
     LIST_EACH(node, &session->conversations) {
-        callbacks->on_writable(callbacks->context, LIST_ENTRY(node, struct conversation, node));
+        LIST_ENTRY(node, struct conversation, node)->is_told = false;
+    }
+    for (struct conversation *next; (next = session_find_untold(session)) != NULL;) {
+        next->is_told = true;
+        callbacks->on_writable(callbacks->context, next);
     }
 }
 
@@ -254,7 +317,7 @@ static void server_on_letter(struct server *server, struct link_letter *letter) 
         break;
     case LINK_FRAME:
         session_on_frame(session, letter);
-        link_consumed(letter->link);
+        link_consumed(letter);
         break;
     case LINK_WRITABLE:
         session_writable(session);
@@ -275,12 +338,6 @@ void server_take(struct server *server, size_t max_frames) {
         server_on_letter(server, link_letter);
         link_letter_free(link_letter);
     }
-    LIST_EACH(node, &server->sessions) {
-        struct session *session = LIST_ENTRY(node, struct session, node);
-        if (session->is_ending && link_queue_bytes(session->link) == 0) {
-            link_close(session->link, "refused");
-        }
-    }
 }
 
 void server_tick(struct server *server, int64_t mono_ms) {
@@ -289,10 +346,8 @@ void server_tick(struct server *server, int64_t mono_ms) {
     }
     LIST_EACH(node, &server->sessions) {
         struct session *session = LIST_ENTRY(node, struct session, node);
-        if (!session->is_greeted && mono_ms > session->hello_deadline_mono_ms) {
-            link_close(session->link, "no hello in time");
-        } else if (session->is_ending) {
-            link_close(session->link, "refused");
+        if ((session->is_ending || !session->is_greeted) && mono_ms > session->deadline_mono_ms) {
+            link_close(session->link, session->is_ending ? "refused" : "no hello in time");
         }
     }
 }
@@ -315,7 +370,8 @@ void server_set_welcome(struct server *server, const struct welcome *welcome) {
     server->options.welcome = copy;
 }
 
-// The directory keeps others out: the mode of the socket itself is set only after bind.
+// A directory of ours keeps others out altogether. One that is there already keeps its mode: it may be
+// somebody else's. But when others can write to it, they could put a socket of theirs in our place.
 static int socket_dir_make(const char *socket_path, struct error *err) {
     if (strlen(socket_path) > SOCKET_PATH_BYTES_MAX) {
         return error_set(err, ERR_INVALID,
@@ -327,8 +383,13 @@ static int socket_dir_make(const char *socket_path, struct error *err) {
     ASSERT(slash != NULL);
     *slash = '\0';
     int rc = fs_make_dirs(dir, 0700, err);
-    if (rc == 0 && chmod(dir, 0700) != 0) {
-        rc = error_sys(err, errno, "protect %s", dir);
+    struct stat st;
+    if (rc == 0 && stat(dir, &st) != 0) {
+        rc = error_sys(err, errno, "look at %s", dir);
+    }
+    if (rc == 0 && ((st.st_mode & 022) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()))) {
+        rc = error_set(err, ERR_INVALID,
+                       "%s belongs to others or can be written by them: choose another --run-dir", dir);
     }
     return rc;
 }
@@ -363,22 +424,28 @@ static void server_wait_letter(struct server *server, int timeout_ms) {
     (void)poll(&fd, 1, timeout_ms);
 }
 
-static bool server_is_flushed(struct server *server) {
+static void server_say_goodbye(struct server *server) {
+    struct error err = {0};
+    error_set(&err, ERR_UNREACHABLE, "the daemon is stopping");
     LIST_EACH(node, &server->sessions) {
-        if (link_queue_bytes(LIST_ENTRY(node, struct session, node)->link) > 0) {
-            return false;
+        struct session *session = LIST_ENTRY(node, struct session, node);
+        if (!session->is_ending) {
+            session_end(session, &err);
         }
     }
-    return true;
 }
 
+// nng removes the socket when the listener is closed; by the end of the goodbyes the path may be another
+// daemon's.
 void server_close(struct server *server) {
     if (server == NULL) {
         return;
     }
+    server->is_closing = true;
     listener_close(server->listener);
-    int64_t deadline = clock_mono_ms() + FLUSH_MS_MAX;
-    while (!server_is_flushed(server) && clock_mono_ms() < deadline) {
+    server_say_goodbye(server);
+    int64_t deadline = clock_mono_ms() + LINGER_MS;
+    while (!list_is_empty(&server->sessions) && clock_mono_ms() < deadline) {
         server_take(server, 1000);
         server_wait_letter(server, 10);
     }
@@ -391,7 +458,6 @@ void server_close(struct server *server) {
     }
     server_take(server, SIZE_MAX); // what was accepted last
     mailbox_deinit(&server->mailbox);
-    unlink(server->options.socket_path);
     arena_free(&server->strings);
     xfree(server);
 }

@@ -23,7 +23,8 @@ struct server_request {
 };
 struct server_callbacks {
     void (*on_request)(void *context, const struct server_request *request);
-    // The peer cancelled or is gone: forget the conversation. Called once, for conversations not ended yet.
+    // The peer cancelled or is gone, or the server closes: forget the conversation. Called once, for
+    // conversations not ended yet; neither done nor fail follows.
     void (*on_closed)(void *context, struct conversation *conversation);
     // A conversation whose link was full can send again.
     void (*on_writable)(void *context, struct conversation *conversation);
@@ -31,7 +32,8 @@ struct server_callbacks {
 };
 
 struct server_options {
-    // the directory is made with 0700; a dead socket is replaced, a living daemon is -ERR_BUSY
+    // The directory is made with 0700 when it is absent, and refused when others can write to it. A dead
+    // socket is replaced, a living daemon is -ERR_BUSY.
     const char *socket_path;
     struct welcome welcome; // what to tell every client; strings are copied
     struct server_callbacks callbacks;
@@ -41,12 +43,14 @@ int server_fd(const struct server *server);                 // readable when ser
 void server_take(struct server *server, size_t max_frames); // drains the mailbox, calls back
 void server_tick(struct server *server, int64_t mono_ms);   // deadlines of links that have not said hello
 void server_set_welcome(struct server *server, const struct welcome *welcome);
-void server_close(struct server *server); // flushes what is queued for at most a second
+// Ends all conversations and tells every client, which has a second to read what is queued and hang up.
+// NULL is accepted.
+void server_close(struct server *server);
 
 void *conversation_state(const struct conversation *conversation); // the handler's own pointer
 void conversation_set_state(struct conversation *conversation, void *state);
 // Queues one answer frame. False when the link is now full: stop until on_writable (the frame itself was
-// taken).
+// taken). An answer larger than its row allows becomes a FAILURE, and nothing follows it.
 bool server_send(struct conversation *conversation, uint16_t number, const void *payload);
 bool server_is_writable(const struct conversation *conversation);
 // Ends the conversation.
