@@ -75,7 +75,4 @@ int image_store_adopt(struct image_store *store, const struct id *user, const ch
 // keep_ms.
 void image_store_collect(struct image_store *store, int64_t keep_ms);
 
-// The unpacking child: what `musterd unpack ARGUMENTS…` runs; returns its exit status.
-int unpack_main(int argc, char **argv);
-
 #endif
