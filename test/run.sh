@@ -35,7 +35,7 @@ work=$(mktemp -d /tmp/muster-test.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:suppressions=$PWD/test/tsan.supp}
 
 # run_one NAME SECONDS COMMAND...: leaves NAME.log and NAME.rc in $work. Safe to run in the background.
 run_one() {

@@ -141,9 +141,9 @@ static void frames_of_all_sizes_arrive_whole_and_in_order(void **state) {
         data[i] = (uint8_t)prng_next(&prng);
     }
     struct link *link, *dialled;
-    struct mailbox far;
-    assert_int_equal(mailbox_init(&far, NULL), 0);
-    assert_int_equal(link_dial(side->url, 1000, &far, SENDER_SERVER, &dialled, NULL), 0);
+    struct side far = {0};
+    assert_int_equal(mailbox_init(&far.mailbox, NULL), 0);
+    assert_int_equal(link_dial(side->url, 1000, &far.mailbox, SENDER_SERVER, &dialled, NULL), 0);
     struct link_letter *accepted = expect(side, LINK_ACCEPTED);
     link = link_new(accepted->stream, &side->mailbox, SENDER_CLIENT);
     link_letter_free(accepted);
@@ -161,9 +161,8 @@ static void frames_of_all_sizes_arrive_whole_and_in_order(void **state) {
     }
     link_close(dialled, "done");
     await_down(side, link);
-    struct side other = {.mailbox = far};
-    await_down(&other, dialled);
-    mailbox_deinit(&other.mailbox);
+    await_down(&far, dialled);
+    mailbox_deinit(&far.mailbox);
 }
 
 // Frames in the mailbox once no more come.
