@@ -79,10 +79,27 @@ static bool session_send(struct session *session, uint64_t conversation, uint16_
     return true;
 }
 
-static void session_send_failure(struct session *session, uint64_t conversation, const struct error *err) {
+// What does not fit a FAILURE is left out.
+static struct strings fitting_details(const struct strings *details) {
+    struct strings fitting = *details;
+    size_t bytes = 4 * KIB;
+    for (fitting.count = 0; fitting.count < details->count; fitting.count++) {
+        bytes += strlen(details->items[fitting.count]) + 8;
+        if (bytes > message_row(MESSAGE_FAILURE)->bytes_max) {
+            break;
+        }
+    }
+    return fitting;
+}
+
+static void session_send_failure(struct session *session, uint64_t conversation, const struct error *err,
+                                 const struct strings *details) {
     char text[1200];
     struct failure failure;
     schema_init(&failure_schema, &failure);
+    if (details != NULL) {
+        failure.details = fitting_details(details);
+    }
     failure.code = error_code_name((int)err->code);
     failure.text = error_text(err, text, sizeof text);
     bool fits = session_send(session, conversation, MESSAGE_FAILURE, &failure);
@@ -107,7 +124,7 @@ static void session_close_conversations(struct session *session) {
 
 static void session_end(struct session *session, const struct error *err) {
     session_close_conversations(session);
-    session_send_failure(session, 0, err);
+    session_send_failure(session, 0, err, /*details=*/NULL);
     session->is_ending = true;
     session->deadline_mono_ms = clock_mono_ms() + LINGER_MS;
 }
@@ -125,7 +142,7 @@ static void conversation_too_large(struct conversation *conversation, uint16_t n
     error_set(&err, ERR_LIMIT, "the answer is over the limit of %u bytes: ask for less at once",
               message_row(number)->bytes_max);
     log_failure(LOG_ERROR, "link.answer", &err, LOG_STR("message", message_row(number)->name));
-    session_send_failure(conversation->session, conversation->number, &err);
+    session_send_failure(conversation->session, conversation->number, &err, /*details=*/NULL);
     conversation->is_failed = true;
 }
 
@@ -150,8 +167,13 @@ void server_done(struct conversation *conversation, int64_t revision) {
 }
 
 void server_fail(struct conversation *conversation, const struct error *err) {
+    server_fail_with(conversation, err, /*details=*/NULL);
+}
+
+void server_fail_with(struct conversation *conversation, const struct error *err,
+                      const struct strings *details) {
     if (!conversation->is_failed) {
-        session_send_failure(conversation->session, conversation->number, err);
+        session_send_failure(conversation->session, conversation->number, err, details);
     }
     conversation_free(conversation);
 }

@@ -56,5 +56,8 @@ bool server_is_writable(const struct conversation *conversation);
 // Ends the conversation.
 void server_done(struct conversation *conversation, int64_t revision);
 void server_fail(struct conversation *conversation, const struct error *err);
+// The same with a line for each broken rule.
+void server_fail_with(struct conversation *conversation, const struct error *err,
+                      const struct strings *details);
 
 #endif

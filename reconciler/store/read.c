@@ -192,6 +192,28 @@ int store_each_begin(struct store_read *read, enum store_index index, enum objec
     return 0;
 }
 
+void store_each_after(struct store_cursor *cursor, const struct id *id) {
+    ASSERT(cursor->index != STORE_REVISIONS_OF_SERVICE && !cursor->started);
+    cursor->after = *id;
+}
+
+// Moves to the first entry, or to the one after that of `after`.
+static int move_first(const struct store_cursor *cursor, const struct key *prefix, struct bytes *key,
+                      struct bytes *payload, struct error *err) {
+    enum table table = table_of(cursor->index);
+    struct key from = *prefix;
+    if (!id_is_none(&cursor->after)) {
+        from = cursor->index == STORE_ALL ? key_object(cursor->kind, cursor->after.text)
+                                          : key_pair(&cursor->key, &cursor->after);
+    }
+    int rc = environment_move(cursor->position, table, MDB_SET_RANGE, &from, key, payload, err);
+    if (rc == 0 && !id_is_none(&cursor->after) && key->len == from.len &&
+        memcmp(key->data, from.data, from.len) == 0) {
+        rc = environment_move(cursor->position, table, MDB_NEXT, NULL, key, payload, err);
+    }
+    return rc;
+}
+
 // The id that the entry under the cursor leads to.
 static int id_of_entry(const struct store_cursor *cursor, struct bytes key, struct bytes payload,
                        struct id *out, struct error *err) {
@@ -206,8 +228,8 @@ int store_each_next(struct store_cursor *cursor, struct id *out_id, struct bytes
     struct key prefix = prefix_of(cursor);
     struct bytes key, payload;
     enum table table = table_of(cursor->index);
-    int rc = environment_move(cursor->position, table, cursor->started ? MDB_NEXT : MDB_SET_RANGE,
-                              cursor->started ? NULL : &prefix, &key, &payload, err);
+    int rc = cursor->started ? environment_move(cursor->position, table, MDB_NEXT, NULL, &key, &payload, err)
+                             : move_first(cursor, &prefix, &key, &payload, err);
     cursor->started = true;
     if (rc != 0 || !key_starts(key, &prefix)) {
         return rc < 0 ? rc : STORE_END;

@@ -33,6 +33,23 @@ int request_recall(struct turn *turn, const char *request_id, struct outcome *ou
     return 0;
 }
 
+int store_recall(struct store_read *read, const char *request_id, struct arena *arena,
+                 struct store_request *out, struct error *err) {
+    if (str_is_empty(request_id) || strlen(request_id) > REQUEST_ID_BYTES_MAX) {
+        return STORE_ABSENT;
+    }
+    struct key key = key_text(request_id);
+    struct bytes payload;
+    struct request_memory memory;
+    int rc = environment_get(&read->store->environment, read->txn, TABLE_REQUESTS, &key, &payload, err);
+    rc = rc != 0 ? rc : format_request_read(payload, &memory, err);
+    if (rc == 0) {
+        *out = (struct store_request){(int)memory.code, memory.revision,
+                                      arena_strndup(arena, (const char *)memory.text.data, memory.text.len)};
+    }
+    return rc;
+}
+
 int request_remember(struct turn *turn, const char *request_id, const struct outcome *outcome,
                      struct error *err) {
     if (str_is_empty(request_id) || strlen(request_id) > REQUEST_ID_BYTES_MAX) {

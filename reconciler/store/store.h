@@ -84,10 +84,14 @@ struct store_cursor {
     enum store_index index;
     enum object_kind kind;
     struct id key;
+    struct id after;
     bool started;
 };
 int store_each_begin(struct store_read *read, enum store_index index, enum object_kind kind,
                      const struct id *key, struct store_cursor *out, struct error *err);
+// Begin after the place of this object, whether it is still there or not, instead of at the first; not among
+// revisions.
+void store_each_after(struct store_cursor *cursor, const struct id *id);
 // 0 or STORE_END
 int store_each_next(struct store_cursor *cursor, struct id *out_id, struct bytes *out, struct error *err);
 void store_each_end(struct store_cursor *cursor);
@@ -113,6 +117,16 @@ struct events {
 };
 int store_history(struct store_read *read, struct store_position *position, uint64_t kind_mask, size_t max,
                   size_t max_bytes, struct arena *arena, struct events *out, struct error *err);
+
+// What came of a proposal with this request id: 0, or STORE_ABSENT (none, or long ago). `text` is in the
+// arena.
+struct store_request {
+    int code;
+    int64_t revision;
+    const char *text;
+};
+int store_recall(struct store_read *read, const char *request_id, struct arena *arena,
+                 struct store_request *out, struct error *err);
 
 // A number over all tables that follow from the log: equal on two stores that applied the same entries,
 // different (but for chance) otherwise. Walks everything.
