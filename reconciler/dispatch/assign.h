@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/dispatch/assign.h — what a node should hold: the complete set once, then what changed.
+//
+// Model        A node holds every task that was assigned to it, until its record is deleted: ended ones too,
+//              so that their logs and exit status last as long as the history does. Increments are read from
+//              the history after the last position; when that was trimmed meanwhile, the set is complete
+//              again.
+// Ownership    What a step yields is in the arena given and borrows from the read.
+#ifndef MUSTER_RECONCILER_DISPATCH_ASSIGN_H
+#define MUSTER_RECONCILER_DISPATCH_ASSIGN_H
+
+#include "reconciler/store/store.h"
+#include "specs/assignment.h"
+
+// Zero-initialised but for node_id: the next step is complete.
+struct assign {
+    struct id node_id;
+    struct store_position position;
+    bool is_started;
+};
+
+struct assign_step {
+    bool is_complete; // `changed` is all there is; else increments
+    LIST_OF(struct assignment) changed;
+    LIST_OF(struct id) removed;
+};
+
+// Everything between the last step and this read. A task whose spec is not in the store (it cannot run) is
+// left out and told in `*out_without_spec`, which may be NULL.
+int assign_next(struct assign *assign, struct store_read *read, struct arena *arena, struct assign_step *out,
+                size_t *out_without_spec, struct error *err);
+
+#endif

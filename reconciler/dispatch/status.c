@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/dispatch/status.c — reports become changes of task records.
+#include "reconciler/dispatch/status.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+struct status_report {
+    struct id task_id;
+    struct arena arena;
+    struct task_report *report;
+};
+
+static void report_free(struct status_report *report) {
+    if (report != NULL) {
+        arena_free(&report->arena);
+        xfree(report);
+    }
+}
+
+static void free_all(struct map *map) {
+    size_t cursor = 0;
+    for (struct status_report *report; (report = map_next(map, &cursor)) != NULL;) {
+        report_free(report);
+    }
+    map_free(map);
+    *map = (struct map){0};
+}
+
+void status_free(struct status *status) {
+    free_all(&status->waiting);
+    free_all(&status->travelling);
+    *status = (struct status){0};
+}
+
+static void wait(struct status *status, struct status_report *report) {
+    struct status_report *old = map_remove(&status->waiting, report->task_id.text);
+    report_free(old);
+    map_put(&status->waiting, report->task_id.text, report);
+    status->waiting_count = status->waiting.count;
+}
+
+void status_post(struct status *status, const struct task_report *report) {
+    struct status_report *copy = NEW(struct status_report);
+    copy->task_id = report->task_id;
+    copy->report = schema_copy(&task_report_schema, report, &copy->arena);
+    wait(status, copy);
+}
+
+static bool has_effect(const struct task *task, const struct task_status *status, const struct id *node_id) {
+    return id_equal(&task->node_id, node_id) && !task_state_is_over(task->status.state) &&
+           status->state >= task->status.state && status->state >= TASK_ASSIGNED &&
+           !schema_equal(&task_status_schema, &task->status, status);
+}
+
+static void add_change(struct task *task, const struct task_status *status, struct arena *arena,
+                       struct transaction *out) {
+    struct change *change = ARENA_PUSH(arena, &out->changes);
+    task->status = *status;
+    AUTO_BUF bytes = {0};
+    wire_encode(&task_schema, task, &bytes);
+    schema_init(&change_schema, change);
+    change->op = CHANGE_UPDATE;
+    change->kind = KIND_TASK;
+    change->id = task->meta.id;
+    change->expected_version = task->meta.version;
+    change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
+}
+
+// 1: it goes into the transaction; 0: there is nothing to store.
+static int compose_one(const struct status_report *report, struct store_read *read, const struct id *node_id,
+                       struct arena *arena, struct transaction *out, struct error *err) {
+    void *object;
+    int rc = store_load(read, KIND_TASK, &report->task_id, arena, &object, err);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    if (!has_effect(object, &report->report->status, node_id)) {
+        return 0;
+    }
+    add_change(object, &report->report->status, arena, out);
+    return 1;
+}
+
+int status_compose(struct status *status, struct store_read *read, const struct id *node_id,
+                   struct arena *arena, struct transaction *out, struct status_settled_list *settled,
+                   struct error *err) {
+    ASSERT(status->travelling.count == 0);
+    struct strings done = {0}; // ids that no longer wait
+    size_t cursor = 0;
+    int rc = 0;
+    for (struct status_report *report; rc >= 0 && out->changes.count < STATUS_CHANGES_MAX &&
+                                       (report = map_next(&status->waiting, &cursor)) != NULL;) {
+        rc = compose_one(report, read, node_id, arena, out, err);
+        if (rc >= 0) {
+            *ARENA_PUSH(arena, &done) = report->task_id.text;
+        }
+        if (rc == 0) {
+            *ARENA_PUSH(arena, settled) =
+                (struct status_settled){report->task_id, report->report->status.state};
+        } else if (rc == 1) {
+            map_put(&status->travelling, report->task_id.text, report);
+        }
+    }
+    for (size_t i = 0; i < done.count; i++) {
+        bool travels = map_get(&status->travelling, done.items[i]) != NULL;
+        struct status_report *report = map_remove(&status->waiting, done.items[i]);
+        report_free(travels ? NULL : report);
+    }
+    status->waiting_count = status->waiting.count;
+    status->travelling_count = status->travelling.count;
+    if (rc < 0) {
+        status_refused(status);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+void status_stored(struct status *status, struct arena *arena, struct status_settled_list *settled) {
+    size_t cursor = 0;
+    for (struct status_report *report; (report = map_next(&status->travelling, &cursor)) != NULL;) {
+        *ARENA_PUSH(arena, settled) = (struct status_settled){report->task_id, report->report->status.state};
+    }
+    free_all(&status->travelling);
+    status->travelling_count = 0;
+}
+
+void status_refused(struct status *status) {
+    size_t cursor = 0;
+    for (struct status_report *report; (report = map_next(&status->travelling, &cursor)) != NULL;) {
+        if (map_get(&status->waiting, report->task_id.text) != NULL) {
+            report_free(report);
+        } else {
+            wait(status, report);
+        }
+    }
+    map_free(&status->travelling);
+    status->travelling = (struct map){0};
+    status->travelling_count = 0;
+}
