@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/control.c — the table of requests, and what people call things.
+#include "reconciler/daemon/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "reconciler/daemon/daemon.h"
+
+static const struct {
+    uint16_t message;
+    bool before_init; // answered although there is no cluster yet
+    void (*run)(const struct request *request);
+} handlers[] = {
+    {MESSAGE_LIST, false, control_list},       {MESSAGE_APPLY, false, control_apply},
+    {MESSAGE_REMOVE, false, control_remove},   {MESSAGE_WATCH, false, control_watch},
+    {MESSAGE_HISTORY, false, control_history}, {MESSAGE_LOGS, false, control_logs},
+    {MESSAGE_WHY, false, control_why},         {MESSAGE_INFO, true, control_info},
+    {MESSAGE_INIT, true, control_init},
+};
+
+static void run(struct daemon *daemon, const struct server_request *request, size_t i) {
+    struct error err = {0};
+    if (!daemon_is_initialized(daemon) && !handlers[i].before_init) {
+        error_set(&err, ERR_UNREACHABLE,
+                  "this node is not a swarm manager: use \"muster swarm init\" to make a cluster of it");
+        server_fail(request->conversation, &err);
+        return;
+    }
+    char who[160];
+    snprintf(who, sizeof who, "uid:%u %s@%s", request->peer_uid, request->peer_uid == 0 ? "root" : "user",
+             daemon->hostname);
+    handlers[i].run(&(struct request){
+        .daemon = daemon, .conversation = request->conversation, .payload = request->payload, .who = who});
+}
+
+void control_on_request(void *daemon, const struct server_request *request) {
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        if (handlers[i].message == request->number) {
+            run(daemon, request, i);
+            return;
+        }
+    }
+    struct error err = {0};
+    error_set(&err, ERR_UNSUPPORTED, "this daemon (%s) does not answer %s", MUSTER_VERSION,
+              message_row(request->number)->name);
+    server_fail(request->conversation, &err);
+}
+
+void control_on_closed(void *daemon, struct conversation *conversation) {
+    (void)daemon;
+    struct answer *answer = conversation_state(conversation);
+    if (answer != NULL) {
+        answer->conversation = NULL;
+        answer->on_closed(answer);
+    }
+}
+
+// The next turn looks at all streams by itself.
+void control_on_writable(void *daemon, struct conversation *conversation) {
+    (void)daemon;
+    (void)conversation;
+}
+
+// --- what people call things ---
+
+static int newest_in_slot(struct store_read *read, const struct id *service_id, int64_t slot,
+                          struct arena *arena, struct id *out, struct error *err) {
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int64_t newest = -1;
+    int rc = store_each_begin(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        struct task task;
+        rc = wire_decode(&task_schema, bytes, &task, arena, err);
+        if (rc < 0) {
+            break;
+        }
+        if (task.slot == slot && task.meta.created > newest) {
+            newest = task.meta.created;
+            *out = id;
+        }
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : newest < 0 ? STORE_ABSENT : 0;
+}
+
+int control_find_task(struct store_read *read, const char *reference, struct arena *arena, struct id *out,
+                      struct error *err) {
+    int rc = store_resolve(read, KIND_TASK, reference, out, err);
+    const char *dot = strrchr(reference, '.');
+    int64_t slot;
+    if (rc != STORE_ABSENT || dot == NULL || !str_to_int(dot + 1, &slot)) {
+        return rc;
+    }
+    const char *service = arena_strndup(arena, reference, (size_t)(dot - reference));
+    struct id service_id;
+    rc = store_resolve(read, KIND_SERVICE, service, &service_id, err);
+    return rc != 0 ? rc : newest_in_slot(read, &service_id, slot, arena, out, err);
+}
+
+int control_resolve(struct store_read *read, enum object_kind kind, const char *reference,
+                    struct arena *arena, struct id *out, struct error *err) {
+    int rc = kind == KIND_TASK ? control_find_task(read, reference, arena, out, err)
+                               : store_resolve(read, kind, reference, out, err);
+    if (rc == STORE_ABSENT) {
+        return error_set(err, ERR_NOT_FOUND, "%s '%s' not found", object_kind_name(kind), reference);
+    }
+    if (rc == STORE_AMBIGUOUS) {
+        return error_set(err, ERR_AMBIGUOUS, "%s '%s' is ambiguous: more than one id begins like that",
+                         object_kind_name(kind), reference);
+    }
+    return rc;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/control_info.c — INFO and INIT: what this daemon is, and making a cluster of one node.
+#include "reconciler/daemon/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/decide.h"
+
+// --- INFO ---
+
+static int64_t resident_bytes(void) {
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*d %lld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return pages * 4096;
+}
+
+static int count_managers(struct store_read *read, struct arena *arena, int64_t *out, struct error *err) {
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        struct node node;
+        rc = wire_decode(&node_schema, bytes, &node, arena, err);
+        if (rc < 0) {
+            break;
+        }
+        *out += node.spec.role == ROLE_MANAGER;
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
+static int count_running(struct store_read *read, int64_t *out, struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, STORE_ALL, KIND_TASK, NULL, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        struct task task;
+        arena_clear(&arena);
+        rc = wire_decode(&task_schema, bytes, &task, &arena, err);
+        if (rc < 0) {
+            break;
+        }
+        *out += task.status.state == TASK_RUNNING;
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
+static int fill_cluster(const struct daemon *daemon, struct info_reply *info, struct arena *arena,
+                        struct error *err) {
+    struct store_read *read;
+    void *cluster;
+    int rc = store_read_begin(daemon->store, &read, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_load(read, KIND_CLUSTER, &daemon->cluster_id, arena, &cluster, err);
+    if (rc == 0) {
+        info->cluster = ((struct cluster *)cluster)->spec;
+    }
+    rc = rc < 0 ? rc : count_managers(read, arena, &info->managers, err);
+    rc = rc < 0 ? rc : count_running(read, &info->tasks_running, err);
+    info->nodes = store_count(read, KIND_NODE);
+    info->services = store_count(read, KIND_SERVICE);
+    info->tasks = store_count(read, KIND_TASK);
+    store_read_end(read);
+    return rc < 0 ? rc : 0;
+}
+
+static void add_warnings(const struct daemon *daemon, struct info_reply *info, struct arena *arena) {
+    if (!str_is_empty(daemon->self.trouble)) {
+        *ARENA_PUSH(arena, &info->warnings) =
+            arena_printf(arena, "this node cannot run tasks: %s", daemon->self.trouble);
+    }
+    if (info->store_disk_free_bytes < (int64_t)STORE_RESERVE_BYTES) {
+        *ARENA_PUSH(arena, &info->warnings) =
+            arena_printf(arena, "the disk of %s is nearly full: changes are refused below %llu MiB",
+                         daemon->options->state_dir, STORE_RESERVE_BYTES / MIB);
+    }
+    if (info->managers > 0 && info->managers % 2 == 0) {
+        *ARENA_PUSH(arena, &info->warnings) =
+            "an even number of managers bears no more failures than one less: add or remove one";
+    }
+}
+
+static int fill_info(const struct daemon *daemon, struct info_reply *info, struct arena *arena,
+                     struct error *err) {
+    struct store_usage usage;
+    schema_init(&info_reply_schema, info);
+    info->server_version = MUSTER_VERSION;
+    info->node_name = daemon->node_name;
+    info->state_dir = daemon->options->state_dir;
+    info->run_dir = daemon->options->run_dir;
+    info->executor = executor_choice_names[daemon->options->executor];
+    info->description = daemon->self.description;
+    info->started_unix_ms = daemon->started_unix_ms;
+    info->resident_bytes = resident_bytes();
+    info->is_initialized = info->is_manager = daemon_is_initialized(daemon);
+    info->revision = store_revision(daemon->store);
+    store_usage(daemon->store, &usage);
+    info->store_bytes = usage.used_bytes;
+    info->store_disk_free_bytes = usage.disk_free_bytes;
+    info->history_first_revision = usage.history_first_revision;
+    int rc = 0;
+    if (info->is_initialized) {
+        info->node_id = daemon->node_id;
+        info->cluster_id = daemon->cluster_id;
+        rc = fill_cluster(daemon, info, arena, err);
+    }
+    add_warnings(daemon, info, arena);
+    return rc;
+}
+
+void control_info(const struct request *request) {
+    AUTO_ARENA arena = arena_make(0);
+    struct info_reply info;
+    struct error err = {0};
+    if (fill_info(request->daemon, &info, &arena, &err) < 0) {
+        server_fail(request->conversation, &err);
+        return;
+    }
+    server_send(request->conversation, MESSAGE_INFO_REPLY, &info);
+    server_done(request->conversation, info.revision);
+}
+
+// --- INIT ---
+
+struct initializing {
+    struct answer answer; // first: the conversation's state
+    struct id cluster_id;
+};
+
+static void on_closed(struct answer *answer) {
+    (void)answer;
+}
+
+static int refuse_again(struct error *err) {
+    return error_set(
+        err, ERR_CONFLICT,
+        "This node is already part of a swarm. Use \"muster swarm leave\" to leave this swarm and "
+        "join another one.");
+}
+
+static void on_result(void *context, const struct proposal_result *result) {
+    struct initializing *initializing = context;
+    struct daemon *daemon = initializing->answer.daemon;
+    struct conversation *conversation = initializing->answer.conversation;
+    struct error err = {0};
+    int rc = result->code;
+    if (rc == -ERR_EXISTS) { // another one was faster
+        rc = refuse_again(&err);
+    } else if (rc < 0) {
+        error_set(&err, (enum error_code) - rc, "%s", result->text);
+    } else {
+        rc = daemon_find_cluster(daemon, &err);
+        log_event(LOG_INFO, "cluster.init", LOG_STR("cluster", initializing->cluster_id.text),
+                  LOG_STR("node", daemon->node_id.text));
+    }
+    if (conversation != NULL && rc < 0) {
+        server_fail(conversation, &err);
+    } else if (conversation != NULL) {
+        struct init_reply reply = {.node_id = daemon->node_id, .cluster_id = initializing->cluster_id};
+        server_send(conversation, MESSAGE_INIT_REPLY, &reply);
+        server_done(conversation, result->revision);
+    }
+    xfree(initializing);
+}
+
+static int check_spec(const struct cluster_spec *spec, struct arena *arena, struct error *err) {
+    struct problems problems = {0};
+    schema_validate(&cluster_spec_schema, spec, /*warnings=*/false, arena, &problems);
+    return problems.count == 0
+               ? 0
+               : error_set(err, ERR_INVALID, "%s: %s", problems.items[0].path, problems.items[0].text);
+}
+
+static const char *with_port(const char *address, const char *listen, struct arena *arena) {
+    const char *colon = strrchr(listen, ':');
+    bool has_port = strrchr(address, ':') != NULL && strrchr(address, ':') > strrchr(address, ']') &&
+                    (address[0] == '[' || strchr(address, ':') == strrchr(address, ':'));
+    return has_port || colon == NULL ? address : arena_printf(arena, "%s%s", address, colon);
+}
+
+static void make_objects(const struct request *request, struct cluster *cluster, struct node *node,
+                         struct node_manager *manager, struct arena *arena) {
+    const struct init_request *init = request->payload;
+    struct daemon *daemon = request->daemon;
+    schema_init(&cluster_schema, cluster);
+    cluster->meta.id = id_random();
+    cluster->meta.name = "default";
+    cluster->spec = init->spec;
+    cluster->feature_level = 1;
+    schema_init(&node_schema, node);
+    node->meta.id = daemon->node_id;
+    node->meta.name = daemon->node_name;
+    node->spec.name = daemon->node_name;
+    node->spec.role = ROLE_MANAGER;
+    node->spec.availability = init->availability;
+    self_describe(daemon, node);
+    const char *asked =
+        str_is_empty(init->advertise_address) ? daemon->options->advertise : init->advertise_address;
+    const char *listen = str_is_empty(init->listen_address) ? daemon->options->listen : init->listen_address;
+    const char *address = self_address(asked, arena);
+    const char *colon = strrchr(address, ':');
+    node->status.address = address[0] != '[' && colon != NULL && colon == strchr(address, ':')
+                               ? arena_strndup(arena, address, (size_t)(colon - address))
+                               : address;
+    *manager = (struct node_manager){
+        .leader = true, .reachable = true, .address = with_port(address, listen, arena)};
+    node->manager = manager;
+}
+
+static int propose(const struct request *request, struct arena *arena, struct error *err) {
+    struct cluster cluster;
+    struct node node;
+    struct node_manager manager;
+    struct decision decision = {0};
+    make_objects(request, &cluster, &node, &manager, arena);
+    schema_init(&transaction_schema, &decision.transaction);
+    decision_add(&decision, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
+    decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
+    decision.transaction.who = request->who;
+    decision.transaction.why = "swarm init";
+    decision.transaction.time_unix_ms = request->daemon->now.unix_ms;
+    struct initializing *initializing = NEW(struct initializing);
+    *initializing = (struct initializing){.answer = {request->daemon, request->conversation, on_closed},
+                                          .cluster_id = cluster.meta.id};
+    int rc =
+        proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
+    if (rc < 0) {
+        xfree(initializing);
+    } else {
+        conversation_set_state(request->conversation, initializing);
+    }
+    return rc;
+}
+
+void control_init(const struct request *request) {
+    AUTO_ARENA arena = arena_make(0);
+    struct error err = {0};
+    const struct init_request *init = request->payload;
+    int rc =
+        daemon_is_initialized(request->daemon) ? refuse_again(&err) : check_spec(&init->spec, &arena, &err);
+    rc = rc < 0 ? rc : propose(request, &arena, &err);
+    if (rc < 0) {
+        server_fail(request->conversation, &err);
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/control_list.c — LIST: objects of a kind, a frame at a time.
+//
+// A frame is encoded straight from the store's pages. A listing that does not fit one turn goes on after
+// the last id it sent, from a newer read; it is then dated by its first read, so that a watch from there
+// misses nothing.
+#include "reconciler/daemon/control.h"
+
+#include "base/mem.h"
+#include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/stream.h"
+
+struct list_stream {
+    struct stream stream;
+    struct arena arena;
+    struct list_request request; // in the arena
+    LIST_OF(struct id) ids;      // what the references stand for
+    size_t next;                 // of ids
+    struct id last;              // sent; none at the start
+    int64_t revision;            // of the first read
+};
+
+static void list_free(struct stream *stream) {
+    struct list_stream *list = (struct list_stream *)stream;
+    arena_free(&list->arena);
+    xfree(list);
+}
+
+static int resolve_all(struct list_stream *list, struct store_read *read, struct error *err) {
+    enum object_kind kind = (enum object_kind)list->request.kind;
+    for (size_t i = 0; i < list->request.references.count; i++) {
+        struct id id;
+        int rc = control_resolve(read, kind, list->request.references.items[i], &list->arena, &id, err);
+        if (rc < 0) {
+            return rc;
+        }
+        *ARENA_PUSH(&list->arena, &list->ids) = id;
+    }
+    return 0;
+}
+
+static int open_cursor(const struct list_stream *list, struct store_read *read, struct store_cursor *out,
+                       struct error *err) {
+    const struct list_request *request = &list->request;
+    enum object_kind kind = (enum object_kind)request->kind;
+    bool of_service = !id_is_none(&request->service) && (kind == KIND_TASK || kind == KIND_REVISION);
+    bool of_node = !id_is_none(&request->node) && kind == KIND_TASK;
+    enum store_index index = of_service
+                                 ? (kind == KIND_TASK ? STORE_TASKS_OF_SERVICE : STORE_REVISIONS_OF_SERVICE)
+                             : of_node ? STORE_TASKS_OF_NODE
+                                       : STORE_ALL;
+    int rc = store_each_begin(read, index, kind, of_service ? &request->service : &request->node, out, err);
+    if (rc == 0 && !id_is_none(&list->last)) {
+        store_each_after(out, &list->last);
+    }
+    return rc;
+}
+
+// Tasks of a service and of a node at once: no index has both.
+static int is_wanted(const struct list_stream *list, struct bytes bytes, struct arena *arena, bool *out,
+                     struct error *err) {
+    const struct list_request *request = &list->request;
+    *out = true;
+    if (request->kind != KIND_TASK || id_is_none(&request->service) || id_is_none(&request->node)) {
+        return 0;
+    }
+    struct task task;
+    int rc = wire_decode(&task_schema, bytes, &task, arena, err);
+    *out = rc == 0 && id_equal(&task.node_id, &request->node);
+    return rc;
+}
+
+static void add(struct objects *out, struct bytes bytes, struct arena *arena, size_t *len) {
+    struct object_item *item = ARENA_PUSH(arena, &out->items);
+    item->object = bytes;
+    *len += bytes.len;
+}
+
+// STORE_END when there is nothing after this frame.
+static int fill_by_id(struct list_stream *list, struct store_read *read, struct objects *out,
+                      struct arena *arena, struct error *err) {
+    size_t len = 0;
+    for (; list->next < list->ids.count && len < FRAME_CHUNK_BYTES; list->next++) {
+        struct bytes bytes;
+        int rc =
+            store_get(read, (enum object_kind)list->request.kind, &list->ids.items[list->next], &bytes, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (rc == 0) { // else it went since the listing began
+            add(out, bytes, arena, &len);
+        }
+    }
+    return list->next < list->ids.count ? 0 : STORE_END;
+}
+
+static int fill(struct list_stream *list, struct store_read *read, struct objects *out, struct arena *arena,
+                struct error *err) {
+    // Revisions are not found again by id: there are few of them, and they go out in one turn.
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    size_t len = 0;
+    int rc = open_cursor(list, read, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    size_t max = cursor.index == STORE_REVISIONS_OF_SERVICE ? FRAME_BYTES_MAX - OBJECT_BYTES_MAX - 64 * KIB
+                                                            : FRAME_CHUNK_BYTES;
+    while (len < max && (rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        bool wanted;
+        rc = is_wanted(list, bytes, arena, &wanted, err);
+        if (rc < 0) {
+            break;
+        }
+        list->last = id;
+        if (wanted) {
+            add(out, bytes, arena, &len);
+        }
+    }
+    store_each_end(&cursor);
+    return rc;
+}
+
+static enum stream_outcome list_step(struct stream *stream, struct store_read *read) {
+    struct list_stream *list = (struct list_stream *)stream;
+    AUTO_ARENA arena = arena_make(0);
+    struct error err = {0};
+    struct objects objects = {.kind = list->request.kind};
+    if (list->revision == 0) {
+        list->revision = store_read_revision(read);
+    }
+    int rc = list->ids.count > 0 ? fill_by_id(list, read, &objects, &arena, &err)
+                                 : fill(list, read, &objects, &arena, &err);
+    if (rc < 0) {
+        return stream_fail(stream, &err);
+    }
+    if (objects.items.count > 0) {
+        server_send(stream->answer.conversation, MESSAGE_OBJECTS, &objects);
+    }
+    if (rc == STORE_END) {
+        server_done(stream->answer.conversation, list->revision);
+        return STREAM_ENDED;
+    }
+    return STREAM_MORE;
+}
+
+static int prepare(struct list_stream *list, struct daemon *daemon, struct error *err) {
+    if (object_schema((enum object_kind)list->request.kind) == NULL) {
+        return error_set(err, ERR_UNSUPPORTED, "this daemon (%s) knows no objects of kind %lld",
+                         MUSTER_VERSION, (long long)list->request.kind);
+    }
+    struct store_read *read;
+    int rc = store_read_begin(daemon->store, &read, err);
+    if (rc == 0) {
+        rc = resolve_all(list, read, err);
+        store_read_end(read);
+    }
+    return rc;
+}
+
+void control_list(const struct request *request) {
+    struct list_stream *list = NEW(struct list_stream);
+    struct error err = {0};
+    list->stream.step = list_step;
+    list->stream.free = list_free;
+    list->request = *(struct list_request *)schema_copy(&list_request_schema, request->payload, &list->arena);
+    if (prepare(list, request->daemon, &err) < 0) {
+        server_fail(request->conversation, &err);
+        list_free(&list->stream);
+        return;
+    }
+    stream_start(request->daemon, &list->stream, request->conversation);
+}

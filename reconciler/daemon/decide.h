@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/decide.h — what a declaration would change: from specs and the store to one transaction
+// and the answer.
+//
+// Nothing is written here, so a dry run is the same work without the proposal. All mistakes of a request are
+// collected; one of them refuses all of it.
+#ifndef MUSTER_RECONCILER_DAEMON_DECIDE_H
+#define MUSTER_RECONCILER_DAEMON_DECIDE_H
+
+#include "reconciler/store/store.h"
+#include "transport/messages.h"
+
+struct decision {
+    struct transaction transaction; // no changes: all is as declared already
+    struct applied applied;         // a result for each item, in their order; versions of changes are 0
+    struct strings mistakes;        // one line each, when it fails
+};
+
+// `who` and the time go into the history. 0, or the failure that names the first mistake. All is in the
+// arena.
+int decide_apply(struct store_read *read, const struct apply_request *request, const char *who,
+                 int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
+int decide_remove(struct store_read *read, const struct remove_request *request, const char *who,
+                  int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
+
+// Appends a change with the encoded object.
+void decision_add(struct decision *decision, enum change_op op, enum object_kind kind, const void *object,
+                  struct arena *arena);
+
+#endif

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/loop.c — waiting: libuv sleeps until something happened, then a turn deals with it.
+//
+// The daemon itself has three handles here: the server's descriptor, one timer for whatever comes next, and
+// the signals that ask it to end. Agent and executors have their own. All of them only record.
+#include <signal.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "reconciler/daemon/turn.h"
+
+struct loop {
+    struct daemon *daemon;
+    uv_poll_t server;
+    uv_timer_t timer;
+    uv_signal_t terminate, interrupt;
+};
+
+static void on_readable(uv_poll_t *handle, int status, int events) {
+    (void)handle;
+    (void)status;
+    (void)events;
+}
+
+static void on_timer(uv_timer_t *handle) {
+    (void)handle;
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct loop *loop = handle->data;
+    log_event(LOG_INFO, "daemon.stop", LOG_STR("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+    loop->daemon->must_stop = true;
+}
+
+static int loop_open(struct loop *loop, struct daemon *daemon, struct error *err) {
+    loop->daemon = daemon;
+    int rc = uv_poll_init(daemon->loop, &loop->server, server_fd(daemon->server));
+    rc = rc != 0 ? rc : uv_poll_start(&loop->server, UV_READABLE, on_readable);
+    rc = rc != 0 ? rc : uv_timer_init(daemon->loop, &loop->timer);
+    rc = rc != 0 ? rc : uv_signal_init(daemon->loop, &loop->terminate);
+    rc = rc != 0 ? rc : uv_signal_init(daemon->loop, &loop->interrupt);
+    loop->terminate.data = loop->interrupt.data = loop;
+    rc = rc != 0 ? rc : uv_signal_start(&loop->terminate, on_signal, SIGTERM);
+    rc = rc != 0 ? rc : uv_signal_start(&loop->interrupt, on_signal, SIGINT);
+    return rc == 0 ? 0 : error_set(err, ERR_SYSTEM, "set up the event loop: %s", uv_strerror(rc));
+}
+
+static void loop_close(struct loop *loop) {
+    uv_handle_t *handles[] = {(uv_handle_t *)&loop->server, (uv_handle_t *)&loop->timer,
+                              (uv_handle_t *)&loop->terminate, (uv_handle_t *)&loop->interrupt};
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
+        if (uv_handle_get_type(handles[i]) != UV_UNKNOWN_HANDLE) {
+            uv_close(handles[i], NULL);
+        }
+    }
+    uv_run(loop->daemon->loop, UV_RUN_NOWAIT);
+}
+
+static void wait(struct loop *loop) {
+    int64_t wait_ms = turn_wait_ms(loop->daemon);
+    if (wait_ms > 0) {
+        uv_update_time(loop->daemon->loop);
+        uv_timer_start(&loop->timer, on_timer, (uint64_t)wait_ms, 0);
+    }
+    uv_run(loop->daemon->loop, wait_ms > 0 ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+int loop_run(struct daemon *daemon, struct error *err) {
+    struct loop loop = {0};
+    int rc = loop_open(&loop, daemon, err);
+    while (rc == 0 && !daemon->must_stop) {
+        rc = turn_run(daemon, err);
+        if (rc == 0) {
+            wait(&loop);
+        }
+    }
+    daemon->is_broken = rc < 0;
+    loop_close(&loop);
+    return rc;
+}

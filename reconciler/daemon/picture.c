@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/picture.c — decoded objects of one read, put into a view.
+#include "reconciler/daemon/picture.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+// --- loads ---
+
+void loads_free(struct loads *loads) {
+    size_t cursor = 0;
+    for (struct load *load; (load = map_next(&loads->by_node, &cursor)) != NULL;) {
+        xfree(load);
+    }
+    map_free(&loads->by_node);
+}
+
+void loads_add(struct loads *loads, const struct task *task, int sign) {
+    if (!view_holds_resources(task)) {
+        return;
+    }
+    struct load *load = map_get(&loads->by_node, task->node_id.text);
+    if (load == NULL) {
+        load = NEW(struct load);
+        load->node_id = task->node_id;
+        map_put(&loads->by_node, load->node_id.text, load);
+    }
+    load->cpus_nano += sign * task->cpus_nano;
+    load->memory_bytes += sign * task->memory_bytes;
+    load->active_tasks += view_wants_to_run(task) ? sign : 0;
+}
+
+// --- walking ---
+
+typedef int (*object_fn)(void *context, void *object, struct arena *arena, struct error *err);
+
+// Decodes each object of an index; the arena is the caller's to clear.
+static int each_object(struct store_read *read, enum store_index index, enum object_kind kind,
+                       const struct id *key, struct arena *arena, object_fn take, void *context,
+                       struct error *err) {
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, index, kind, key, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct schema *schema = object_schema(kind);
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        void *object = arena_alloc(arena, schema->bytes);
+        rc = wire_decode(schema, bytes, object, arena, err);
+        rc = rc < 0 ? error_wrap(err, rc, "%s %s", object_kind_name(kind), id.text)
+                    : take(context, object, arena, err);
+        if (rc < 0) {
+            break;
+        }
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
+static int take_load(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    loads_add(context, object, 1);
+    arena_clear(arena);
+    return 0;
+}
+
+int loads_read(struct loads *loads, struct store_read *read, struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    loads_free(loads);
+    return each_object(read, STORE_ALL, KIND_TASK, NULL, &arena, take_load, loads, err);
+}
+
+// --- views ---
+
+static int take_cluster(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)arena;
+    (void)err;
+    ((struct view *)context)->cluster = object;
+    return 0;
+}
+
+static int take_node(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    view_add_node(context, object, arena);
+    return 0;
+}
+
+static int take_task(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    view_add_task(context, object, arena);
+    return 0;
+}
+
+static int take_revision(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    view_add_revision_record(context, object, arena);
+    return 0;
+}
+
+int picture_begin(struct view *view, struct store_read *read, int64_t now_unix_ms, struct arena *arena,
+                  struct error *err) {
+    *view = (struct view){.revision = store_read_revision(read), .now_unix_ms = now_unix_ms};
+    int rc = each_object(read, STORE_ALL, KIND_CLUSTER, NULL, arena, take_cluster, view, err);
+    return rc < 0 ? rc : each_object(read, STORE_ALL, KIND_NODE, NULL, arena, take_node, view, err);
+}
+
+int picture_add(struct view *view, struct store_read *read, const struct id *service_id, struct arena *arena,
+                struct error *err) {
+    void *object;
+    int rc = store_load(read, KIND_SERVICE, service_id, arena, &object, err);
+    if (rc != 0) {
+        return rc;
+    }
+    view_add_service(view, object, arena);
+    rc = each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, arena, take_task, view, err);
+    return rc < 0 ? rc
+                  : each_object(read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, service_id, arena,
+                                take_revision, view, err);
+}
+
+void picture_seal(struct view *view, const struct loads *loads, struct arena *arena) {
+    view_seal(view, arena);
+    for (size_t i = 0; i < view->nodes.count; i++) {
+        struct view_node *at = &view->nodes.items[i];
+        const struct load *load = map_get(&loads->by_node, at->node->meta.id.text);
+        ASSERT(IMPLIES(load == NULL, at->active_tasks == 0));
+        if (load != NULL) { // all tasks, whether in the view or not
+            at->cpus_reserved_nano = load->cpus_nano;
+            at->memory_reserved_bytes = load->memory_bytes;
+            at->active_tasks = load->active_tasks;
+        }
+    }
+}

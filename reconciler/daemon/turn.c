@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/turn.c — the phases of a turn, in their order: this file is the daemon's table of
+// contents.
+//
+//   wait      the loop sleeps until a descriptor, a child or a timer has something (loop.c)
+//   take      requests of clients are read: they answer at once, propose a change, or become a stream
+//   step      what this node has to say (status of its tasks, its own record) is proposed
+//   persist   everything proposed so far becomes durable, in one synced transaction; results go back
+//   plan      services that are not as declared get new, stopped or moved tasks, proposed for the next turn
+//   dispatch  the agent of this node is told what to hold
+//   reply     streams (lists, watches, logs) send on, as far as their readers keep up
+//
+// With several managers `send` (messages of consensus) comes between persist and plan. Callbacks of the loop
+// only record; phases act; each is bounded, and what is left makes the next turn start at once. Within a turn
+// time stands still.
+#include "reconciler/daemon/turn.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "reconciler/daemon/control.h"
+#include "reconciler/daemon/stream.h"
+
+#define FRAMES_MAX 64
+#define RETRY_MS 1000
+#define TICK_MS 1000
+
+// --- step: what this node reports ---
+
+static void acknowledge(struct daemon *daemon, const struct status_settled_list *settled) {
+    for (size_t i = 0; i < settled->count; i++) {
+        agent_reported(daemon->agent, &settled->items[i].task_id, settled->items[i].state);
+    }
+}
+
+static void on_status_result(void *context, const struct proposal_result *result) {
+    struct daemon *daemon = context;
+    AUTO_ARENA arena = arena_make(0);
+    struct status_settled_list settled = {0};
+    if (result->code == 0) {
+        status_stored(&daemon->status, &arena, &settled);
+        acknowledge(daemon, &settled);
+        return;
+    }
+    status_refused(&daemon->status);
+    if (result->code != -ERR_CONFLICT && result->code != -ERR_NOT_FOUND) {
+        log_event(LOG_WARN, "status.refused", LOG_STR("error", result->text));
+        daemon->status_retry_mono_ms = daemon->now.mono_ms + RETRY_MS;
+    }
+}
+
+static void propose_status(struct daemon *daemon, struct transaction *transaction) {
+    struct error err = {0};
+    AUTO_FREE char *who = xasprintf("node:%s", daemon->node_name);
+    transaction->who = who;
+    transaction->why = "status of tasks";
+    transaction->time_unix_ms = daemon->now.unix_ms;
+    int rc = proposals_submit(&daemon->proposals, transaction, on_status_result, daemon, &err);
+    if (rc < 0) {
+        char text[256];
+        on_status_result(daemon,
+                         &(struct proposal_result){.code = rc, .text = error_text(&err, text, sizeof text)});
+    }
+}
+
+// Not while a plan is under way: both would change the same tasks, and one would be refused.
+static bool has_status_to_say(const struct daemon *daemon) {
+    return daemon->status.waiting_count > 0 && daemon->status.travelling_count == 0 &&
+           !planner_is_waiting(&daemon->planner) && daemon->status_retry_mono_ms <= daemon->now.mono_ms;
+}
+
+static int step_status(struct daemon *daemon, struct error *err) {
+    if (!has_status_to_say(daemon)) {
+        return 0;
+    }
+    AUTO_ARENA arena = arena_make(0);
+    struct transaction transaction;
+    struct status_settled_list settled = {0};
+    struct store_read *read;
+    schema_init(&transaction_schema, &transaction);
+    int rc = store_read_begin(daemon->store, &read, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = status_compose(&daemon->status, read, &daemon->node_id, &arena, &transaction, &settled, err);
+    store_read_end(read);
+    if (rc < 0) {
+        return error_wrap(err, rc, "store the status of tasks");
+    }
+    acknowledge(daemon, &settled);
+    if (transaction.changes.count > 0) {
+        propose_status(daemon, &transaction);
+    }
+    return 0;
+}
+
+// --- phases ---
+
+static int take(struct daemon *daemon, struct error *err) {
+    (void)err;
+    server_take(daemon->server, FRAMES_MAX);
+    server_tick(daemon->server, daemon->now.mono_ms);
+    return 0;
+}
+
+static int step(struct daemon *daemon, struct error *err) {
+    int rc = step_status(daemon, err);
+    return rc < 0 || !daemon_is_initialized(daemon) ? rc : self_step(daemon, err);
+}
+
+static int persist(struct daemon *daemon, struct error *err) {
+    struct proposer *proposer = daemon->proposals.proposer;
+    return error_wrap(err, proposer->ops->turn(proposer, err), "write the store");
+}
+
+static int plan(struct daemon *daemon, struct error *err) {
+    return daemon_is_initialized(daemon) ? planner_step(&daemon->planner, &daemon->now, err) : 0;
+}
+
+static void tell_agent(struct daemon *daemon, const struct assign_step *next) {
+    if (next->is_complete) {
+        agent_assign(daemon->agent, &(struct assignments){next->changed.count, next->changed.items});
+    } else if (next->changed.count > 0 || next->removed.count > 0) {
+        agent_assign_update(daemon->agent, &(struct assignments){next->changed.count, next->changed.items},
+                            next->removed.items, next->removed.count);
+    }
+}
+
+static int dispatch(struct daemon *daemon, struct error *err) {
+    int64_t revision = store_revision(daemon->store);
+    if (!daemon_is_initialized(daemon) || daemon->assigned_revision == revision) {
+        return 0;
+    }
+    AUTO_ARENA arena = arena_make(0);
+    struct assign_step next;
+    struct store_read *read;
+    size_t without_spec = 0;
+    int rc = store_read_begin(daemon->store, &read, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = assign_next(&daemon->assign, read, &arena, &next, &without_spec, err);
+    if (rc == 0) {
+        daemon->assigned_revision = revision;
+        tell_agent(daemon, &next);
+    }
+    store_read_end(read);
+    if (without_spec > 0) {
+        log_event(LOG_ERROR, "dispatch.no_spec", LOG_INT("tasks", without_spec));
+    }
+    return rc;
+}
+
+static int reply(struct daemon *daemon, struct error *err) {
+    return streams_step(daemon, err);
+}
+
+int turn_run(struct daemon *daemon, struct error *err) {
+    static int (*const phases[])(struct daemon *, struct error *) = {take, step,     persist,
+                                                                     plan, dispatch, reply};
+    daemon->now = (struct now){.unix_ms = clock_unix_ms(), .mono_ms = clock_mono_ms()};
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && i < sizeof phases / sizeof *phases; i++) {
+        rc = phases[i](daemon, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+// --- how long to wait ---
+
+static void at_latest(int64_t *wait_ms, int64_t from_now_ms) {
+    from_now_ms = from_now_ms < 0 ? 0 : from_now_ms;
+    *wait_ms = from_now_ms < *wait_ms ? from_now_ms : *wait_ms;
+}
+
+int64_t turn_wait_ms(const struct daemon *daemon) {
+    const struct proposer *proposer = daemon->proposals.proposer;
+    int64_t wait_ms = TICK_MS;
+    if (proposer->ops->has_work(proposer) || streams_have_work(daemon)) {
+        return 0;
+    }
+    if (daemon_is_initialized(daemon)) {
+        if (daemon->assigned_revision != store_revision(daemon->store) || has_status_to_say(daemon)) {
+            return 0;
+        }
+        int64_t wake = planner_wake_mono_ms(&daemon->planner, &daemon->now);
+        at_latest(&wait_ms, wake == INT64_MAX ? TICK_MS : wake - daemon->now.mono_ms);
+        at_latest(&wait_ms, self_wake_mono_ms(&daemon->self) - daemon->now.mono_ms);
+    }
+    if (daemon->streams_poll_mono_ms > 0) {
+        at_latest(&wait_ms, daemon->streams_poll_mono_ms - daemon->now.mono_ms);
+    }
+    return wait_ms;
+}
