@@ -301,11 +301,13 @@ static void on_damage(struct work *work, const char *text) {
     struct taskrun *run = work->run;
     run->is_held = true;
     run->wish.desired = TASK_REMOVE; // nothing says how to go on with what may be there
-    const char *error =
-        arena_printf(work->arena, "task: what was kept of it on the node is damaged: %s", text);
+    if (taskrun_is_over(run)) {
+        return;
+    }
     run->status.exit = (struct task_exit){.kind = EXIT_UNKNOWN, .time_unix_ms = work->now_unix_ms};
-    end(work, TASKRUN_FAILED, 0, REASON_INTERNAL, error);
-    work->effects->mask &= ~(unsigned)EFFECT_KEEP;
+    end(work, TASKRUN_FAILED, 0, REASON_INTERNAL,
+        arena_printf(work->arena, "task: what was kept of it on the node is damaged: %s", text));
+    work->effects->mask &= ~(unsigned)EFFECT_KEEP; // there is nothing to keep
 }
 
 static void on_event(struct work *work, const struct taskrun_event *event) {
@@ -439,7 +441,8 @@ struct taskrun taskrun_new(const struct task_status *known) {
 }
 
 struct taskrun taskrun_recovered(const struct task_status *kept, const struct taskrun_wish *wish) {
-    struct taskrun run = at(state_of(kept->state), kept);
+    enum taskrun_state state = state_of(kept->state);
+    struct taskrun run = at(state == TASKRUN_ASSIGNED ? TASKRUN_ACCEPTED : state, kept);
     run.wish = *wish;
     run.is_kept = run.is_held = true; // until the list says otherwise
     return run;
