@@ -10,12 +10,14 @@
 // on-disk format, version 1; golden copies are test/golden/format/v1/shim-*.
 //
 // Start        muster-shim --id ID --bundle DIR --dir TASKDIR --log FILE --log-max-bytes N --log-files N
-//                  --runc PATH --runc-root DIR [--memory-events FILE] [--create-timeout-ms N]
-//                  [--systemd-none]
+//                  (--runc PATH --runc-root DIR | --process) [--memory-events FILE]
+//                  [--create-timeout-ms N] [--systemd-none]
 //              Paths are absolute. TASKDIR exists, mode 0700, and belongs to this task alone. --log-files
 //              counts FILE too; 1 is taken as two of half the size. The file of memory events is cgroup v2's
 //              memory.events or v1's memory.oom_control. The timeout (60000) holds for `runc start` as well.
-//              --systemd-none says that runc makes the cgroups itself; there is no other way yet.
+//              --systemd-none says that runc makes the cgroups itself; there is no other way yet. --process:
+//              no container but a plain process, as BUNDLE/process says (shim_process.c), for development;
+//              with its end all that it started is killed.
 // Exit status  0 `exit` is written, or an outcome was there before · 1 `failed` is written, or no file could
 //              be · 2 bad arguments, told on stderr · 3 another shim holds the lock; nothing was touched.
 //
@@ -78,6 +80,7 @@
 #include "reconciler/agent/shim_file.h"
 #include "reconciler/agent/shim_log.h"
 #include "reconciler/agent/shim_options.h"
+#include "reconciler/agent/shim_process.h"
 #include "reconciler/agent/shim_runc.h"
 #include "reconciler/agent/shim_text.h"
 
@@ -90,6 +93,7 @@ enum phase { CREATING, CREATED, STARTING, RUNNING, DRAINING };
 struct shim {
     struct shim_options options;
     struct shim_runc runc;
+    struct shim_process process;
     struct shim_child child;
     enum phase phase;
     pid_t runc_pid;      // 0: none under way
@@ -307,6 +311,37 @@ static void set_deadline(struct shim *shim, uint64_t after_ms) {
     shim->deadline_ms = now_mono_ms() + (int64_t)after_ms;
 }
 
+// Not more than runc would have done by `created`.
+static void create_process(struct shim *shim, const int write_ends[2]) {
+    char data[32];
+    struct shim_text text;
+    pid_t pid = shim_process_create(&shim->process, write_ends[0], write_ends[1]);
+    if (pid < 0) {
+        fail_with_errno(shim, "create", "make the process");
+    }
+    shim->child.pid = pid; // to be killed, whatever comes
+    shim_text_init(&text, data, sizeof data);
+    shim_text_u64(&text, (uint64_t)pid);
+    if (shim_file_put(shim->dir, "pid", &text) != 0 || !shim_child_adopt(&shim->child, shim->pid_path) ||
+        write_progress(shim, "created") != 0) {
+        fail_with_errno(shim, "create", "write the file created");
+    }
+    shim->phase = CREATED;
+}
+
+static void start_process(struct shim *shim) {
+    char data[256];
+    struct shim_text why;
+    shim_text_init(&why, data, sizeof data);
+    if (!shim_process_start(&shim->process, &why)) {
+        fail(shim, "start", &why);
+    }
+    if (write_progress(shim, "running") != 0) {
+        fail_with_errno(shim, "start", "write the file running");
+    }
+    shim->phase = RUNNING;
+}
+
 static void begin_create(struct shim *shim) {
     int write_ends[2];
     for (int i = 0; i < 2; i++) {
@@ -317,18 +352,26 @@ static void begin_create(struct shim *shim) {
         shim->streams[i].fd = ends[0];
         write_ends[i] = ends[1];
     }
-    shim->runc_pid = shim_runc_create(&shim->runc, write_ends[0], write_ends[1]);
-    if (shim->runc_pid < 0) {
-        shim->runc_pid = 0;
-        fail_with_errno(shim, "create", "start runc");
+    if (shim->options.is_process) {
+        create_process(shim, write_ends);
+    } else {
+        shim->runc_pid = shim_runc_create(&shim->runc, write_ends[0], write_ends[1]);
+        if (shim->runc_pid < 0) {
+            shim->runc_pid = 0;
+            fail_with_errno(shim, "create", "start runc");
+        }
+        set_deadline(shim, shim->options.timeout_ms);
     }
     close(write_ends[0]); // held by the container alone, the pipes end with it
     close(write_ends[1]);
-    set_deadline(shim, shim->options.timeout_ms);
 }
 
 static void begin_start(struct shim *shim) {
     shim->phase = STARTING;
+    if (shim->options.is_process) {
+        start_process(shim);
+        return;
+    }
     shim->runc_pid = shim_runc_start(&shim->runc);
     if (shim->runc_pid < 0) {
         shim->runc_pid = 0;
@@ -429,7 +472,9 @@ static void advance(struct shim *shim) {
         shim->phase = DRAINING;
         set_deadline(shim, DRAIN_MS);
     }
-    if (shim->phase == DRAINING && shim->streams[0].fd < 0 && shim->streams[1].fd < 0) {
+    bool has_rest = shim->phase == DRAINING && shim->options.is_process && shim_process_kill_rest() &&
+                    now_mono_ms() < shim->deadline_ms;
+    if (shim->phase == DRAINING && shim->streams[0].fd < 0 && shim->streams[1].fd < 0 && !has_rest) {
         shim_log_finish(&shim->log);
         write_exit_and_end(shim);
     }
@@ -523,6 +568,8 @@ static void prepare(struct shim *shim) {
     shim_text_init(&path, shim->pid_path, sizeof shim->pid_path);
     shim_text_str(&path, shim->options.dir);
     shim_text_str(&path, "/pid");
+    shim->process =
+        (struct shim_process){.bundle = shim->options.bundle, .oom_score_adj = shim->oom_score_adj};
     shim->runc = (struct shim_runc){
         .path = shim->options.runc,
         .root = shim->options.runc_root,

@@ -3,7 +3,6 @@
 // reconciler/agent/shim_options.c — the command line of muster-shim, checked.
 #include "reconciler/agent/shim_options.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,8 +26,8 @@ static const struct row {
     {"--log", PATH, false, offsetof(struct shim_options, log), 0},
     {"--log-max-bytes", NUMBER, false, offsetof(struct shim_options, log_max_bytes), (uint64_t)1 << 40},
     {"--log-files", NUMBER, false, offsetof(struct shim_options, log_files), 1000},
-    {"--runc", PATH, false, offsetof(struct shim_options, runc), 0},
-    {"--runc-root", PATH, false, offsetof(struct shim_options, runc_root), 0},
+    {"--runc", PATH, true, offsetof(struct shim_options, runc), 0},
+    {"--runc-root", PATH, true, offsetof(struct shim_options, runc_root), 0},
     {"--memory-events", PATH, true, offsetof(struct shim_options, memory_events), 0},
     {"--create-timeout-ms", NUMBER, true, offsetof(struct shim_options, timeout_ms), 3600000},
 };
@@ -86,6 +85,10 @@ void shim_options_parse(struct shim_options *options, char **argv) {
         if (strcmp(name, "--systemd-none") == 0) {
             continue;
         }
+        if (strcmp(name, "--process") == 0) {
+            options->is_process = true;
+            continue;
+        }
         while (i < ROW_COUNT && strcmp(name, rows[i].name) != 0) {
             i++;
         }
@@ -100,5 +103,8 @@ void shim_options_parse(struct shim_options *options, char **argv) {
         if (!rows[i].is_optional && is_missing(options, &rows[i])) {
             refuse("missing option ", rows[i].name);
         }
+    }
+    if (!options->is_process && (options->runc == NULL || options->runc_root == NULL)) {
+        refuse("missing option ", options->runc == NULL ? "--runc" : "--runc-root");
     }
 }
