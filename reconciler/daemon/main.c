@@ -2,6 +2,7 @@
 //
 // reconciler/daemon/main.c — musterd: options, helpers, limits of the process, exit statuses.
 //
+// `musterd unpack …` is not for people: the daemon runs itself as its own helpers, with fewer rights.
 // Exit statuses are those of base/error.h, as for muster; 0 after SIGTERM or SIGINT.
 #include <errno.h>
 #include <malloc.h>
@@ -14,9 +15,17 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/unpack.h"
 #include "reconciler/daemon/daemon.h"
 
 #define FILES_MAX 65536
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} helpers[] = {
+    {"unpack", unpack_main},
+};
 
 static int complain(const struct error *err) {
     char text[2048];
@@ -92,6 +101,11 @@ static int act(enum daemon_action action, const struct daemon_options *options) 
 }
 
 int main(int argc, char **argv) {
+    for (size_t i = 0; argc > 1 && i < sizeof helpers / sizeof *helpers; i++) {
+        if (strcmp(argv[1], helpers[i].name) == 0) {
+            return helpers[i].run(argc - 1, argv + 1);
+        }
+    }
     struct arena arena = arena_make(0); // as long as the process
     struct daemon_options options;
     enum daemon_action action;

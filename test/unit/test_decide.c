@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/unit/test_decide.c — what declarations and removals would change: a table of stored, declared,
+// decided.
+#include "test/lib/check.h"
+#include "test/lib/store_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "reconciler/daemon/decide.h"
+#include "specs/manifest.h"
+
+struct decided {
+    struct store_fixture store;
+    struct decision decision;
+    struct error err;
+};
+
+static int setup(void **state) {
+    struct decided *d = test_calloc(1, sizeof *d);
+    store_fixture_begin(&d->store, NULL);
+    *state = d;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct decided *d = *state;
+    store_fixture_end(&d->store);
+    test_free(d);
+    return 0;
+}
+
+static void declare(struct decided *d, const char *yaml, int64_t expected_version,
+                    struct apply_request *request) {
+    struct arena *arena = &d->store.arena;
+    struct declarations declarations;
+    struct diagnostics diagnostics = {0};
+    struct manifest_options options = {0};
+    schema_init(&apply_request_schema, request);
+    request->why = "because";
+    if (manifest_parse("t.yaml", yaml, strlen(yaml), &options, arena, &declarations, &diagnostics, &d->err) !=
+        0) {
+        fail_msg("%s", diagnostics.items[0].text);
+    }
+    for (size_t i = 0; i < declarations.count; i++) {
+        struct apply_item *item = ARENA_PUSH(arena, &request->items);
+        AUTO_BUF spec = {0};
+        schema_init(&apply_item_schema, item);
+        item->kind = declarations.items[i].kind;
+        item->name = declarations.items[i].name;
+        item->expected_version = expected_version;
+        wire_encode(object_spec_schema(declarations.items[i].kind), declarations.items[i].spec, &spec);
+        item->spec = (struct bytes){arena_copy(arena, spec.data, spec.len), spec.len};
+    }
+}
+
+static int decide_request(struct decided *d, const struct apply_request *request) {
+    struct store_read *read = store_begin_read(&d->store);
+    error_clear(&d->err);
+    int rc =
+        decide_apply(read, request, "uid:0 root@test", 1700000000000, &d->store.arena, &d->decision, &d->err);
+    store_read_end(read);
+    return rc;
+}
+
+static int decide_expecting(struct decided *d, const char *yaml, int64_t expected_version) {
+    struct apply_request request;
+    declare(d, yaml, expected_version, &request);
+    return decide_request(d, &request);
+}
+
+static int decide(struct decided *d, const char *yaml) {
+    return decide_expecting(d, yaml, 0);
+}
+
+static int decide_removal(struct decided *d, enum object_kind kind, const char *name) {
+    struct remove_request request;
+    struct store_read *read = store_begin_read(&d->store);
+    schema_init(&remove_request_schema, &request);
+    request.kind = kind;
+    request.references.count = 1;
+    request.references.items = &name;
+    error_clear(&d->err);
+    int rc = decide_remove(read, &request, "uid:0 root@test", 1700000000000, &d->store.arena, &d->decision,
+                           &d->err);
+    store_read_end(read);
+    return rc;
+}
+
+// Puts the last decision into the store.
+static void commit(struct decided *d) {
+    assert_int_equal(d->store.proposer->ops->submit(d->store.proposer, &d->decision.transaction, 99, &d->err),
+                     0);
+    store_turn(&d->store);
+    assert_int_equal(d->store.results.items[d->store.results.count - 1].code, 0);
+}
+
+static void given(struct decided *d, const char *yaml) {
+    if (decide(d, yaml) != 0) {
+        fail_msg("%s", d->err.root);
+    }
+    commit(d);
+}
+
+static const struct apply_result *result(const struct decided *d, size_t i) {
+    return &d->decision.applied.results.items[i];
+}
+
+static const struct service *changed_service(struct decided *d) {
+    for (size_t i = 0; i < d->decision.transaction.changes.count; i++) {
+        const struct change *change = &d->decision.transaction.changes.items[i];
+        if (change->kind == KIND_SERVICE) {
+            struct service *service = ARENA_NEW(&d->store.arena, struct service);
+            assert_int_equal(wire_decode(&service_schema, change->object, service, &d->store.arena, &d->err),
+                             0);
+            return service;
+        }
+    }
+    fail_msg("no service in the transaction");
+    return NULL;
+}
+
+#define WEB "kind: service\nname: web\nimage: busybox:1\n"
+
+static void a_new_service_is_created_with_its_first_revision(void **state) {
+    struct decided *d = *state;
+    assert_int_equal(decide(d, WEB), 0);
+    assert_int_equal(result(d, 0)->action, ACTION_CREATED);
+    assert_int_equal(result(d, 0)->revision, 1);
+    assert_int_equal(d->decision.transaction.changes.count, 2);
+    assert_int_equal(d->decision.transaction.changes.items[1].kind, KIND_REVISION);
+    assert_int_equal(changed_service(d)->restart_revision, 1);
+}
+
+static void the_same_declaration_changes_nothing(void **state) {
+    struct decided *d = *state;
+    given(d, WEB "cap_add: [NET_RAW, SYS_TIME]\n");
+    assert_int_equal(decide(d, WEB "cap_add: [SYS_TIME, NET_RAW]\n"), 0); // order has no meaning there
+    assert_int_equal(result(d, 0)->action, ACTION_UNCHANGED);
+    assert_int_equal(result(d, 0)->version, 1);
+    assert_int_equal(d->decision.transaction.changes.count, 0);
+}
+
+// tidy: table
+static const struct {
+    const char *changed;
+    enum consequence consequence;
+    int64_t restart_revision;
+} changes[] = {
+    {WEB "deploy: {replicas: 3}\n", CONSEQUENCE_NOTHING, 1},
+    {"kind: service\nname: web\nimage: busybox:2\n", CONSEQUENCE_RESTART, 2},
+    {WEB "environment: {A: b}\n", CONSEQUENCE_RESTART, 2},
+};
+
+static void a_change_raises_the_revision_and_says_what_it_costs(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        assert_int_equal(decide(d, changes[i].changed), 0);
+        assert_int_equal(result(d, 0)->action, ACTION_UPDATED);
+        assert_int_equal(result(d, 0)->consequence, changes[i].consequence);
+        assert_int_equal(changed_service(d)->revision, 2);
+        assert_int_equal(changed_service(d)->restart_revision, changes[i].restart_revision);
+        assert_int_equal(d->decision.transaction.changes.items[0].expected_version, 1);
+    }
+}
+
+static void what_is_fixed_for_life_is_refused(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide(d, WEB "deploy: {mode: global}\n"), -ERR_UNSUPPORTED);
+    assert_string_equal(d->err.root,
+                        "service 'web': deploy.mode cannot be changed (from replicated to global): "
+                        "remove the service and create it anew");
+}
+
+static void expected_versions_are_held_against_the_store(void **state) {
+    struct decided *d = *state;
+    assert_int_equal(decide_expecting(d, WEB, 4), -ERR_NOT_FOUND);
+    assert_int_equal(decide_expecting(d, WEB, -1), 0);
+    commit(d);
+    assert_int_equal(decide_expecting(d, WEB, -1), -ERR_EXISTS);
+    assert_string_equal(d->err.root, "service 'web': already exists");
+    assert_int_equal(decide_expecting(d, WEB "deploy: {replicas: 2}\n", 1), 0);
+    assert_int_equal(decide_expecting(d, WEB "deploy: {replicas: 2}\n", 7), -ERR_CONFLICT);
+    assert_string_equal(d->err.root, "service 'web': was changed meanwhile: it is at version 1, not 7");
+}
+
+static void references_must_exist_or_be_declared_along(void **state) {
+    struct decided *d = *state;
+    static const char uses[] =
+        WEB "networks: [front]\nsecrets: [key]\nconfigs: [conf]\nvolumes: ['data:/d']\n";
+    static const char all[] = WEB "networks: [front]\n---\nkind: network\nname: front\n";
+    assert_int_equal(decide(d, uses), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root,
+                        "service 'web': networks: network 'front' not found: create it first, or "
+                        "declare it in the same files (and 2 more)");
+    assert_int_equal(d->decision.mistakes.count, 3);
+    assert_int_equal(decide(d, all), 0);
+    assert_int_equal(d->decision.transaction.changes.count, 3);
+    commit(d);
+    assert_int_equal(decide(d, WEB "networks: [front]\nvolumes: ['data:/d']\n"), 0);
+    bool is_told = false;
+    for (size_t i = 0; i < result(d, 0)->warnings.count; i++) {
+        is_told |= strstr(result(d, 0)->warnings.items[i], "volume 'data' is not declared") != NULL;
+    }
+    assert_true(is_told);
+}
+
+static void fields_that_do_not_act_yet_are_warned_about(void **state) {
+    struct decided *d = *state;
+    assert_int_equal(decide(d, WEB "ports: ['8080:80']\n"), 0);
+    assert_int_equal(result(d, 0)->warnings.count, 1);
+    assert_string_equal(result(d, 0)->warnings.items[0],
+                        "ports is stored, but not yet acting in this version");
+}
+
+static void one_mistake_refuses_all(void **state) {
+    struct decided *d = *state;
+    struct apply_request request;
+    declare(d, WEB "---\nkind: service\nname: api\nimage: busybox\n", 0, &request);
+    request.items.items[1].spec.len--; // not a spec any more
+    assert_true(decide_request(d, &request) < 0);
+    declare(d, WEB "---\nkind: service\nname: api\nimage: busybox\n", 0, &request);
+    request.items.items[1].name = "other";
+    assert_int_equal(decide_request(d, &request), -ERR_INVALID);
+    assert_string_equal(d->err.root, "service 'other': its spec has another name: 'api'");
+    declare(d, WEB "---\nkind: service\nname: api\nimage: busybox\n", 0, &request);
+    request.items.items[1] = request.items.items[0];
+    assert_int_equal(decide_request(d, &request), -ERR_INVALID);
+    declare(d, WEB, 0, &request);
+    request.items.items[0].kind = KIND_TASK;
+    assert_int_equal(decide_request(d, &request), -ERR_INVALID);
+}
+
+static void the_server_checks_what_a_client_did_not(void **state) {
+    struct decided *d = *state;
+    struct apply_request request;
+    struct service_spec spec;
+    AUTO_BUF bytes = {0};
+    declare(d, WEB, 0, &request);
+    schema_init(&service_spec_schema, &spec);
+    spec.name = "web"; // without an image
+    spec.deploy.replicas = -4;
+    wire_encode(&service_spec_schema, &spec, &bytes);
+    request.items.items[0].spec = buf_bytes(&bytes);
+    assert_int_equal(decide_request(d, &request), -ERR_INVALID);
+    assert_true(d->decision.mistakes.count >= 2);
+}
+
+static void nodes_are_not_made_by_declaring_them(void **state) {
+    struct decided *d = *state;
+    assert_int_equal(decide(d, "kind: node\nname: w7\navailability: drain\n"), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root, "node 'w7': not found: nodes join a cluster, they are not declared");
+}
+
+static void external_objects_must_be_there_already(void **state) {
+    struct decided *d = *state;
+    assert_int_equal(decide(d, "kind: network\nname: front\nexternal: true\n"), -ERR_NOT_FOUND);
+    given(d, "kind: network\nname: front\n");
+    assert_int_equal(decide(d, "kind: network\nname: front\nexternal: true\n"), 0);
+    assert_int_equal(d->decision.transaction.changes.count, 0);
+}
+
+static void a_service_goes_after_its_tasks(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide_removal(d, KIND_SERVICE, "wet"), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root, "service 'wet' not found");
+    assert_int_equal(decide_removal(d, KIND_SERVICE, "web"), 0);
+    assert_int_equal(d->decision.transaction.changes.items[0].op, CHANGE_UPDATE);
+    assert_true(changed_service(d)->removing);
+    commit(d);
+    assert_int_equal(decide_removal(d, KIND_SERVICE, "web"), -ERR_NOT_FOUND);
+}
+
+static void the_name_of_a_service_that_goes_is_free_at_once(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide_removal(d, KIND_SERVICE, "web"), 0);
+    commit(d);
+    assert_int_equal(decide_expecting(d, WEB, -1), 0);
+    assert_int_equal(result(d, 0)->action, ACTION_CREATED);
+    assert_int_equal(result(d, 0)->revision, 1);
+    commit(d);
+    assert_int_equal(decide(d, WEB), 0);
+    assert_int_equal(result(d, 0)->action, ACTION_UNCHANGED);
+}
+
+static void what_is_in_use_stays(void **state) {
+    struct decided *d = *state;
+    given(d, "kind: secret\nname: key\ndata: c2VjcmV0\n---\n" WEB "secrets: [key]\n");
+    assert_int_equal(decide_removal(d, KIND_SECRET, "key"), -ERR_GUARD);
+    assert_string_equal(d->err.root, "secret 'key' is in use by the following services: web");
+    given(d, WEB);
+    assert_int_equal(decide_removal(d, KIND_SECRET, "key"), 0);
+    assert_int_equal(d->decision.transaction.changes.items[0].op, CHANGE_DELETE);
+    assert_int_equal(decide_removal(d, KIND_TASK, "x"), -ERR_NOT_FOUND);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_service_is_created_with_its_first_revision),
+        TEST(the_same_declaration_changes_nothing),
+        TEST(a_change_raises_the_revision_and_says_what_it_costs),
+        TEST(what_is_fixed_for_life_is_refused),
+        TEST(expected_versions_are_held_against_the_store),
+        TEST(references_must_exist_or_be_declared_along),
+        TEST(fields_that_do_not_act_yet_are_warned_about),
+        TEST(one_mistake_refuses_all),
+        TEST(the_server_checks_what_a_client_did_not),
+        TEST(nodes_are_not_made_by_declaring_them),
+        TEST(external_objects_must_be_there_already),
+        TEST(a_service_goes_after_its_tasks),
+        TEST(the_name_of_a_service_that_goes_is_free_at_once),
+        TEST(what_is_in_use_stays),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
+}
