@@ -223,10 +223,15 @@ static void page_of_noun(const struct command_table *table, const struct command
 static void page_of_all(const struct command_table *table, struct buf *out) {
     size_t at = widest_name(table) + 4;
     buf_addf(out, "Usage:  muster [-H HOST] COMMAND\n\n%s\n", about);
+    const char *heading = NULL;
     for (size_t i = 0; i < table->count; i++) {
-        if (table->groups[i]->noun == NULL) {
-            buf_addf(out, "\n%s:\n", table->groups[i]->summary);
-            list_commands(table->groups[i], at, out);
+        const struct command_group *group = table->groups[i];
+        if (group->noun == NULL) { // groups of several files may share a heading
+            if (!str_equal(heading, group->summary)) {
+                buf_addf(out, "\n%s:\n", group->summary);
+            }
+            heading = group->summary;
+            list_commands(group, at, out);
         }
     }
     bool has_nouns = false;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "cli/document.h"
 #include "cli/table.h"
 #include "cli/template.h"
 
@@ -128,58 +129,6 @@ int output_filter(const struct listing *listing, const struct strings *filters, 
     return 0;
 }
 
-// --- documents ---
-
-void output_manifest(enum object_kind kind, const void *object, struct buf *out) {
-    const struct schema *spec = object_spec_schema(kind);
-    buf_addf(out, "kind: %s\n", object_kind_name(kind));
-    if (spec != NULL && object_kind_is_declared(kind)) {
-        yaml_write(spec, (const char *)object + object_spec_offset(kind), 0, 0, out);
-    } else {
-        yaml_write(object_schema(kind), object, TEXT_STATUS, 0, out);
-    }
-}
-
-void output_manifest_json(enum object_kind kind, const void *object, enum json_style style, struct buf *out) {
-    const struct schema *spec = object_spec_schema(kind);
-    AUTO_BUF text = buf_make(OUTPUT_BYTES_MAX);
-    json_write(spec, (const char *)object + object_spec_offset(kind), style, 0, &text);
-    const char *inner = buf_text(&text) + 1; // after the brace
-    bool is_empty = inner[strspn(inner, " \n")] == '}';
-    buf_addf(out, style == JSON_INDENT ? "{\n  \"kind\": \"%s\"%s" : "{\"kind\":\"%s\"%s",
-             object_kind_name(kind), is_empty ? "" : ",");
-    buf_adds(out, inner);
-}
-
-static void render_json(const struct listing *listing, struct rows rows, struct buf *out) {
-    buf_adds(out, "[");
-    for (size_t i = 0; i < rows.count; i++) {
-        buf_adds(out, i > 0 ? ",\n" : "\n");
-        json_write(object_schema(listing->kind), listing->object(rows.items[i]), JSON_COMPACT, TEXT_STATUS,
-                   out);
-    }
-    buf_adds(out, rows.count > 0 ? "\n]\n" : "]\n");
-}
-
-static void render_yaml(const struct listing *listing, struct rows rows, struct buf *out) {
-    for (size_t i = 0; i < rows.count; i++) {
-        buf_adds(out, i > 0 ? "---\n" : "");
-        output_manifest(listing->kind, listing->object(rows.items[i]), out);
-    }
-}
-
-static void render_names(const struct listing *listing, struct rows rows, struct buf *out) {
-    for (size_t i = 0; i < rows.count; i++) {
-        buf_addf(out, "%s/%s\n", listing->noun, listing->name(rows.items[i]));
-    }
-}
-
-static void render_ids(const struct listing *listing, struct rows rows, struct buf *out) {
-    for (size_t i = 0; i < rows.count; i++) {
-        buf_addf(out, "%s\n", listing->id(rows.items[i]));
-    }
-}
-
 // --- templates ---
 
 static json_t *row_value(const struct listing *listing, const void *row, const struct cell_context *context) {
@@ -287,7 +236,7 @@ static void render_table(const struct listing *listing, const struct output_opti
 static const struct {
     const char *form;
     void (*render)(const struct listing *listing, struct rows rows, struct buf *out);
-} documents[] = {{"json", render_json}, {"yaml", render_yaml}, {"name", render_names}};
+} documents[] = {{"json", document_json}, {"yaml", document_yaml}, {"name", document_names}};
 
 int output_render(const struct listing *listing, const struct output_options *options, struct rows rows,
                   struct buf *out, struct error *err) {
@@ -308,7 +257,7 @@ int output_render(const struct listing *listing, const struct output_options *op
         return render_template(listing, options, format, /* has_header= */ false, rows, out, err);
     }
     if (options->quiet && format == NULL) {
-        render_ids(listing, rows, out);
+        document_ids(listing, rows, out);
         return 0;
     }
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
