@@ -218,15 +218,24 @@ demo: deps ## build, start musterd here, apply the example shop, break it, watch
 	@$(SUBMAKE) all images
 	@examples/demo.sh
 
-install: all ## install the programs under $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: docs ## install programs, man pages and completion under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster $(SHARE)/man/man1 \
+	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	install -m 755 $(OUT)/muster $(OUT)/musterd $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(OUT)/muster-shim $(DESTDIR)$(PREFIX)/libexec/muster/
+	install -m 644 $(BUILD)/docs/man/*.1 $(SHARE)/man/man1/
+	install -m 644 $(BUILD)/docs/completion/bash $(SHARE)/bash-completion/completions/muster
+	install -m 644 $(BUILD)/docs/completion/zsh $(SHARE)/zsh/site-functions/_muster
+	install -m 644 $(BUILD)/docs/completion/fish $(SHARE)/fish/vendor_completions.d/muster.fish
 
-docs: all ## what is written in the sources, gathered: build/docs/tree.txt (each file's first line), muster.proto
-	@mkdir -p $(BUILD)/docs
+docs: all ## what is written in the sources, gathered: build/docs/ man/, completion/, tree.txt, muster.proto, muster.schema.json
+	@mkdir -p $(BUILD)/docs/man $(BUILD)/docs/completion
 	@grep -hm1 -E '^// [a-z]+/[^ ]+ — ' $(sort $(SOURCES) $(HEADERS)) | sed 's,^// ,,' >$(BUILD)/docs/tree.txt
-	@[ ! -x $(OUT)/muster ] || $(OUT)/muster schema --proto >$(BUILD)/docs/muster.proto
+	@$(OUT)/muster schema --proto >$(BUILD)/docs/muster.proto
+	@$(OUT)/muster schema >$(BUILD)/docs/muster.schema.json
+	@$(OUT)/muster man --to $(BUILD)/docs/man
+	@for shell in bash zsh fish; do $(OUT)/muster completion $$shell >$(BUILD)/docs/completion/$$shell || exit 1; done
 	@echo "$(BUILD)/docs"
 
 clean: ## remove build/

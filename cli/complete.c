@@ -94,9 +94,7 @@ static void offer(const struct completing *c, const char *before, const char *wo
 static void offer_names(const struct completing *c, const char *before, enum option_names names,
                         const char *kind) {
     if (names == NAMES_FILE) {
-        buf_adds(c->out, ":files\t\n");
-        c->out->data[c->out->len - 2] = '\n';
-        c->out->len--;
+        buf_adds(c->out, ":files\n");
         return;
     }
     if (names == NAMES_KIND && kind == NULL) {

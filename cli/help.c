@@ -261,20 +261,24 @@ void help_page(const struct command_table *table, const struct command_group *gr
 
 // --- man ---
 
+// What has a meaning to roff is escaped, what is not ASCII is named, for old formatters read bytes.
 static void add_roff(struct buf *out, const char *text) {
     bool is_start = true;
-    for (const char *p = text; *p != '\0'; p++) {
+    for (const char *p = text; *p != '\0';) {
+        uint32_t codepoint = 0;
+        size_t len = str_decode(p, strlen(p), &codepoint);
         if (is_start && (*p == '.' || *p == '\'')) {
             buf_adds(out, "\\&");
         }
-        if (*p == '-') {
-            buf_adds(out, "\\-");
-        } else if (*p == '\\') {
-            buf_adds(out, "\\e");
+        if (len > 1) {
+            buf_addf(out, "\\[u%04X]", codepoint);
+        } else if (*p == '-' || *p == '\\') {
+            buf_adds(out, *p == '-' ? "\\-" : "\\e");
         } else {
             buf_addc(out, *p);
         }
         is_start = *p == '\n';
+        p += len > 0 ? len : 1;
     }
 }
 

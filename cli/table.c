@@ -2,9 +2,9 @@
 //
 // cli/table.c — measures columns, takes from those that may be cut, and pads.
 //
-// What does not fit is made to in three steps: the widest columns that may be cut are, down to
-// CUT_COLUMNS_MIN; columns that may be dropped are, from the right; then every column is cut, for a wrapped
-// line is worse.
+// What does not fit is made to in steps: the widest columns that may be cut are, down to CUT_COLUMNS_MIN;
+// columns that may be dropped are, from the right; gaps shrink; then every column is cut, for a wrapped line
+// is worse.
 #include "cli/table.h"
 
 #include <string.h>
@@ -36,8 +36,8 @@ void table_add_cell(struct table *table, const char *text, const char *tint) {
 // What the column takes in the line.
 static size_t span_of(const struct table *table, size_t i) {
     size_t width = table->items[i].width;
-    if (i + 1 == table->count) {
-        return width;
+    if (i + 1 == table->count || table->is_tight) {
+        return width + (i + 1 < table->count);
     }
     return width + GAP > COLUMN_MIN ? width + GAP : COLUMN_MIN;
 }
@@ -81,6 +81,8 @@ static void drop(struct table *table, size_t columns) {
 static void fit(struct table *table, size_t columns) {
     cut(table, columns, /* any= */ false, CUT_COLUMNS_MIN);
     drop(table, columns);
+    table->is_tight = line_columns(table) > columns;
+    cut(table, columns, /* any= */ false, CUT_COLUMNS_MIN / 2);
     cut(table, columns, /* any= */ true, /* least= */ 1);
 }
 

@@ -4,6 +4,8 @@
 #ifndef MUSTER_CLI_TABLE_H
 #define MUSTER_CLI_TABLE_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 
@@ -28,6 +30,7 @@ struct table {
     struct arena *arena;
     size_t count;
     struct table_column *items;
+    bool is_tight; // columns stand one blank apart
 };
 
 void table_add_column(struct table *table, const char *header, enum table_give give);

@@ -171,20 +171,16 @@ static int parse_operand(struct parser *parser, struct operand *out) {
         parser->p += is_bare;
         return parse_path(parser, out);
     }
-    return parse_word(parser, out);
+    return c == ')' ? complain(parser, "a bracket too many") : parse_word(parser, out);
 }
 
 static int parse_command(struct parser *parser, char end, struct command_of *out) {
     for (skip_blanks(parser); *parser->p != '|' && *parser->p != end && *parser->p != '\0';
          skip_blanks(parser)) {
         struct operand operand = {0};
-        const char *before = parser->p;
         int rc = parse_operand(parser, &operand);
         if (rc < 0) {
             return rc;
-        }
-        if (parser->p == before) {
-            return complain(parser, "a bracket too many");
         }
         if (out->count == TEMPLATE_ARGUMENTS_MAX) {
             return complain(parser, "too many arguments");
@@ -238,8 +234,11 @@ static const char *action_end(const char *p) {
     char quote = '\0';
     for (; *p != '\0'; p++) {
         if (quote != '\0') {
-            p += quote == '"' && *p == '\\' && p[1] != '\0';
-            quote = *p == quote ? '\0' : quote;
+            if (quote == '"' && *p == '\\' && p[1] != '\0') {
+                p++;
+            } else if (*p == quote) {
+                quote = '\0';
+            }
         } else if (*p == '"' || *p == '`') {
             quote = *p;
         } else if (p[0] == '}' && p[1] == '}') {
