@@ -93,7 +93,7 @@ static int name_results(struct changing *changing, struct store_read *read, stru
 
 static int recall_events(struct changing *changing, struct store_read *read, int64_t revision,
                          struct error *err) {
-    struct store_position position = {revision, -1};
+    struct store_position position = store_position_after(revision - 1);
     struct events events = {0};
     struct applied *applied = &changing->decision.applied;
     int rc =

@@ -15,6 +15,7 @@
 
 #define BATCH_EVENTS_MAX 512
 #define SEARCH_EVENTS_MAX 4096
+#define WINDOW_MAX (INT64_C(1) << 60)
 
 struct watch_stream {
     struct stream stream;
@@ -25,6 +26,7 @@ struct watch_stream {
     struct store_position position;
     bool is_caught_up; // and has been told so
     bool must_say_skipped;
+    bool has_more; // in the history, after the last batch
 };
 
 static bool is_kind_wanted(uint64_t kinds, int64_t kind) {
@@ -103,11 +105,13 @@ static int snapshot_step(struct watch_stream *watch, struct store_read *read, st
 
 // --- deltas ---
 
+// Kinds are picked here and not by store_history, which would look for them as far as the history goes: a
+// turn reads a bounded piece.
 static int has_more(const struct watch_stream *watch, struct store_read *read, struct arena *arena, bool *out,
                     struct error *err) {
     struct store_position position = watch->position;
     struct events next = {0};
-    int rc = store_history(read, &position, watch->kinds, 1, SIZE_MAX, arena, &next, err);
+    int rc = store_history(read, &position, 0, 1, SIZE_MAX, arena, &next, err);
     *out = rc == 0 && next.count > 0;
     return rc < 0 ? rc : 0;
 }
@@ -115,19 +119,24 @@ static int has_more(const struct watch_stream *watch, struct store_read *read, s
 static int delta_step(struct watch_stream *watch, struct store_read *read, struct event_batch *batch,
                       struct arena *arena, struct error *err) {
     struct events events = {0};
-    int rc = store_history(read, &watch->position, watch->kinds, BATCH_EVENTS_MAX, FRAME_CHUNK_BYTES, arena,
-                           &events, err);
+    int rc =
+        store_history(read, &watch->position, 0, BATCH_EVENTS_MAX, FRAME_CHUNK_BYTES, arena, &events, err);
     if (rc == STORE_SKIPPED || (rc == 0 && watch->position.revision > store_read_revision(read))) {
         snapshot_begin(watch);
         watch->must_say_skipped = true;
         return 0;
     }
-    batch->events.count = events.count;
-    batch->events.items = events.items;
+    for (size_t i = 0; rc == 0 && i < events.count; i++) {
+        if (is_kind_wanted(watch->kinds, events.items[i].kind)) {
+            *ARENA_PUSH(arena, &batch->events) = events.items[i];
+        }
+    }
     bool more = false;
     rc = rc < 0 || events.count == 0 ? rc : has_more(watch, read, arena, &more, err);
-    batch->caught_up = rc == 0 && !more && (events.count > 0 || !watch->is_caught_up);
+    watch->is_caught_up = watch->is_caught_up && batch->events.count == 0;
+    batch->caught_up = rc == 0 && !more && !watch->is_caught_up;
     batch->revision = more ? watch->position.revision : store_read_revision(read);
+    watch->has_more = more;
     return rc;
 }
 
@@ -149,9 +158,8 @@ static enum stream_outcome watch_step(struct stream *stream, struct store_read *
     if (batch.events.count > 0 || batch.caught_up || batch.skipped) {
         server_send(stream->answer.conversation, MESSAGE_EVENTS, &batch);
     }
-    watch->is_caught_up =
-        batch.caught_up || (watch->is_caught_up && batch.events.count == 0 && !batch.skipped);
-    return watch->is_caught_up ? STREAM_IDLE : STREAM_MORE;
+    watch->is_caught_up = batch.caught_up || (watch->is_caught_up && !batch.skipped);
+    return watch->is_caught_up && !watch->has_more ? STREAM_IDLE : STREAM_MORE;
 }
 
 static void watch_free(struct stream *stream) {
@@ -217,14 +225,14 @@ static bool concerns(const struct history_stream *history, const struct event *e
 }
 
 static bool is_match(const struct history_stream *history, const struct event *event, struct arena *arena) {
-    return event->time_unix_ms >= history->since_unix_ms &&
+    return is_kind_wanted(history->kinds, event->kind) && event->time_unix_ms >= history->since_unix_ms &&
            (history->until_unix_ms == 0 || event->time_unix_ms <= history->until_unix_ms) &&
            concerns(history, event, arena);
 }
 
 static void window_begin(struct history_stream *history, int64_t first) {
     int64_t start = history->end - history->window;
-    history->position = start < first ? (struct store_position){first, -1} : store_position_after(start);
+    history->position = store_position_after(start < first ? first - 1 : start);
     history->matches = 0;
 }
 
@@ -236,7 +244,7 @@ static int search_step(struct history_stream *history, struct store_read *read, 
     int64_t first = usage.history_first_revision;
     if (history->end == 0) {
         history->end = store_read_revision(read);
-        history->window = history->limit == 0 ? INT64_MAX / 2 : 2 * history->limit;
+        history->window = history->limit == 0 ? WINDOW_MAX : 2 * history->limit;
         window_begin(history, first);
     }
     if (history->limit == 0) {
@@ -244,10 +252,11 @@ static int search_step(struct history_stream *history, struct store_read *read, 
         return 0;
     }
     struct events events = {0};
-    int rc = store_history(read, &history->position, history->kinds, SEARCH_EVENTS_MAX, 1 * MIB, arena,
-                           &events, err);
+    int rc = store_history(read, &history->position, 0, SEARCH_EVENTS_MAX, 1 * MIB, arena, &events, err);
     if (rc != 0) {
-        window_begin(history, first); // trimmed under way
+        // Trimmed under way, maybe in the middle of a revision.
+        window_begin(history, first);
+        history->position = store_position_after(first);
         return rc < 0 ? rc : 0;
     }
     for (size_t i = 0; i < events.count; i++) {
@@ -259,7 +268,7 @@ static int search_step(struct history_stream *history, struct store_read *read, 
     }
     history->is_found = history->matches >= history->limit || history->end - history->window < first;
     history->to_skip = history->matches > history->limit ? history->matches - history->limit : 0;
-    history->window *= history->is_found ? 1 : 4;
+    history->window *= history->is_found || history->window > WINDOW_MAX / 4 ? 1 : 4;
     window_begin(history, first);
     return 0;
 }
@@ -286,15 +295,15 @@ static enum stream_outcome history_send(struct history_stream *history, struct s
     struct events events = {0};
     struct event_batch batch;
     schema_init(&event_batch_schema, &batch);
-    int rc = store_history(read, &history->position, history->kinds, BATCH_EVENTS_MAX, FRAME_CHUNK_BYTES,
-                           arena, &events, &err);
+    int rc =
+        store_history(read, &history->position, 0, BATCH_EVENTS_MAX, FRAME_CHUNK_BYTES, arena, &events, &err);
     if (rc < 0) {
         return stream_fail(stream, &err);
     }
     if (rc == STORE_SKIPPED) {
         struct store_usage usage;
         store_usage(stream->answer.daemon->store, &usage);
-        history->position = (struct store_position){usage.history_first_revision, -1};
+        history->position = store_position_after(usage.history_first_revision);
         batch.skipped = true;
     }
     select_events(history, &events, &batch, arena);
@@ -347,7 +356,7 @@ void control_history(const struct request *request) {
     history->stream.free = history_free;
     history->since_unix_ms = asked->since_unix_ms;
     history->until_unix_ms = asked->until_unix_ms;
-    history->limit = asked->limit;
+    history->limit = asked->limit < WINDOW_MAX / 2 ? asked->limit : WINDOW_MAX / 2;
     history->kinds = (uint64_t)asked->kinds;
     history->follow = asked->follow;
     if (take_ids(history, asked, &err) < 0) {

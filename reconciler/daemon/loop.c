@@ -4,17 +4,23 @@
 //
 // The daemon itself has three handles here: the server's descriptor, one timer for whatever comes next, and
 // the signals that ask it to end. Agent and executors have their own. All of them only record.
+#include <malloc.h>
 #include <signal.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "reconciler/daemon/turn.h"
 
+#define QUIET_MS 500
+#define TRIM_MS 10000
+
 struct loop {
     struct daemon *daemon;
     uv_poll_t server;
     uv_timer_t timer;
     uv_signal_t terminate, interrupt;
+    bool was_busy;
+    int64_t trim_mono_ms;
 };
 
 static void on_readable(uv_poll_t *handle, int status, int events) {
@@ -57,8 +63,21 @@ static void loop_close(struct loop *loop) {
     uv_run(loop->daemon->loop, UV_RUN_NOWAIT);
 }
 
+// What a burst of work needed goes back to the system, once it is quiet again.
+static void trim(struct loop *loop, int64_t wait_ms) {
+    int64_t now_mono_ms = loop->daemon->now.mono_ms;
+    if (wait_ms < QUIET_MS) {
+        loop->was_busy = true;
+    } else if (loop->was_busy && now_mono_ms - loop->trim_mono_ms >= TRIM_MS) {
+        malloc_trim(0);
+        loop->was_busy = false;
+        loop->trim_mono_ms = now_mono_ms;
+    }
+}
+
 static void wait(struct loop *loop) {
     int64_t wait_ms = turn_wait_ms(loop->daemon);
+    trim(loop, wait_ms);
     if (wait_ms > 0) {
         uv_update_time(loop->daemon->loop);
         uv_timer_start(&loop->timer, on_timer, (uint64_t)wait_ms, 0);

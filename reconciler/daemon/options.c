@@ -180,7 +180,10 @@ int daemon_options_read(int argc, char *const *argv, struct arena *arena, struct
     struct problems problems = {0};
     schema_validate(&daemon_options_schema, out, /*warnings=*/false, arena, &problems);
     if (problems.count > 0) {
-        return error_set(err, ERR_USAGE, "%s %s", problems.items[0].path, problems.items[0].text);
+        char name[64];
+        const struct field *field = schema_field(&daemon_options_schema, problems.items[0].path);
+        return error_set(err, ERR_USAGE, "%s: %s", field != NULL ? option_name(field, name) : "settings",
+                         problems.items[0].text);
     }
     if (out->node_name[0] != '\0' && !str_is_name(out->node_name, NAME_BYTES_MAX)) {
         return error_set(

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,9 @@ static pid_t spawn(struct daemon_fixture *f, const char *const *options, int *ou
     pid_t pid = fork();
     if (pid == 0) {
         dup2(pipe_fds[1], 2);
+        if (f->files_max > 0) {
+            setrlimit(RLIMIT_NOFILE, &(struct rlimit){f->files_max, f->files_max});
+        }
         execv(program, (char *const *)(uintptr_t)argv);
         _exit(127);
     }
@@ -75,8 +79,12 @@ int daemon_run(struct daemon_fixture *f, const char *const *options, const char 
     pid_t pid = spawn(f, options, &fd);
     AUTO_BUF text = {0};
     char piece[4096];
-    for (ssize_t got; (got = read(fd, piece, sizeof piece)) > 0;) {
+    struct pollfd waited = {.fd = fd, .events = POLLIN};
+    for (ssize_t got; poll(&waited, 1, DEADLINE_MS) > 0 && (got = read(fd, piece, sizeof piece)) > 0;) {
         buf_add(&text, piece, (size_t)got);
+        if (strstr(buf_text(&text), "daemon.ready") != NULL) { // not what it was run for
+            kill(pid, SIGKILL);
+        }
     }
     close(fd);
     *out = arena_strdup(&f->arena, buf_text(&text));

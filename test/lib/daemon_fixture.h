@@ -16,6 +16,7 @@
 struct daemon_fixture {
     char dir[64]; // state and run directories below
     const char *executor;
+    size_t files_max; // descriptors it may have; 0 = as many as we
     pid_t pid;
     int log_fd;
     struct client *client;
