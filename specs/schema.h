@@ -159,6 +159,18 @@ const struct field *schema_nearest(const struct schema *schema, const char *name
 // indexed.
 const struct field *schema_path(const struct schema *schema, const char *path);
 
+// --- one member by its path (specs/path.c) ---
+
+// The member itself ("deploy.labels"), its row as *field; absent optional structs on the way are made. NULL
+// for a path that is none; list elements have none.
+void *schema_at(const struct schema *schema, void *object, const char *path, struct arena *arena,
+                const struct field **field);
+// Sets a member from text, as a spec file has it: scalars, and lists of strings from a scalar (a command is
+// split as a shell would). -ERR_NOT_FOUND: no such path. -ERR_INVALID: the root says what a good value looks
+// like.
+int schema_set_text(const struct schema *schema, void *object, const char *path, const char *text,
+                    struct arena *arena, struct error *err);
+
 // All defaults; strings "", lists empty, optionals NULL.
 void schema_init(const struct schema *schema, void *object);
 bool schema_equal(const struct schema *schema, const void *a, const void *b);
