@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli/node.c — `muster node …`: the machines of the cluster.
+#include "cli/change.h"
+#include "cli/columns.h"
+#include "cli/connect.h"
+#include "cli/inspect.h"
+#include "cli/task_list.h"
+
+#include "base/str.h"
+
+static int run_ls(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct rows rows;
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc : columns_fetch_nodes(client, NULL, in->arena, &rows, err);
+    return rc < 0 ? rc : output_list(in, &columns_nodes, rows, err);
+}
+
+// Without arguments the node of the daemon is meant.
+static const struct option_arguments *or_self(const struct option_arguments *arguments) {
+    static const char *self[] = {"self"};
+    static const struct option_arguments only_self = {1, self};
+    return arguments->count > 0 ? arguments : &only_self;
+}
+
+struct ps_args {
+    bool no_resolve;
+};
+static const struct option_row ps_rows[] = {
+    OPT_FLAG(struct ps_args, no_resolve, "no-resolve", '\0', .help = "Show ids in the place of names"),
+};
+
+static int run_ps(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct object_list nodes = {0};
+    int rc = connect_open(in, &client, err);
+    if (rc < 0) {
+        return rc;
+    }
+    int worst = task_list_resolve(in, client, KIND_NODE, or_self(&in->arguments), &nodes, err);
+    if (nodes.count == 0) {
+        return worst;
+    }
+    rc = task_list_print(in, client, NULL, &nodes, ((const struct ps_args *)in->args)->no_resolve, err);
+    return rc < 0 ? rc : worst;
+}
+
+static int run_inspect(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    int rc = connect_open(in, &client, err);
+    return rc < 0 ? rc
+                  : inspect_print(in, client, KIND_NODE, or_self(&in->arguments), inspect_node_page, err);
+}
+
+// --- update ---
+
+struct update_args {
+    const char *availability, *role;
+    struct pairs label_add;
+    struct strings label_rm;
+};
+static const char *const availability_words[] = {"active", "pause", "drain", NULL};
+static const char *const role_words[] = {"worker", "manager", NULL};
+static const struct option_row update_rows[] = {
+    OPT_STRING(struct update_args, availability, "availability", '\0', .metavar = "WHAT",
+               .words = availability_words,
+               .help = "Active takes tasks, pause takes no new ones, drain gives them all away"),
+    OPT_STRING(struct update_args, role, "role", '\0', .metavar = "ROLE", .words = role_words,
+               .help = "Role: worker or manager"),
+    OPT_PAIRS(struct update_args, label_add, "label-add", '\0', .metavar = "KEY[=VALUE]",
+              .help = "Labels to add or replace"),
+    OPT_LIST(struct update_args, label_rm, "label-rm", '\0', .metavar = "KEY", .help = "Labels to take away"),
+};
+
+static int remove_labels(const struct update_args *args, struct node_spec *spec, struct arena *arena,
+                         struct error *err) {
+    for (size_t i = 0; i < args->label_rm.count; i++) {
+        const char *key = args->label_rm.items[i];
+        if (pairs_get(&spec->labels, key) == NULL) {
+            return error_set(err, ERR_NOT_FOUND, "node '%s' has no label '%s'", spec->name, key);
+        }
+        spec->labels = pairs_set(arena, &spec->labels, key, NULL);
+    }
+    return 0;
+}
+
+static int edit(const struct update_args *args, struct node_spec *spec, struct arena *arena,
+                struct error *err) {
+    int rc = 0;
+    if (args->availability != NULL) {
+        rc = schema_set_text(&node_spec_schema, spec, "availability", args->availability, arena, err);
+    }
+    if (rc == 0 && args->role != NULL) {
+        rc = schema_set_text(&node_spec_schema, spec, "role", args->role, arena, err);
+    }
+    rc = rc < 0 ? rc : remove_labels(args, spec, arena, err);
+    for (size_t i = 0; rc == 0 && i < args->label_add.count; i++) {
+        const struct pair *pair = &args->label_add.items[i];
+        spec->labels = pairs_set(arena, &spec->labels, pair->key, pair->value);
+    }
+    return rc;
+}
+
+static int run_update(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    void *object = NULL;
+    struct change_set set;
+    struct applied *applied;
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc
+                : connect_get(client, KIND_NODE, task_list_node(client, in->arguments.items[0]), in->arena,
+                              &object, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct node *node = object;
+    struct node_spec *spec = schema_copy(&node_spec_schema, &node->spec, in->arena);
+    rc = edit(in->args, spec, in->arena, err);
+    change_begin(&set, in);
+    rc = rc < 0 ? rc : change_add(&set, KIND_NODE, spec, &node->spec, node->meta.version, err);
+    rc = rc < 0 ? rc : change_send(&set, client, &applied, err);
+    if (rc == 0) {
+        printf("%s\n", in->arguments.items[0]);
+    }
+    return rc;
+}
+
+// tidy: table
+static const struct command rows[] = {
+    {.name = "ls",
+     .aliases = "list",
+     .summary = "List nodes",
+     .details = "The node that was asked has a star behind its id.",
+     .example = "muster node ls --filter role=worker",
+     .shared = SHARED_LIST,
+     .run = run_ls},
+    {.name = "inspect",
+     .summary = "Show all there is to know about nodes",
+     .usage = "[self|NODE…]",
+     .example = "muster node inspect --pretty self",
+     .options = inspect_rows,
+     .option_count = INSPECT_ROWS,
+     .args_bytes = sizeof(struct inspect_args),
+     .max = COMMAND_MANY,
+     .names = NAMES_NODE,
+     .run = run_inspect},
+    {.name = "ps",
+     .summary = "List the tasks on nodes",
+     .usage = "[self|NODE…]",
+     COMMAND_OPTIONS(struct ps_args, ps_rows),
+     .shared = SHARED_LIST,
+     .max = COMMAND_MANY,
+     .names = NAMES_NODE,
+     .run = run_ps},
+    {.name = "update",
+     .summary = "Change what is declared of a node",
+     .usage = "self|NODE",
+     .example =
+         "muster node update --availability drain worker3\nmuster node update --label-add disk=ssd self",
+     COMMAND_OPTIONS(struct update_args, update_rows),
+     .shared = SHARED_WHY,
+     .min = 1,
+     .max = 1,
+     .names = NAMES_NODE,
+     .run = run_update},
+};
+const struct command_group node_commands = COMMAND_GROUP("node", "Manage nodes", rows);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli/swarm.c — `muster swarm init`: a cluster of this one node.
+#include "cli/connect.h"
+
+#include "base/str.h"
+
+struct init_args {
+    const char *advertise, *listen, *data_path, *availability, *cert_expiry, *heartbeat, *mask_length,
+        *data_path_port, *max_snapshots, *snapshot_interval, *history_limit;
+    struct strings pools, external_ca;
+    bool autolock, force_new_cluster;
+};
+
+static const char *const availability_words[] = {"active", "pause", "drain", NULL};
+#define INIT struct init_args
+// tidy: table
+static const struct option_row init_rows[] = {
+    OPT_STRING(INIT, advertise, "advertise-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address that other nodes use"),
+    OPT_STRING(INIT, listen, "listen-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address to listen on (0.0.0.0:2377)"),
+    OPT_STRING(INIT, data_path, "data-path-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address for overlay networks"),
+    OPT_STRING(INIT, data_path_port, "data-path-port", '\0', .metavar = "PORT",
+               .help = "UDP port of overlay networks (4789)"),
+    OPT_LIST(INIT, pools, "default-addr-pool", '\0', .metavar = "CIDR",
+             .help = "Addresses for overlay networks (10.0.0.0/8)"),
+    OPT_STRING(INIT, mask_length, "default-addr-pool-mask-length", '\0', .metavar = "N",
+               .help = "Size of each subnet (24)"),
+    OPT_STRING(INIT, availability, "availability", '\0', .metavar = "WHAT", .words = availability_words,
+               .initial = "active", .help = "Of this node: active, pause, drain"),
+    OPT_FLAG(INIT, autolock, "autolock", '\0', .help = "Keep the managers' keys locked at rest"),
+    OPT_STRING(INIT, cert_expiry, "cert-expiry", '\0', .metavar = "DURATION",
+               .help = "Life of node certificates (2160h)"),
+    OPT_STRING(INIT, heartbeat, "dispatcher-heartbeat", '\0', .metavar = "DURATION",
+               .help = "Time between signs of life (5s)"),
+    OPT_LIST(INIT, external_ca, "external-ca", '\0', .metavar = "CA",
+             .help = "Outside signers of certificates"),
+    OPT_FLAG(INIT, force_new_cluster, "force-new-cluster", '\0',
+             .help = "Go on alone with the state that is there"),
+    OPT_STRING(INIT, max_snapshots, "max-snapshots", '\0', .metavar = "N",
+               .help = "Old snapshots to keep (0)"),
+    OPT_STRING(INIT, snapshot_interval, "snapshot-interval", '\0', .metavar = "N",
+               .help = "Log entries between snapshots (10000)"),
+    OPT_STRING(INIT, history_limit, "task-history-limit", '\0', .metavar = "N",
+               .help = "Finished tasks kept for each slot (5); negative: all"),
+};
+#undef INIT
+
+static const struct {
+    const char *flag, *path;
+    size_t offset; // of its text in init_args
+} settings[] = {
+    {"data-path-port", "data_path_port", offsetof(struct init_args, data_path_port)},
+    {"default-addr-pool-mask-length", "default_addr_pool_mask_length",
+     offsetof(struct init_args, mask_length)},
+    {"cert-expiry", "cert_expiry", offsetof(struct init_args, cert_expiry)},
+    {"dispatcher-heartbeat", "dispatcher_heartbeat", offsetof(struct init_args, heartbeat)},
+    {"max-snapshots", "raft.keep_old_snapshots", offsetof(struct init_args, max_snapshots)},
+    {"snapshot-interval", "raft.snapshot_interval", offsetof(struct init_args, snapshot_interval)},
+};
+
+// Flags whose machinery is not there yet, and no field keeps them.
+static const char *const later[] = {"advertise-addr", "listen-addr",       "data-path-addr",
+                                    "external-ca",    "force-new-cluster", NULL};
+
+static int fill_spec(const struct init_args *args, struct cluster_spec *spec, struct arena *arena,
+                     struct error *err) {
+    int64_t limit;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        const char *text = *(const char *const *)((const char *)args + settings[i].offset);
+        int rc = text == NULL
+                     ? 0
+                     : schema_set_text(&cluster_spec_schema, spec, settings[i].path, text, arena, err);
+        if (rc < 0) {
+            return error_wrap(err, rc, "--%s", settings[i].flag);
+        }
+    }
+    if (args->history_limit != NULL) {
+        if (!str_to_int(args->history_limit, &limit)) {
+            return error_set(err, ERR_USAGE, "--task-history-limit: '%s' is not a number",
+                             args->history_limit);
+        }
+        spec->task_history_limit = limit < 0 ? -1 : limit;
+    }
+    spec->default_addr_pool = args->pools;
+    spec->autolock = args->autolock;
+    return 0;
+}
+
+static int check(const struct init_args *args, const struct cluster_spec *spec, struct arena *arena,
+                 struct error *err) {
+    struct problems problems = {0};
+    if (args->mask_length != NULL && args->pools.count == 0) {
+        return error_set(err, ERR_USAGE, "--default-addr-pool-mask-length needs --default-addr-pool");
+    }
+    schema_validate(&cluster_spec_schema, spec, /* warnings= */ true, arena, &problems);
+    for (size_t i = 0; i < problems.count; i++) {
+        if (!problems.items[i].is_warning) {
+            return error_set(err, ERR_INVALID, "%s: %s", problems.items[i].path, problems.items[i].text);
+        }
+    }
+    for (size_t i = 0; i < problems.count; i++) {
+        fprintf(stderr, "warning: %s %s\n", problems.items[i].path, problems.items[i].text);
+    }
+    return 0;
+}
+
+static void tell_later(const struct invocation *in) {
+    for (size_t i = 0; later[i] != NULL; i++) {
+        if (invocation_has(in, later[i])) {
+            fprintf(stderr, "warning: --%s is accepted, but does not act yet\n", later[i]);
+        }
+    }
+}
+
+static void tell_next(const struct init_reply *reply) {
+    printf("Swarm initialized: current node (%s) is now a manager.\n\n"
+           "To run services on it, declare them in a file and apply it:\n\n"
+           "    muster apply -f FILE\n\n"
+           "or begin with one: muster service create --name web nginx\n",
+           reply->node_id.text);
+}
+
+static int run_init(struct invocation *in, struct error *err) {
+    const struct init_args *args = in->args;
+    AUTO_CLIENT *client = NULL;
+    struct init_request request;
+    void *reply = NULL;
+    schema_init(&init_request_schema, &request);
+    int rc = fill_spec(args, &request.spec, in->arena, err);
+    rc = rc < 0 ? rc : check(args, &request.spec, in->arena, err);
+    rc = rc < 0 ? rc
+                : schema_set_text(&init_request_schema, &request, "availability", args->availability,
+                                  in->arena, err);
+    request.advertise_address = args->advertise != NULL ? args->advertise : "";
+    request.listen_address = args->listen != NULL ? args->listen : "";
+    rc = rc < 0 ? rc : connect_open(in, &client, err);
+    rc = rc < 0 ? rc
+                : client_call(client, MESSAGE_INIT, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
+                              CONNECT_CALL_MS, err);
+    if (rc < 0) {
+        return rc;
+    }
+    tell_later(in);
+    tell_next(reply);
+    return 0;
+}
+
+// tidy: table
+static const struct command rows[] = {
+    {.name = "init",
+     .summary = "Make a cluster of this one node",
+     .example = "muster swarm init\nmuster swarm init --task-history-limit 2",
+     COMMAND_OPTIONS(struct init_args, init_rows),
+     .run = run_init},
+};
+const struct command_group swarm_commands = COMMAND_GROUP("swarm", "Manage the cluster", rows);
