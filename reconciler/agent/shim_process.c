@@ -99,10 +99,10 @@ static _Noreturn void become(const struct shim_process *process, size_t count, i
     if (got != 1) {
         _exit(STATUS_NOT_RUN); // the shim is gone
     }
-    set_user(result, strings[1], strings[2]);
-    if (chdir(strings[0]) != 0) {
+    if (chdir(strings[0]) != 0) { // before the user changes: the way to it may be closed to others
         give_up(result, "enter the working directory");
     }
+    set_user(result, strings[1], strings[2]);
     char **argv = strings + FIXED;
     char **environment = argv + argument_count;
     char *program = argv[0];

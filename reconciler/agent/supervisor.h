@@ -6,6 +6,8 @@
 // The files, FIFO and lock of a shim (shim.c describes them) become events. Executors that run tasks under
 // shims share this.
 //
+// Removing     TASKDIR and bundle are renamed away before they are removed: a shim that was started a
+//              second time may come late, and must not find half of them.
 // Ownership    Loop thread only. Events come from the loop, never inside a call. Closing leaves the shim
 //              alone.
 #ifndef MUSTER_RECONCILER_AGENT_SUPERVISOR_H
