@@ -85,7 +85,7 @@ SOURCES := $(shell find $(FOLDERS) -name '*.c' 2>/dev/null)
 # Debian 12 packages. iproute2 and procps are ordinary on a machine, but not in a minimal container.
 BUILD_DEPS := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libnng-dev liblmdb-dev libuv1-dev libssl-dev libarchive-dev \
     libncurses-dev musl-tools
-RUN_DEPS := runc skopeo golang-github-containers-common busybox-static iproute2
+RUN_DEPS := runc skopeo golang-github-containers-common ca-certificates busybox-static iproute2
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
     protobuf-compiler jq e2fsprogs procps
 
@@ -219,15 +219,17 @@ demo: deps ## build, start musterd here, apply the example shop, break it, watch
 	@examples/demo.sh
 
 SHARE = $(DESTDIR)$(PREFIX)/share
-install: docs ## install programs, man pages and completion under $(DESTDIR)$(PREFIX)
+install: docs ## install programs, man pages, completion and systemd unit under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster $(SHARE)/man/man1 \
-	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(OUT)/muster $(OUT)/musterd $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 $(OUT)/muster-shim $(DESTDIR)$(PREFIX)/libexec/muster/
 	install -m 644 $(BUILD)/docs/man/*.1 $(SHARE)/man/man1/
 	install -m 644 $(BUILD)/docs/completion/bash $(SHARE)/bash-completion/completions/muster
 	install -m 644 $(BUILD)/docs/completion/zsh $(SHARE)/zsh/site-functions/_muster
 	install -m 644 $(BUILD)/docs/completion/fish $(SHARE)/fish/vendor_completions.d/muster.fish
+	sed 's,@PREFIX@,$(PREFIX),' dist/musterd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/musterd.service
 
 docs: all ## what is written in the sources, gathered: build/docs/ man/, completion/, tree.txt, muster.proto, muster.schema.json
 	@mkdir -p $(BUILD)/docs/man $(BUILD)/docs/completion
