@@ -53,20 +53,19 @@ static void free_json(json_t **json) {
 }
 #define AUTO_JSON __attribute__((cleanup(free_json))) json_t
 
-// `what` names the document in messages.
-static int load(struct bytes bytes, const char *what, json_t **out, struct error *err) {
+static int load(struct bytes bytes, json_t **out, struct error *err) {
     json_error_t problem;
     if (bytes.len > DOCUMENT_BYTES_MAX) {
-        return error_set(err, ERR_LIMIT, "%s: longer than %zu bytes", what, DOCUMENT_BYTES_MAX);
+        return error_set(err, ERR_LIMIT, "longer than %zu bytes", DOCUMENT_BYTES_MAX);
     }
     json_t *json = json_loadb(bytes.len > 0 ? (const char *)bytes.data : "", bytes.len,
                               JSON_REJECT_DUPLICATES, &problem);
     if (json == NULL) {
-        return error_set(err, ERR_INVALID, "%s: not JSON: line %d: %s", what, problem.line, problem.text);
+        return error_set(err, ERR_INVALID, "not JSON: line %d: %s", problem.line, problem.text);
     }
     if (!json_is_object(json)) {
         json_decref(json);
-        return error_set(err, ERR_INVALID, "%s: not an object", what);
+        return error_set(err, ERR_INVALID, "not an object");
     }
     *out = json;
     return 0;
@@ -146,12 +145,13 @@ static int get_strings(const json_t *object, const char *member, struct arena *a
 int image_index_parse(struct bytes json, struct arena *arena, const char **out_manifest, struct error *err) {
     AUTO_JSON *index = NULL;
     const json_t *manifests = NULL;
-    int rc = load(json, "index", &index, err);
+    int rc = load(json, &index, err);
     rc = rc == 0 ? get_list(index, "manifests", LIST_ITEMS_MAX, &manifests, err) : rc;
     if (rc == 0 && json_array_size(manifests) != 1) {
-        rc = error_set(err, ERR_INVALID, "index: %zu manifests instead of one", json_array_size(manifests));
+        rc = error_set(err, ERR_INVALID, "%zu manifests instead of one", json_array_size(manifests));
     }
-    return rc == 0 ? get_digest(json_array_get(manifests, 0), "digest", arena, out_manifest, err) : rc;
+    rc = rc == 0 ? get_digest(json_array_get(manifests, 0), "digest", arena, out_manifest, err) : rc;
+    return error_wrap(err, rc, "index of the image");
 }
 
 int image_manifest_parse(struct bytes json, struct arena *arena, struct image_contents *out,
@@ -159,7 +159,7 @@ int image_manifest_parse(struct bytes json, struct arena *arena, struct image_co
     AUTO_JSON *manifest = NULL;
     const json_t *layers = NULL;
     const json_t *config = NULL;
-    int rc = load(json, "manifest", &manifest, err);
+    int rc = load(json, &manifest, err);
     rc = rc == 0 ? get_object(manifest, "config", &config, err) : rc;
     rc = rc == 0 ? get_list(manifest, "layers", LAYERS_MAX, &layers, err) : rc;
     if (rc == 0 && (config == NULL || layers == NULL)) {
@@ -269,7 +269,7 @@ int image_config_parse(struct bytes json, struct arena *arena, struct image_cont
                        struct error *err) {
     AUTO_JSON *config = NULL;
     const json_t *process = NULL;
-    int rc = load(json, "configuration", &config, err);
+    int rc = load(json, &config, err);
     rc = rc == 0 ? get_text(config, "os", arena, &out->os, err) : rc;
     rc = rc == 0 ? get_text(config, "architecture", arena, &out->arch, err) : rc;
     rc = rc == 0 ? parse_rootfs(config, arena, out, err) : rc;

@@ -19,6 +19,7 @@
 #include "test/lib/check.h"
 #include "test/lib/layer.h"
 
+#define PASSWORDS "u:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a" // "secret", by bcrypt
 #define LOG_BYTES_MAX 1000000
 #define TRIES_MAX 1500
 #define TRY_MS 20
@@ -66,9 +67,13 @@ void registry_start(struct registry *registry, const char *directory) {
              "%s/content}}\n"
              "http: {addr: '%s'}\n",
              directory, registry->host[0] != '\0' ? registry->host : "127.0.0.1:0");
+    if (registry->wants_login) {
+        buf_addf(&text, "auth: {htpasswd: {realm: test, path: %s/passwords}}\n", directory);
+    }
     assert_int_equal(fs_replace(AT_FDCWD, config, text.data, text.len, 0600, /*sync=*/false, NULL), 0);
     AUTO_FREE char *log = xasprintf("%s/log", directory);
     unlink(log);
+    layer_run("printf '%%s' '" PASSWORDS "' >'%s/passwords'", directory);
     setenv("OTEL_TRACES_EXPORTER", "none", 1);
     registry->pid = spawn(directory);
     await_port(registry);
@@ -84,6 +89,6 @@ void registry_stop(struct registry *registry) {
 
 void registry_push(const struct registry *registry, const char *layout, const char *name) {
     layer_run(
-        "skopeo --insecure-policy copy --quiet --dest-tls-verify=false 'oci:%s:latest' 'docker://%s/%s'",
-        layout, registry->host, name);
+        "skopeo --insecure-policy copy --quiet --dest-tls-verify=false %s 'oci:%s:latest' 'docker://%s/%s'",
+        registry->wants_login ? "--dest-creds u:secret" : "", layout, registry->host, name);
 }

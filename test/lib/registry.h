@@ -5,12 +5,14 @@
 #ifndef MUSTER_TEST_LIB_REGISTRY_H
 #define MUSTER_TEST_LIB_REGISTRY_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct registry {
     char directory[256]; // configuration, log and content
     char host[64];       // "127.0.0.1:40001"
     pid_t pid;
+    bool wants_login; // set before the start: user "u", password "secret"
 };
 
 // Fails the test when it does not come up. Started again after a stop it has the same port and content.

@@ -373,6 +373,19 @@ static void an_image_that_is_not_there_is_refused(void **state) {
     expect_tidy();
 }
 
+static void credentials_open_what_is_closed(void **state) {
+    (void)state;
+    AUTO_FREE char *directory = xasprintf("%s/registry", work);
+    registry.wants_login = true;
+    registry_start(&registry, directory);
+    registry_push(&registry, layout("img", two_layers, NULL), "app:1");
+    AUTO_FREE char *reference = xasprintf("%s/app:1", registry.host);
+    expect_refused(reference, "", REASON_IMAGE_DENIED, "unauthorized: authentication required");
+    layer_run("printf '{\"auths\":{\"%s\":{\"auth\":\"%%s\"}}}' $(printf u:secret | base64) >%s/auth.json",
+              registry.host, state_dir);
+    expect_file(get(0, reference, ""), "etc/conf", "top");
+}
+
 static void a_registry_that_is_down_is_waited_for(void **state) {
     (void)state;
     AUTO_FREE char *directory = xasprintf("%s/registry", work);
@@ -460,6 +473,28 @@ static void a_damaged_blob_is_fetched_once_more(void **state) {
               state_dir);
     expect_file(get(2, reference, ""), "etc/conf", "top");
     expect_tidy();
+}
+
+// The first two are killed as if by the kernel when memory is short.
+static void an_unpacking_child_that_is_killed_is_started_again(void **state) {
+    (void)state;
+    AUTO_FREE char *reference = xasprintf("oci:%s", layout("img", two_layers, NULL));
+    AUTO_FREE char *kept = self;
+    close_store();
+    layer_run("printf '#!/bin/sh\\nprintf x >>%s/tries\\n[ $(wc -c <%s/tries) -gt 2 ] || { mkdir -p "
+              "\"$5\"/upper/half && "
+              "kill -9 $$; }\\nexec %s \"$@\"\\n' >%s/killed && chmod +x %s/killed",
+              work, work, self, work, work);
+    self = xasprintf("%s/killed", work);
+    open_store("skopeo");
+    struct asker *asker = ask_in_vain(0, reference, "", REASON_INTERNAL);
+    assert_non_null(
+        strstr(asker->message, "unpack layer 1 of 2: unpacking was killed by signal 9; trying again"));
+    run_loop();
+    assert_int_equal(asker->result.code, 0);
+    expect_tidy();
+    xfree(self);
+    self = TAKE(kept);
 }
 
 static void what_is_damaged_twice_is_refused(void **state) {
@@ -617,12 +652,14 @@ int main(int argc, char **argv) {
         TEST(a_file_that_has_changed_is_read_again),
         TEST(a_registry_is_asked_as_the_policy_says),
         TEST(an_image_that_is_not_there_is_refused),
+        TEST(credentials_open_what_is_closed),
         TEST(a_registry_that_is_down_is_waited_for),
         TEST(plain_http_is_for_listed_registries_only),
         TEST(requests_for_one_image_share_the_work),
         TEST(pulls_at_once_are_bounded),
         TEST(a_missing_skopeo_is_named_until_it_is_there),
         TEST(a_damaged_blob_is_fetched_once_more),
+        TEST(an_unpacking_child_that_is_killed_is_started_again),
         TEST(what_is_damaged_twice_is_refused),
         TEST(hostile_and_foreign_images_are_refused),
         TEST(who_asks_no_more_is_not_called),
