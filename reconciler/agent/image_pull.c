@@ -93,42 +93,46 @@ static const struct {
     const char *words;
     int64_t reason;
     bool is_final;
+    const char *hint; // what to do about it; NULL = its words say it
 } rows[] = {
-    {"no space left on device", REASON_NO_SPACE, RETRY},
-    {"disk quota exceeded", REASON_NO_SPACE, RETRY},
-    {"toomanyrequests", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"too many requests", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"connection refused", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"no such host", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"x509:", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"server gave http response to https client", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"timeout", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"deadline exceeded", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"connection reset", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"no route to host", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"network is unreachable", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"unexpected eof", REASON_IMAGE_UNREACHABLE, RETRY},
-    {"no image found in manifest list", REASON_UNSUPPORTED, FINAL},
-    {"no image found in image index", REASON_UNSUPPORTED, FINAL},
-    {"manifest unknown", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"name unknown", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"repository name not known", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"no descriptor found for reference", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"unauthorized", REASON_IMAGE_DENIED, FINAL},
-    {"requested access to the resource is denied", REASON_IMAGE_DENIED, FINAL},
-    {"authentication required", REASON_IMAGE_DENIED, FINAL},
-    {"invalid username/password", REASON_IMAGE_DENIED, FINAL},
-    {"403 (forbidden)", REASON_IMAGE_DENIED, FINAL},
-    {"denied:", REASON_IMAGE_DENIED, FINAL},
-    {"source image rejected", REASON_IMAGE_DENIED, FINAL},
-    {"does not match provided manifest digest", REASON_IMAGE_INVALID, FINAL},
-    {"digest did not match", REASON_IMAGE_INVALID, FINAL},
-    {"blob unknown", REASON_IMAGE_INVALID, FINAL},
-    {"index.json: no such file", REASON_IMAGE_INVALID, FINAL},
-    {"loading tar component", REASON_IMAGE_INVALID, FINAL},
-    {"no such file or directory", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"404 (not found)", REASON_IMAGE_NOT_FOUND, FINAL},
-    {"\" not found", REASON_IMAGE_NOT_FOUND, FINAL},
+    {"/policy.json: no such file", REASON_RUNTIME_MISSING, RETRY,
+     "apt install golang-github-containers-common"},
+    {"no space left on device", REASON_NO_SPACE, RETRY, NULL},
+    {"disk quota exceeded", REASON_NO_SPACE, RETRY, NULL},
+    {"toomanyrequests", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"too many requests", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"connection refused", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"no such host", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"x509:", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"server gave http response to https client", REASON_IMAGE_UNREACHABLE, RETRY,
+     "list the registry as insecure to use plain HTTP"},
+    {"timeout", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"deadline exceeded", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"connection reset", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"no route to host", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"network is unreachable", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"unexpected eof", REASON_IMAGE_UNREACHABLE, RETRY, NULL},
+    {"no image found in manifest list", REASON_UNSUPPORTED, FINAL, NULL},
+    {"no image found in image index", REASON_UNSUPPORTED, FINAL, NULL},
+    {"manifest unknown", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"name unknown", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"repository name not known", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"no descriptor found for reference", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"unauthorized", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"requested access to the resource is denied", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"authentication required", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"invalid username/password", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"403 (forbidden)", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"denied:", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"source image rejected", REASON_IMAGE_DENIED, FINAL, NULL},
+    {"does not match provided manifest digest", REASON_IMAGE_INVALID, FINAL, NULL},
+    {"digest did not match", REASON_IMAGE_INVALID, FINAL, NULL},
+    {"blob unknown", REASON_IMAGE_INVALID, FINAL, NULL},
+    {"index.json: no such file", REASON_IMAGE_INVALID, FINAL, NULL},
+    {"loading tar component", REASON_IMAGE_INVALID, FINAL, NULL},
+    {"no such file or directory", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"404 (not found)", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
+    {"\" not found", REASON_IMAGE_NOT_FOUND, FINAL, NULL},
 };
 
 // The message of the first fatal line, without the frame that logrus puts round it; else the first line.
@@ -197,19 +201,20 @@ struct image_failure image_pull_classify(const char *errors, const struct image_
     bool is_registry = reference->source == IMAGE_REGISTRY;
     struct image_failure failure = {.reason = is_registry ? REASON_IMAGE_UNREACHABLE : REASON_IMAGE_INVALID,
                                     .is_final = !is_registry};
+    const char *hint = NULL;
     const char *words = plain_words(buf_text(&message), reference, arena);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strstr(words, rows[i].words) != NULL) {
             failure.reason = rows[i].reason;
             failure.is_final = rows[i].is_final;
+            hint = rows[i].hint;
             break;
         }
     }
     const char *text = shorten(arena_strdup(arena, buf_text(&message)));
-    bool is_plain_http = strstr(words, "server gave http response to https client") != NULL;
-    failure.text = arena_printf(arena, "%.*s%s%s", TEXT_BYTES_MAX,
+    failure.text = arena_printf(arena, "%.*s%s%s%s%s", TEXT_BYTES_MAX,
                                 text[0] != '\0' ? text : "skopeo failed without a word",
-                                strlen(text) > TEXT_BYTES_MAX ? "…" : "",
-                                is_plain_http ? " (list the registry as insecure to use plain HTTP)" : "");
+                                strlen(text) > TEXT_BYTES_MAX ? "…" : "", hint != NULL ? " (" : "",
+                                hint != NULL ? hint : "", hint != NULL ? ")" : "");
     return failure;
 }
