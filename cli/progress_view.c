@@ -96,8 +96,8 @@ static void add_slot(struct view *view, const struct progress_service *service,
         const char *word =
             is_old && !task_state_is_over(task->state) ? "stopping" : task_state_name(task->state);
         buf_addf(&line, "%-10s", word);
-        add_bar(&line, step_of(task->state > TASK_RUNNING || is_old ? TASK_NEW : task->state), 9,
-                BAR_COLUMNS);
+        int64_t shown = task->state == TASK_COMPLETE ? TASK_RUNNING : task->state;
+        add_bar(&line, step_of(shown > TASK_RUNNING || is_old ? TASK_NEW : shown), 9, BAR_COLUMNS);
     }
     add_line(view, tint_of(service, task), buf_text(&line));
 }
