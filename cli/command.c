@@ -274,8 +274,9 @@ int command_main(const struct command_table *table, int argc, char **argv) {
     struct error err = {0};
     ASSERT(argc > 0 && argv[argc] == NULL);
     int rc = run(table, argv, &in, &err);
+    errno = EIO; // what failed earlier has not left its number
     if (rc >= 0 && (fflush(stdout) != 0 || ferror(stdout))) {
-        rc = error_sys(&err, EIO, "write to standard output");
+        rc = error_sys(&err, errno, "write to standard output");
     }
     if (rc < 0) {
         command_complain(&in, rc, &err);

@@ -211,7 +211,9 @@ static int read_history(struct invocation *in, bool is_events, struct error *err
     AUTO_CLIENT *client = NULL;
     struct history_request request;
     struct reading reading = {.in = in, .print = is_events ? event_line : log_line, .err = err};
-    int rc = connect_open(in, &client, err);
+    struct rows none = {0}; // wrong filters are told before anything happens
+    int rc = output_filter(&event_listing, &in->shared.filter, &none, in->arena, err);
+    rc = rc < 0 ? rc : connect_open(in, &client, err);
     reading.client = client;
     rc = rc < 0 ? rc : make_request(in, args, client, &request, err);
     rc = rc < 0 ? rc : load_names(in, client, &reading.names, err);

@@ -92,9 +92,11 @@ static int take_service(struct progress *progress, const struct event *event, st
     struct bytes bytes = {arena_copy(&service->arena, event->to.data, event->to.len), event->to.len};
     int rc = wire_decode(&service_schema, bytes, &service->service, &service->arena, err);
     if (rc == 0 && is_first) {
-        service->first_state = service->service.update_status.state;
+        bool is_unchanged = service->target.is_unchanged; // then an earlier rollout is the one to tell of
+        service->first_state = is_unchanged ? UPDATE_NONE : service->service.update_status.state;
         service->first_started_unix_ms = service->service.update_status.started_unix_ms;
-        service->is_replacing = service->service.restart_revision >= service->target.revision &&
+        service->is_replacing = !service->target.keeps_tasks &&
+                                service->service.restart_revision >= service->target.revision &&
                                 service->service.restart_revision > 1;
     }
     return rc;
@@ -280,7 +282,8 @@ const struct progress_task *progress_culprit(const struct progress_service *serv
     const struct progress_task *worst = NULL;
     size_t cursor = 0;
     for (const struct progress_task *task; (task = map_next(&service->tasks, &cursor)) != NULL;) {
-        bool is_candidate = has_trouble(task) && !task->is_snapshot && task->text[0] != '\0';
+        bool is_old_news = task->is_snapshot && task_state_is_over(task->state);
+        bool is_candidate = has_trouble(task) && !is_old_news && task->text[0] != '\0';
         if (is_candidate && (worst == NULL || task->created > worst->created ||
                              (task->created == worst->created && task->slot < worst->slot))) {
             worst = task;

@@ -26,8 +26,10 @@ struct progress;
 struct progress_target {
     struct id service;
     const char *name;
-    int64_t revision; // of the service's spec (apply_result.revision)
-    int64_t since;    // revision of the store (applied.revision): tasks made before are no news
+    int64_t revision;  // of the service's spec (apply_result.revision)
+    int64_t since;     // revision of the store (applied.revision): tasks made before are no news
+    bool is_unchanged; // nothing was changed: what an earlier rollout left behind is told
+    bool keeps_tasks;  // no running task is replaced: what runs needs no time to prove itself
 };
 
 enum progress_verdict {

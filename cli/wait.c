@@ -26,6 +26,7 @@ struct waiting {
     bool is_dirty;     // something changed since the last picture
     int64_t drawn_mono_ms;
     int lines_drawn;
+    struct buf drawn; // the block on the screen
 };
 
 static volatile sig_atomic_t was_interrupted;
@@ -39,12 +40,15 @@ struct wait_targets wait_targets_of(const struct applied *applied, struct arena 
     struct wait_targets targets = {0};
     for (size_t i = 0; i < applied->results.count; i++) {
         const struct apply_result *result = &applied->results.items[i];
-        bool is_changed = result->action == ACTION_CREATED || result->action == ACTION_UPDATED;
-        if (result->kind == KIND_SERVICE && is_changed) {
-            *ARENA_PUSH(arena, &targets) = (struct progress_target){.service = result->id,
-                                                                    .name = result->name,
-                                                                    .revision = result->revision,
-                                                                    .since = applied->revision};
+        if (result->kind == KIND_SERVICE && result->action != ACTION_REMOVED) {
+            *ARENA_PUSH(arena, &targets) =
+                (struct progress_target){.service = result->id,
+                                         .name = result->name,
+                                         .revision = result->revision,
+                                         .since = applied->revision,
+                                         .is_unchanged = result->action == ACTION_UNCHANGED,
+                                         .keeps_tasks = result->action != ACTION_CREATED &&
+                                                        result->consequence == CONSEQUENCE_NOTHING};
         }
     }
     return targets;
@@ -95,14 +99,19 @@ static void show_block(struct waiting *waiting, int64_t now) {
     AUTO_BUF block = {0};
     AUTO_BUF out = {0};
     const struct screen *screen = &waiting->in->screen;
-    erase(waiting, &out);
     progress_notes(waiting->progress, /* only_failures= */ true, &notes);
-    str_escape(&out, buf_text(&notes), notes.len, /* keep_newlines= */ true);
     progress_block(waiting->progress, screen->columns, screen->lines, screen->color, now, &block);
+    if (notes.len == 0 && str_equal(buf_text(&block), buf_text(&waiting->drawn))) {
+        return;
+    }
+    erase(waiting, &out);
+    str_escape(&out, buf_text(&notes), notes.len, /* keep_newlines= */ true);
     for (size_t i = 0; i < block.len; i++) {
         waiting->lines_drawn += block.data[i] == '\n';
     }
     buf_add(&out, buf_text(&block), block.len);
+    buf_clear(&waiting->drawn);
+    buf_add(&waiting->drawn, buf_text(&block), block.len);
     fputs(buf_text(&out), stderr);
     fflush(stderr);
 }
@@ -243,5 +252,6 @@ int wait_converged(const struct invocation *in, struct client *client, const str
     sigaction(SIGINT, &before, NULL);
     client_cancel(client, waiting.conversation);
     progress_free(waiting.progress);
+    buf_free(&waiting.drawn);
     return rc;
 }

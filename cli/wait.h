@@ -21,7 +21,8 @@ struct wait_targets {
     struct progress_target *items;
 };
 
-// The services among the results of an apply that were created or updated: what there is to wait for.
+// The services among the results of an apply: those that were not changed too, for they need not have
+// converged.
 struct wait_targets wait_targets_of(const struct applied *applied, struct arena *arena);
 // `again` is the command that shows the state later ("muster service ps web"). monitor_ns: -1 = as
 // progress.h says.

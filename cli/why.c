@@ -96,7 +96,7 @@ static int why_text(const struct why_reply *why, struct arena *arena, struct buf
 static void why_json(const struct why_reply *why, struct buf *out) {
     struct why_reply plain = *why;
     plain.task = plain.service = (struct bytes){0}; // encoded objects say nothing to readers of JSON
-    json_write(&why_reply_schema, &plain, JSON_INDENT, TEXT_STATUS, out);
+    json_write(&why_reply_schema, &plain, JSON_INDENT, TEXT_DEFAULTS | TEXT_STATUS, out);
     buf_addc(out, '\n');
 }
 
