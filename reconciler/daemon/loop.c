@@ -85,9 +85,22 @@ static void wait(struct loop *loop) {
     uv_run(loop->daemon->loop, wait_ms > 0 ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
+// From here on a signal is a clean end.
+static void say_ready(const struct daemon *daemon) {
+    const struct daemon_options *options = daemon->options;
+    log_event(LOG_INFO, "daemon.ready", LOG_STR("version", MUSTER_VERSION),
+              LOG_STR("node", daemon->node_name),
+              LOG_STR("executor", executor_choice_names[options->executor]),
+              LOG_STR("state_dir", options->state_dir), LOG_STR("run_dir", options->run_dir),
+              LOG_BOOL("in_cluster", daemon_is_initialized(daemon)));
+}
+
 int loop_run(struct daemon *daemon, struct error *err) {
     struct loop loop = {0};
     int rc = loop_open(&loop, daemon, err);
+    if (rc == 0) {
+        say_ready(daemon);
+    }
     while (rc == 0 && !daemon->must_stop) {
         rc = turn_run(daemon, err);
         if (rc == 0) {

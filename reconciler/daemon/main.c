@@ -57,11 +57,6 @@ static int run(const struct daemon_options *options) {
         .level = options->log_level, .json = options->log_format == LOG_FORMAT_JSON, .fd = 2});
     int rc = daemon_open(&daemon, options, &err);
     if (rc == 0) {
-        log_event(LOG_INFO, "daemon.ready", LOG_STR("version", MUSTER_VERSION),
-                  LOG_STR("node", daemon.node_name),
-                  LOG_STR("executor", executor_choice_names[options->executor]),
-                  LOG_STR("state_dir", options->state_dir), LOG_STR("run_dir", options->run_dir),
-                  LOG_BOOL("in_cluster", daemon_is_initialized(&daemon)));
         rc = loop_run(&daemon, &err);
     }
     daemon_close(&daemon);
