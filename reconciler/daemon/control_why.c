@@ -4,8 +4,7 @@
 // history, and the real scheduler.
 #include "reconciler/daemon/control.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <ctype.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -98,7 +97,9 @@ static const char *node_name(const struct why *why, const struct id *id) {
 static const char *since(const struct why *why, int64_t unix_ms) {
     char text[64];
     int64_t passed = why->view.now_unix_ms - unix_ms;
-    return arena_strdup(why->arena, units_human_duration(passed > 0 ? passed : 0, text, sizeof text));
+    units_human_duration(passed > 0 ? passed : 0, text, sizeof text);
+    text[0] = (char)tolower((unsigned char)text[0]); // in the middle of a sentence
+    return arena_strdup(why->arena, text);
 }
 
 static const char *detail(const struct task *task) {
@@ -118,7 +119,7 @@ static const char *verdict_of_over(const struct why *why) {
         return arena_printf(why->arena, "it is %s, because it was told to stop: %s",
                             task_state_name(task->status.state), task_reason_text(task->desired_reason));
     }
-    return arena_printf(why->arena, "it is %s since %s: %s", task_state_name(task->status.state),
+    return arena_printf(why->arena, "it is %s, for %s now: %s", task_state_name(task->status.state),
                         since(why, task->status.since_unix_ms),
                         detail(task)[0] != '\0' ? detail(task) : "its process ended");
 }
@@ -143,7 +144,7 @@ static const char *verdict_of(const struct why *why) {
         return verdict_of_pending(why);
     }
     if (state == TASK_RUNNING) {
-        return arena_printf(why->arena, "it runs on %s for %s", node_name(why, &task->node_id),
+        return arena_printf(why->arena, "it runs on %s, for %s", node_name(why, &task->node_id),
                             since(why, task->status.since_unix_ms));
     }
     if (task->desired == TASK_READY && state == TASK_READY) {

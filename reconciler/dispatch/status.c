@@ -48,6 +48,15 @@ void status_post(struct status *status, const struct task_report *report) {
     wait(status, copy);
 }
 
+// A state is reached once: that an agent says it again, after it was started anew, does not move the time.
+static struct task_status as_stored(const struct task *task, const struct task_status *reported) {
+    struct task_status status = *reported;
+    if (status.state == task->status.state) {
+        status.since_unix_ms = task->status.since_unix_ms;
+    }
+    return status;
+}
+
 static bool has_effect(const struct task *task, const struct task_status *status, const struct id *node_id) {
     return id_equal(&task->node_id, node_id) && !task_state_is_over(task->status.state) &&
            status->state >= task->status.state && status->state >= TASK_ASSIGNED &&
@@ -76,10 +85,11 @@ static int compose_one(const struct status_report *report, struct store_read *re
     if (rc != 0) {
         return rc < 0 ? rc : 0;
     }
-    if (!has_effect(object, &report->report->status, node_id)) {
+    struct task_status status = as_stored(object, &report->report->status);
+    if (!has_effect(object, &status, node_id)) {
         return 0;
     }
-    add_change(object, &report->report->status, arena, out);
+    add_change(object, &status, arena, out);
     return 1;
 }
 

@@ -353,6 +353,12 @@ static void observed_state_never_falls(void **state) {
     report(c, task, TASK_PREPARING);
     store_status(c);
     assert_int_equal(count_state(c, TASK_RUNNING), 1);
+    int64_t revision = store_revision(c->store.store);
+    c->now.unix_ms += 1000;
+    report(c, task, TASK_RUNNING); // again, after a restart of its agent
+    store_status(c);
+    assert_int_equal(all_tasks(c).items[0]->status.since_unix_ms, c->now.unix_ms - 1000);
+    assert_in_range(store_revision(c->store.store), revision, revision + 1);
     report(c, task, TASK_FAILED);
     store_status(c);
     report(c, task, TASK_ORPHANED);
