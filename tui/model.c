@@ -504,8 +504,8 @@ static const char *row_label(const struct model_row *row, struct arena *arena) {
     return "";
 }
 
-// A service or node came, went or was renamed: tasks are linked, labelled and ordered anew at the next settle,
-// and so is what they are summed up in.
+// A service or node came, went or was renamed: tasks are linked, labelled and ordered anew at the next
+// settle, and so is what they are summed up in.
 static void names_changed(struct model *model) {
     model->is_renamed = true;
     for (int kind = 0; kind < MODEL_KIND_COUNT; kind++) {

@@ -29,7 +29,8 @@
     X(END, 0x110008, "End")                                                                                  \
     X(BACKSPACE, 0x110009, "Backspace")                                                                      \
     X(BACK_TAB, 0x11000A, "Shift-Tab")                                                                       \
-    X(RESIZE, 0x110010, "resize")
+    X(RESIZE, 0x110010, "resize")                                                                            \
+    X(PASTE, 0x110011, "paste")
 
 enum press {
 #define X(name, number, word) PRESS_##name = number,
