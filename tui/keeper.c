@@ -4,11 +4,14 @@
 #include "tui/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -34,7 +37,8 @@ struct keeper {
     int stderr_fd; // a file in memory
     struct keeper_result *result;
     pid_t parent;
-    sigset_t watched, mask_before;
+    int signal_fd;
+    sigset_t mask_before;
 };
 
 static _Noreturn void keeper_child(struct keeper *keeper, keeper_body_fn body, void *context) {
@@ -54,16 +58,22 @@ static _Noreturn void keeper_child(struct keeper *keeper, keeper_body_fn body, v
 // us.
 static int keeper_wait(const struct keeper *keeper, pid_t child) {
     int status = 0;
-    for (;;) {
-        int number = sigwaitinfo(&keeper->watched, NULL);
-        if (number == SIGTERM || number == SIGHUP) {
-            kill(child, number);
-        }
-        pid_t ended = waitpid(child, &status, WNOHANG);
-        if (ended == child || (ended < 0 && errno != EINTR)) {
-            return status;
+    int child_fd = (int)syscall(SYS_pidfd_open, child, 0); // unlike SIGCHLD, no other thread can take it away
+    struct pollfd fds[] = {{.fd = child_fd, .events = POLLIN}, {.fd = keeper->signal_fd, .events = POLLIN}};
+    while (child_fd >= 0 && waitpid(child, &status, WNOHANG) == 0) {
+        struct signalfd_siginfo info;
+        (void)poll(fds, 2, -1);
+        if ((fds[1].revents & POLLIN) != 0 && read(keeper->signal_fd, &info, sizeof info) == sizeof info &&
+            (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP)) {
+            kill(child, (int)info.ssi_signo);
         }
     }
+    if (child_fd < 0) {
+        (void)waitpid(child, &status, 0);
+        return status;
+    }
+    close(child_fd);
+    return status;
 }
 
 static void keeper_restore(const struct keeper *keeper, bool was_killed) {
@@ -121,12 +131,14 @@ static int keeper_prepare(struct keeper *keeper, struct error *err) {
         close(keeper->stderr_fd);
         return error_sys(err, errno, "share memory with the console");
     }
-    sigemptyset(&keeper->watched);
-    static const int numbers[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+    sigset_t watched;
+    sigemptyset(&watched);
+    static const int numbers[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        sigaddset(&keeper->watched, numbers[i]);
+        sigaddset(&watched, numbers[i]);
     }
-    sigprocmask(SIG_BLOCK, &keeper->watched, &keeper->mask_before);
+    sigprocmask(SIG_BLOCK, &watched, &keeper->mask_before);
+    keeper->signal_fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     keeper->parent = getpid();
     return 0;
 }
@@ -153,5 +165,6 @@ int keeper_run(int tty_fd, const char *restore, keeper_body_fn body, void *conte
     sigprocmask(SIG_SETMASK, &keeper.mask_before, NULL);
     munmap(keeper.result, sizeof *keeper.result);
     close(keeper.stderr_fd);
+    close(keeper.signal_fd);
     return rc;
 }

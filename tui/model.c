@@ -734,6 +734,11 @@ int model_apply(struct model *model, const struct event_batch *batch, int64_t no
         model->is_caught_up = true;
     }
     model->revision = batch->revision;
+    if (!batch->caught_up && !model->is_loading && batch->events.count > 0) {
+        // The rest of a large transaction may still be to come; to see a part of it twice does no harm.
+        int64_t whole = batch->events.items[batch->events.count - 1].revision - 1;
+        model->revision = whole < batch->revision ? whole : batch->revision;
+    }
     return 0;
 }
 

@@ -246,11 +246,11 @@ static void draw_pane(const struct frame *frame, const struct model *model, cons
                       const struct paint_plan *plan, const struct area *body) {
     const struct model_row *selected = list_selected(&frame->list);
     int left = plan->list_columns;
-    for (int row = 0; row < body->rows; row++) {
-        area_put(body, left, row, 1, glyph_text(GLYPH_BAR, env->is_ascii), STYLE_DIM);
-    }
     if (selected == NULL) {
         return;
+    }
+    for (int row = 0; row < body->rows; row++) {
+        area_put(body, left, row, 1, glyph_text(GLYPH_BAR, env->is_ascii), STYLE_DIM);
     }
     AUTO_ARENA scratch = {0};
     struct area pane = area_part(body, left + 2, 0, body->columns - left - 2, body->rows);
@@ -299,7 +299,8 @@ static void draw_body(const struct screen *screen, const struct model *model, co
     if (screen->is_help) {
         draw_help(screen, body);
     } else if (is_list(frame)) {
-        struct area list = area_part(body, 0, 0, plan->list_columns, body->rows);
+        int columns = frame->list.count > 0 ? plan->list_columns : body->columns;
+        struct area list = area_part(body, 0, 0, columns, body->rows);
         struct list_look look = {.has_heading = plan->has_heading, .has_focus = true};
         bool is_unknown = frame->list.count == 0 && !model->is_caught_up;
         if (is_unknown) {
