@@ -54,7 +54,7 @@ struct process_task {
     bool is_start_asked, is_stop_asked, is_remove_asked;
     bool is_old;     // found ended: only its end is told
     bool is_phantom; // nothing on disk: an id that was stopped or removed and never known
-    int64_t pid, end_unix_ms;
+    int64_t pid, start_unix_ms, end_unix_ms;
     struct task_exit exit;
     int64_t reason;
     enum executor_class class_;
@@ -101,7 +101,8 @@ static void tell(struct process_task *task) {
     case PRESENCE_PREPARED:
         break;
     case PRESENCE_RUNNING:
-        event = (struct executor_event){.kind = EXECUTOR_RUNNING, .pid = task->pid};
+        event = (struct executor_event){
+            .kind = EXECUTOR_RUNNING, .time_unix_ms = task->start_unix_ms, .pid = task->pid};
         break;
     case PRESENCE_EXITED:
         event = (struct executor_event){.kind = EXECUTOR_EXITED,
@@ -276,6 +277,7 @@ static void on_supervisor(void *context, const struct supervisor_event *event) {
             task->presence = PRESENCE_RUNNING;
         }
         task->pid = event->pid;
+        task->start_unix_ms = event->time_unix_ms;
         if (task->is_old) {
             return;
         }

@@ -187,6 +187,10 @@ static void on_running(struct work *work, const struct executor_event *event) {
     if (run->machine.state < TASKRUN_RUNNING) {
         rise(work, TASKRUN_RUNNING, event->time_unix_ms, "running");
     }
+    if (event->time_unix_ms > 0 && event->time_unix_ms < run->status.since_unix_ms) {
+        run->status.since_unix_ms = event->time_unix_ms; // it was found running: now it is known since when
+        work->effects->mask |= EFFECT_REPORT;
+    }
     if (event->pid > 0 && run->status.pid != event->pid) {
         run->status.pid = event->pid;
         work->effects->mask |= EFFECT_REPORT;

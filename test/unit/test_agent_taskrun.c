@@ -270,6 +270,8 @@ static void a_new_daemon_goes_on_where_it_was(void **state) {
     recover(TASK_STARTING, TASK_RUNNING);
     assert_int_equal(listed(PRESENCE_RUNNING), 0);
     says(TASK_RUNNING, REASON_NONE, "started", "");
+    seen((struct executor_event){.kind = EXECUTOR_RUNNING, .pid = 42, .time_unix_ms = 7});
+    assert_int_equal(run.status.since_unix_ms, 7); // not since it was found
     recover(TASK_STARTING, TASK_RUNNING);
     assert_int_equal(listed(PRESENCE_EXITED), EFFECT_STOP);
     assert_int_equal(exited(EXIT_CODE, 3, 0, false), EFFECT_KEEP);

@@ -152,7 +152,7 @@ static void a_line_without_end_comes_in_pieces(void **state) {
 
 static void a_record_that_is_not_whole_waits(void **state) {
     (void)state;
-    put_at("log", DAY "1.000000000Z stdout F a\n" DAY "9.000000000Z std", 0);
+    put_at("log", DAY "1.000000000Z stdout F a\n" DAY "9.000000000Z stdout F torn", 0);
     struct task_log *log = open_log(-1, 0, 0);
     assert_string_equal(next(log), "out|a");
     assert_string_equal(next(log), "END");
