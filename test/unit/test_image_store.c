@@ -7,17 +7,21 @@
 #include "reconciler/agent/image_store.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/prng.h"
 #include "base/str.h"
 #include "reconciler/agent/image_job.h"
 #include "reconciler/agent/unpack.h"
@@ -45,6 +49,7 @@ struct asker {
     int64_t reason; // of the last progress
     char message[512];
     int64_t awaited; // stop the loop at a progress with this reason
+    bool is_heard;   // it came: what follows in the same turn of the loop does not count
 };
 
 static struct asker askers[16];
@@ -54,10 +59,14 @@ static int pulls_seen;
 static void on_progress(void *context, int64_t reason, const char *message) {
     struct asker *asker = context;
     asker->progress++;
-    asker->reason = reason;
     pulls_seen = store->pulls > pulls_seen ? store->pulls : pulls_seen;
+    if (asker->is_heard) {
+        return;
+    }
+    asker->reason = reason;
     assert_true(str_copy(asker->message, sizeof asker->message, message));
     if (asker->awaited == reason) {
+        asker->is_heard = true;
         uv_stop(&loop);
     }
 }
@@ -139,6 +148,7 @@ static struct asker *ask_in_vain(int number, const char *reference, const char *
     assert_int_equal(asker->done, 0);
     assert_int_equal(asker->reason, reason);
     asker->awaited = -1;
+    asker->is_heard = false;
     return asker;
 }
 
@@ -607,10 +617,12 @@ static void a_full_disk_is_told_and_passes(void **state) {
     assert_int_equal(mount(NULL, state_dir, NULL, MS_REMOUNT, sizes[1]), 0);
     asker->awaited = REASON_NO_SPACE;
     do {
+        asker->is_heard = false;
         run_loop();
         assert_int_equal(asker->done, 0);
     } while (strstr(asker->message, "unpack layer 1 of 1: write 'file': No space left on device") == NULL);
     asker->awaited = -1;
+    asker->is_heard = false;
     assert_int_equal(mount(NULL, state_dir, NULL, MS_REMOUNT, sizes[2]), 0);
     run_loop();
     assert_int_equal(asker->done, 1);
@@ -636,6 +648,62 @@ static void what_a_crash_left_is_swept(void **state) {
     layer_run("cd %s/images && for f in *; do printf 'format=1\\nrefer' >$f; done", state_dir);
     get(1, reference, "");
     expect_tidy();
+}
+
+// The daemon, and with it every child, is killed at any moment of a pull: the next one finds what it can use.
+static void a_kill_of_the_daemon_at_any_moment_is_survived(void **state) {
+    (void)state;
+    AUTO_FREE char *reference = xasprintf("oci:%s", layout("img", two_layers, NULL));
+    struct prng prng = {0};
+    prng_seed(&prng, 11);
+    for (int i = 0; i < 15; i++) {
+        close_store();
+        layer_run("[ $((%d %% 3)) = 0 ] || rm -rf %s", i, state_dir); // from the start, or over what is there
+        pid_t pid = fork();
+        if (pid == 0) {
+            uv_loop_init(&loop);
+            open_store("skopeo");
+            ask(0, reference, "always");
+            uv_run(&loop, UV_RUN_DEFAULT);
+            _exit(0);
+        }
+        poll(NULL, 0, (int)prng_below(&prng, 120)); // where the kill falls is free
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        open_store("skopeo");
+        const struct image *image = get(1, reference, "");
+        expect_file(image, "bin/tool", "v1");
+        expect_file(image, "etc/conf", "top");
+        expect_tidy();
+    }
+}
+
+// One index, two images: ours is taken; without ours it is refused.
+static void the_image_for_this_machine_is_chosen(void **state) {
+    (void)state;
+    AUTO_FREE char *path = xstrdup(layout("img", other_layers, "mips"));
+    layer_run("cp %s/index.json %s/mips.json", path, work);
+    layout("img", two_layers, NULL);
+    layer_run(
+        "cd %s && jq -cj --slurpfile other ../mips.json '{schemaVersion: 2, mediaType: "
+        "\"application/vnd.oci.image.index.v1+json\", manifests: [($other[0].manifests[0] | "
+        "del(.annotations) | "
+        ".platform = {os: \"linux\", architecture: \"mips\"}), (.manifests[0] | del(.annotations) | "
+        ".platform = "
+        "{os: \"linux\", architecture: \"%s\"})]}' index.json >both && "
+        "jq -cj 'del(.manifests[1])' both >one && for f in both one; do d=$(sha256sum <$f | cut -d' ' -f1); "
+        "cp $f blobs/sha256/$d; jq -n --arg d sha256:$d --arg t $f --argjson s $(stat -c %%s $f) "
+        "'{mediaType: \"application/vnd.oci.image.index.v1+json\", digest: $d, size: $s, annotations: "
+        "{\"org.opencontainers.image.ref.name\": $t}}'; done | jq -s '{schemaVersion: 2, manifests: .}' >new "
+        "&& mv new "
+        "index.json",
+        path, layer_machine_arch());
+    AUTO_FREE char *both = xasprintf("oci:%s:both", path);
+    AUTO_FREE char *one = xasprintf("oci:%s:one", path);
+    const struct image *image = get(0, both, "");
+    expect_file(image, "etc/conf", "top");
+    assert_string_equal(image->arch, layer_machine_arch());
+    expect_refused(one, "", REASON_UNSUPPORTED, "no image found");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -667,6 +735,8 @@ int main(int argc, char **argv) {
         TEST(holds_outlive_the_daemon),
         TEST(a_full_disk_is_told_and_passes),
         TEST(what_a_crash_left_is_swept),
+        TEST(a_kill_of_the_daemon_at_any_moment_is_survived),
+        TEST(the_image_for_this_machine_is_chosen),
     };
     int failed = cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
     xfree(self);
