@@ -78,6 +78,7 @@
 #include "reconciler/agent/shim_child.h"
 #include "reconciler/agent/shim_detach.h"
 #include "reconciler/agent/shim_file.h"
+#include "reconciler/agent/shim_init.h"
 #include "reconciler/agent/shim_log.h"
 #include "reconciler/agent/shim_options.h"
 #include "reconciler/agent/shim_process.h"
@@ -598,7 +599,9 @@ static void prepare(struct shim *shim) {
 
 int main(int argc, char **argv) {
     struct shim *shim = &the_shim;
-    (void)argc;
+    if (argc > 2 && strcmp(argv[1], "--init") == 0) {
+        shim_init(argv + 2);
+    }
     shim->deadline_ms = -1;
     shim->control = shim->streams[0].fd = shim->streams[1].fd = -1;
     shim_options_parse(&shim->options, argv);
