@@ -16,6 +16,7 @@ typedef int (*executor_new_fn)(const struct executor_options *options, struct ex
                                struct error *err);
 
 static const executor_new_fn makers[] = {
+    [EXECUTOR_RUNC] = executor_runc_new,
     [EXECUTOR_PROCESS] = executor_process_new,
     [EXECUTOR_FAKE] = executor_fake_on_loop_new,
 };

@@ -9,7 +9,9 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -41,6 +43,20 @@ void suite_shape_shell(enum suite_program program, struct assignment *assignment
     }
     assignment->spec.entrypoint.count = count;
     assignment->spec.entrypoint.items = arena_copy(arena, argv, count * sizeof *argv);
+}
+
+bool suite_find_shim(char *out, size_t out_bytes) {
+    const char *given = getenv("SHIM");
+    char self[4000];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    ASSERT(len > 0);
+    self[len] = '\0';
+    char *test = strstr(self, "/test/"); // BUILD/test/FLAVOUR/…; the shim is the same in every flavour
+    if (given == NULL && test != NULL) {
+        *test = '\0';
+    }
+    snprintf(out, out_bytes, "%s%s", given != NULL ? given : self, given != NULL ? "" : "/muster-shim");
+    return access(out, X_OK) == 0;
 }
 
 struct seen {

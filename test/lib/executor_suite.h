@@ -42,6 +42,8 @@ struct executor_suite {
 
 // Sets the entrypoint to /bin/sh with the script; a missing program for MISSING.
 void suite_shape_shell(enum suite_program program, struct assignment *assignment, struct arena *arena);
+// The muster-shim to test with: SHIM in the environment, else the one of the build this program is part of.
+bool suite_find_shim(char *out, size_t out_bytes);
 int executor_suite_main(const struct executor_suite *suite);
 
 #endif

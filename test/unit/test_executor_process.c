@@ -241,20 +241,6 @@ static int clean(void **state) {
     return fs_remove_tree(AT_FDCWD, dir, NULL);
 }
 
-static bool find_shim(void) {
-    const char *given = getenv("SHIM");
-    char self[4000];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-    ASSERT(len > 0);
-    self[len] = '\0';
-    char *test = strstr(self, "/test/"); // BUILD/test/FLAVOUR/…; the shim is the same in every flavour
-    if (given == NULL && test != NULL) {
-        *test = '\0';
-    }
-    snprintf(shim, sizeof shim, "%s%s", given != NULL ? given : self, given != NULL ? "" : "/muster-shim");
-    return access(shim, X_OK) == 0;
-}
-
 int main(void) {
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -268,7 +254,7 @@ int main(void) {
     struct executor_suite process = {
         .name = "process", .has_logs = true, .open = process_open, .turn = turn, .shape = shape};
     snprintf(dir, sizeof dir, "/tmp/muster-process.XXXXXX");
-    ASSERT(find_shim() && mkdtemp(dir) != NULL);
+    ASSERT(suite_find_shim(shim, sizeof shim) && mkdtemp(dir) != NULL);
     uv_loop_init(&loop);
     int failed = executor_suite_main(&process);
     failed += cmocka_run_group_tests_name(__FILE__, tests, NULL, clean);
