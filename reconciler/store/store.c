@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,6 +24,9 @@
 #include "base/str.h"
 #include "reconciler/store/pages.h"
 #include "reconciler/store/store_handle.h"
+
+#define LOCK_WAIT_MS 10000
+#define LOCK_STEP_MS 20
 
 // --- the two records of table meta ---
 
@@ -65,11 +70,39 @@ static int head_put(const struct environment *environment, MDB_txn *txn, const s
 
 // --- the lock ---
 
+// The process that wrote its number there; 0 = nobody has yet.
+static int64_t owner_of(int fd) {
+    char text[32] = "";
+    int64_t pid = 0;
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    text[len > 0 ? strspn(text, "0123456789") : 0] = '\0';
+    return str_to_int(text, &pid) ? pid : 0;
+}
+
 static int busy(const char *dir, int fd, struct error *err) {
-    char pid[32] = "";
-    ssize_t len = pread(fd, pid, sizeof pid - 1, 0);
-    pid[len > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-    return error_set(err, ERR_BUSY, "'%s' is in use by process %s", dir, pid[0] != '\0' ? pid : "unknown");
+    int64_t owner = owner_of(fd);
+    return owner > 0 ? error_set(err, ERR_BUSY, "'%s' is in use by process %lld", dir, (long long)owner)
+                     : error_set(err, ERR_BUSY, "'%s' is in use by another process", dir);
+}
+
+// A daemon that was killed may leave a child that has not become another program yet: it holds the lock for a
+// moment more.
+static bool is_owner_dead(int fd) {
+    int64_t owner = owner_of(fd);
+    return owner > 0 && kill((pid_t)owner, 0) != 0 && errno == ESRCH;
+}
+
+static bool lock_file(int fd) {
+    bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    int sys = errno;
+    for (int waited_ms = 0; !is_locked && sys == EWOULDBLOCK && waited_ms < LOCK_WAIT_MS && is_owner_dead(fd);
+         waited_ms += LOCK_STEP_MS) {
+        (void)poll(NULL, 0, LOCK_STEP_MS);
+        is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+        sys = errno;
+    }
+    errno = sys;
+    return is_locked;
 }
 
 static int lock_directory(const char *dir, int *out_fd, struct error *err) {
@@ -78,7 +111,7 @@ static int lock_directory(const char *dir, int *out_fd, struct error *err) {
     if (fd < 0) {
         return error_sys(err, errno, "open '%s'", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_file(fd)) {
         return errno == EWOULDBLOCK ? busy(dir, fd, err) : error_sys(err, errno, "lock '%s'", path);
     }
     // For the message above only: a full disk must not keep a store from being opened.

@@ -124,3 +124,48 @@ stop() {
     [ "$status" = 10 ]
     [[ $output == *"$dir/file"*"Not a directory"* ]]
 }
+
+# declare_service NAME: two processes that only wait.
+declare_service() {
+    printf -- '---\nkind: service\nname: %s\nimage: none\ncommand: [sleep, "%s"]\ndeploy: {replicas: 2}\n' "$1" "$tag"
+}
+
+# Waits until none of them is left.
+wait_until_none() {
+    local process
+    while process=$(pgrep -fx "sleep $tag" | head -1) && [ -n "$process" ]; do
+        tail --pid="$process" -f /dev/null
+    done
+}
+
+@test "kill -9 at any moment: what was acknowledged is there, once" {
+    muster() { "${BUILD:-build}/muster" -H "unix://$dir/run/muster.sock" "$@"; }
+    tag=7$$
+    acknowledged=
+    start --executor process
+    muster swarm init
+    for round in 1 2 3 4 5 6; do
+        # The daemon dies while the changes come in: some moments after the round began.
+        (for _ in $(seq $((round * 7))); do muster info >/dev/null 2>&1 || true; done; kill -9 "$pid") 3>&- &
+        for number in $(seq 100); do
+            declare_service "s$round-$number" >"$dir/file.yaml"
+            muster apply -d -f "$dir/file.yaml" >/dev/null 2>&1 || break
+            acknowledged="$acknowledged s$round-$number"
+        done
+        wait "$pid" || true
+        exec 7<&-
+        start --executor process
+    done
+    [ -n "$acknowledged" ]
+    for name in $acknowledged; do
+        muster service inspect "$name" >/dev/null
+    done
+    # One that was stored, but not acknowledged, may be there too. All of them run, and nothing runs twice.
+    muster service ls --format '{{.Name}}' >"$dir/names"
+    while read -r name; do declare_service "$name"; done <"$dir/names" >"$dir/file.yaml"
+    muster apply -f "$dir/file.yaml" >/dev/null 2>&1
+    [ "$(pgrep -c -fx "sleep $tag")" = $((2 * $(wc -l <"$dir/names"))) ]
+    xargs "${BUILD:-build}/muster" -H "unix://$dir/run/muster.sock" service rm <"$dir/names" >/dev/null
+    wait_until_none
+    stop TERM
+}

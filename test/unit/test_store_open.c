@@ -6,6 +6,7 @@
 #include "test/lib/store_fixture.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -201,10 +202,30 @@ static void a_directory_that_cannot_be_is_a_failure(void **state) {
     assert_null(store);
 }
 
+// The daemon was killed between fork and exec of a child: the child has its lock for a moment more.
+static void a_lock_that_outlives_its_owner_is_waited_for(void **state) {
+    struct store_fixture *f = *state;
+    store_fixture_close(f);
+    pid_t owner = fork();
+    if (owner == 0) {
+        bool is_open = store_fixture_open(f) == 0;
+        if (fork() == 0) {
+            (void)poll(NULL, 0, 100); // how long it holds on; the owner is dead by then
+            _exit(0);
+        }
+        _exit(is_open ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(owner, &status, 0), owner);
+    assert_int_equal(status, 0);
+    assert_int_equal(store_fixture_open(f), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 static const struct CMUnitTest tests[] = {
     TEST(what_was_kept_is_there_again),
     TEST(a_second_daemon_is_told_who_has_it),
+    TEST(a_lock_that_outlives_its_owner_is_waited_for),
     TEST(an_empty_file_is_damage),
     TEST(garbage_is_damage),
     TEST(a_cut_file_is_damage),
