@@ -4,8 +4,8 @@
 //
 // A node that is drained, down or gone, or no longer meets the constraints that a task was placed by, loses
 // the task at once. (A change of the *service's* constraints is an update instead: update.c moves those tasks
-// one at a time.) A lost node's tasks are only told to stop: whether they still run, nobody knows, so their
-// records stay until the node is back or removed.
+// one at a time; and a node that meets the new ones may keep the task.) A lost node's tasks are only told
+// to stop: whether they still run, nobody knows, so their records stay until the node is back or removed.
 #include "reconciler/plan/pass.h"
 
 // The constraints that the task was placed by.
@@ -41,7 +41,7 @@ static void enforce_node(struct draft *draft, struct draft_task *at, const struc
         draft_stop(draft, at, TASK_SHUTDOWN, REASON_NODE_LOST, "node: it is down");
     } else if (node->spec.availability == AVAILABILITY_DRAIN) {
         draft_stop(draft, at, TASK_SHUTDOWN, REASON_NODE_DRAINED, "drain: its node is to be empty");
-    } else if (!fit_node(fit, node)) {
+    } else if (!fit_node(fit, node) && !fit_node(&draft->fit, node)) {
         draft_stop(draft, at, TASK_SHUTDOWN, REASON_CONSTRAINT_BROKEN,
                    "constraints: its node no longer meets them");
     }

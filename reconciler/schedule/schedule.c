@@ -97,11 +97,23 @@ static void collect_pending(struct work *work) {
     }
 }
 
+// Where an older task may go is said by the newest revision: elsewhere it would only be stopped again.
+static const struct service_spec *spec_to_place(struct work *work, const struct pending *item) {
+    const struct service_spec *newest = &item->service->spec;
+    const struct service_spec *own = view_spec(work->view, item->service, item->task->revision);
+    if (own == NULL || item->task->revision == item->service->revision) {
+        return own != NULL ? own : newest;
+    }
+    struct service_spec *spec = arena_copy(work->arena, own, sizeof *own);
+    spec->deploy.placement = newest->deploy.placement;
+    spec->platform = newest->platform;
+    return spec;
+}
+
 static void open_group(struct work *work, struct pending *items, size_t count) {
     struct group *group = ARENA_PUSH(work->arena, &work->groups);
     *group = (struct group){.items = items, .count = count};
-    const struct service_spec *spec = view_spec(work->view, items->service, items->task->revision);
-    demand_init(&group->demand, spec != NULL ? spec : &items->service->spec, work->arena);
+    demand_init(&group->demand, spec_to_place(work, items), work->arena);
     group->demand.cpus_nano = items->task->cpus_nano; // what will be counted against the node
     group->demand.memory_bytes = items->task->memory_bytes;
 }
@@ -135,8 +147,7 @@ static void count_service_tasks(struct work *work, const struct group *group) {
     struct view_tasks tasks = view_tasks_of(work->view, &group->items->service->meta.id);
     for (size_t i = 0; i < tasks.count; i++) {
         const struct task *task = tasks.items[i];
-        struct room *room =
-            task->status.state >= TASK_ASSIGNED ? room_of(work, &task->node_id) : NULL;
+        struct room *room = task->status.state >= TASK_ASSIGNED ? room_of(work, &task->node_id) : NULL;
         if (room != NULL) {
             room->service_tasks += view_holds_resources(task) && view_wants_to_run(task);
             room->service_failures += is_recent_failure(work, task, group->items->task->revision);
@@ -235,10 +246,9 @@ static void index_changes(struct work *work) {
 static struct plan_change *find_change(const struct work *work, const struct id *id) {
     const struct plan_change key = {.id = *id};
     const struct plan_change *wanted = &key;
-    struct plan_change **found = work->change_count > 0
-                                     ? bsearch(&wanted, work->changes, work->change_count,
-                                               sizeof(*work->changes), compare_changes)
-                                     : NULL;
+    struct plan_change **found = work->change_count > 0 ? bsearch(&wanted, work->changes, work->change_count,
+                                                                  sizeof(*work->changes), compare_changes)
+                                                        : NULL;
     return found != NULL ? *found : NULL;
 }
 

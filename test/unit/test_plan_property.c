@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/unit/test_plan_property.c — planners and scheduler in random worlds: what holds after every pass,
+// whatever happened before it, and that a world left alone comes to rest.
+//
+// After each event a pass must give the same plan again, and the same from a view put together in another
+// order; a second pass over the planned world must want nothing. world_commit checks slots, reservations,
+// versions and states. A failing run names its seed and step.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "test/lib/check.h"
+#include "test/lib/world.h"
+
+#define SEEDS 300
+#define STEPS 60
+
+static struct world world;
+static struct prng chance;
+static uint64_t seed;
+static int step;
+
+#define MUST(condition, ...)                                                                                 \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            print_error("seed %llu, step %d: ", (unsigned long long)seed, step);                             \
+            fail_msg(__VA_ARGS__);                                                                           \
+        }                                                                                                    \
+    } while (0)
+
+static uint64_t below(uint64_t bound) {
+    return prng_below(&chance, bound);
+}
+
+// --- what happens ---
+
+static struct service_spec spec_at_random(const char *name) {
+    static const char *const images[] = {"a:1", "a:2"};
+    struct service_spec spec;
+    schema_init(&service_spec_schema, &spec);
+    spec.name = name;
+    spec.image = images[below(2)];
+    spec.deploy.mode = str_equal(name, "everywhere") ? MODE_GLOBAL : MODE_REPLICATED;
+    spec.deploy.replicas = (int64_t)below(7);
+    spec.deploy.resources.reservations.cpus_nano = (int64_t)below(3) * INT64_C(500000000);
+    spec.deploy.placement.max_replicas_per_node = below(4) == 0 ? 2 : 0;
+    struct restart_policy *policy = &spec.deploy.restart_policy;
+    policy->condition = below(4) == 0 ? RESTART_ON_FAILURE : RESTART_ANY;
+    policy->delay_ns = (int64_t)below(3) * INT64_C(2500000000);
+    policy->max_attempts = below(4) == 0 ? 2 : 0;
+    policy->backoff.factor = below(3) == 0 ? 2 : 1;
+    spec.deploy.update_config.order = below(3) == 0 ? ORDER_START_FIRST : ORDER_STOP_FIRST;
+    if (below(3) == 0) {
+        static const char *constraint[] = {"node.labels.zone == a"};
+        spec.deploy.placement.constraints = (struct strings){1, constraint};
+    }
+    return spec;
+}
+
+static void add_node(unsigned number) {
+    char name[16];
+    snprintf(name, sizeof name, "n%u", number);
+    struct node *node = world_add_node(&world, name);
+    node->description.cpus_nano = (int64_t)(1 + below(4)) * INT64_C(1000000000);
+    node->spec.labels = pairs_set(&world.arena, &node->spec.labels, "zone", below(2) == 0 ? "a" : "b");
+}
+
+static void change_node(void) {
+    static const enum node_state states[] = {NODE_READY, NODE_READY, NODE_DOWN, NODE_DISCONNECTED};
+    static const enum node_availability availabilities[] = {AVAILABILITY_ACTIVE, AVAILABILITY_ACTIVE,
+                                                            AVAILABILITY_PAUSE, AVAILABILITY_DRAIN};
+    struct node *node = world.nodes.items[below(world.nodes.count)];
+    if (below(2) == 0) {
+        node->status.state = states[below(4)];
+    } else {
+        node->spec.availability = availabilities[below(4)];
+    }
+    if (below(4) == 0) {
+        node->spec.labels = pairs_set(&world.arena, &node->spec.labels, "zone", below(2) == 0 ? "a" : "b");
+    }
+    node->meta.version = ++world.revision;
+}
+
+static void change_service(void) {
+    static const char *const names[] = {"web", "db", "everywhere"};
+    const char *name = names[below(3)];
+    const struct service *old = world_service(&world, name);
+    if (old != NULL && old->removing) {
+        return;
+    }
+    if (old != NULL && below(6) == 0) {
+        struct service *service = world_service(&world, name);
+        service->removing = true;
+        service->meta.version = ++world.revision;
+        return;
+    }
+    struct service_spec spec = spec_at_random(name);
+    world_put_service(&world, &spec);
+}
+
+static void report_at_random(void) {
+    static const int64_t ends[] = {TASK_COMPLETE, TASK_FAILED, TASK_FAILED, TASK_REJECTED};
+    if (world.tasks.count == 0) {
+        return;
+    }
+    struct task *task = world.tasks.items[below(world.tasks.count)];
+    if (task->status.state >= TASK_ASSIGNED && !task_state_is_over(task->status.state)) {
+        int64_t to = task->desired > TASK_RUNNING ? TASK_SHUTDOWN
+                     : below(3) == 0              ? ends[below(4)]
+                                                  : task->desired;
+        world_report(&world, task, to, to == TASK_FAILED ? REASON_EXIT_NONZERO : REASON_NONE);
+    }
+}
+
+static void happen(void) {
+    switch (below(8)) {
+    case 0:
+        change_service();
+        break;
+    case 1:
+        change_node();
+        break;
+    case 2:
+        world_run_agents(&world);
+        break;
+    case 3:
+        world.now_unix_ms += (int64_t)below(8000);
+        break;
+    default:
+        report_at_random();
+        break;
+    }
+}
+
+// --- what must hold ---
+
+static void print_plan(const struct plan *plan, struct buf *out) {
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        const struct plan_change *change = &plan->changes.items[i];
+        buf_addf(out, "%d %d %s %lld %s ", (int)change->op, (int)change->kind, change->id.text,
+                 (long long)change->expected_version, change->why);
+        if (change->object != NULL) {
+            json_write(object_schema(change->kind), change->object, JSON_COMPACT, TEXT_STATUS, out);
+        }
+        buf_addc(out, '\n');
+    }
+    buf_addf(out, "wake %lld\n", (long long)plan->wake_unix_ms);
+}
+
+static const struct task *task_by_id(const struct id *id) {
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        if (id_equal(&world.tasks.items[i]->meta.id, id)) {
+            return world.tasks.items[i];
+        }
+    }
+    return NULL;
+}
+
+// No task is let go before its delay, nor beyond the number of attempts.
+static void check_restarts(const struct plan *plan) {
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        const struct plan_change *change = &plan->changes.items[i];
+        const struct task *task = change->kind == KIND_TASK ? change->object : NULL;
+        if (task == NULL || task->desired > TASK_RUNNING) {
+            continue;
+        }
+        const struct task *before = task_by_id(&task->replaces);
+        const struct service *service = NULL;
+        for (size_t j = 0; j < world.services.count; j++) {
+            if (id_equal(&world.services.items[j]->meta.id, &task->service_id)) {
+                service = world.services.items[j];
+            }
+        }
+        MUST(task->desired != TASK_RUNNING || task->start_after_unix_ms <= world.now_unix_ms,
+             "a task runs before its delay is over: %s", change->why);
+        if (service == NULL || change->op != CHANGE_CREATE || before == NULL) {
+            continue;
+        }
+        const struct restart_policy *policy = &service->spec.deploy.restart_policy;
+        bool is_delayed = task->start_after_unix_ms > 0;
+        MUST(!is_delayed ||
+                 task->start_after_unix_ms >= before->status.since_unix_ms + policy->delay_ns / 1000000,
+             "a delay that is too short: %s", change->why);
+        MUST(policy->max_attempts == 0 || task->attempt <= policy->max_attempts, "attempt %lld of %lld",
+             (long long)task->attempt, (long long)policy->max_attempts);
+    }
+}
+
+static void check_nodes(void) {
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        const struct task *task = world.tasks.items[i];
+        for (size_t j = 0; task->desired <= TASK_RUNNING && j < world.nodes.count; j++) {
+            const struct node *node = world.nodes.items[j];
+            MUST(!id_equal(&node->meta.id, &task->node_id) ||
+                     (node->status.state != NODE_DOWN && node->spec.availability != AVAILABILITY_DRAIN),
+                 "a task is to run on %s, which is down or drained", node->spec.name);
+        }
+    }
+}
+
+// One pass, checked; returns the number of its changes.
+static size_t pass(struct arena *arena) {
+    struct view view, other, after;
+    struct plan plan, again, shuffled, second;
+    AUTO_BUF text = {0}, text_again = {0}, text_shuffled = {0};
+    struct prng order = chance;
+    arena_clear(arena);
+    world_view(&world, NULL, arena, &view);
+    world_view(&world, &order, arena, &other);
+    world_plan(&view, world.prng, arena, &plan);
+    world_plan(&view, world.prng, arena, &again);
+    world_plan(&other, world.prng, arena, &shuffled);
+    print_plan(&plan, &text);
+    print_plan(&again, &text_again);
+    print_plan(&shuffled, &text_shuffled);
+    MUST(strcmp(buf_text(&text), buf_text(&text_again)) == 0, "the same view gives another plan");
+    MUST(strcmp(buf_text(&text), buf_text(&text_shuffled)) == 0, "another order gives another plan:\n%s\n%s",
+         buf_text(&text), buf_text(&text_shuffled));
+    plan_apply(&view, &plan, arena, &after);
+    world_plan(&after, world.prng, arena, &second);
+    MUST(second.changes.count == 0, "a second pass wants more: %s",
+         second.changes.count > 0 ? second.changes.items[0].why : "");
+    check_restarts(&plan);
+    prng_seed(&world.prng, prng_next(&world.prng)); // ids never repeat
+    world_commit(&world, &plan);
+    MUST(world.broken == NULL, "%s", world.broken);
+    check_nodes();
+    return plan.changes.count;
+}
+
+// --- rest ---
+
+static void mend(void) {
+    for (size_t i = 0; i < world.nodes.count; i++) {
+        world.nodes.items[i]->status.state = NODE_READY;
+        world.nodes.items[i]->spec.availability = AVAILABILITY_ACTIVE;
+        world.nodes.items[i]->meta.version = ++world.revision;
+    }
+}
+
+static void check_service_at_rest(const struct service *service) {
+    const struct deploy *deploy = &service->spec.deploy;
+    int64_t running = 0, unplaced = 0, old = 0;
+    MUST(!service->removing, "%s is still there", service->spec.name);
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        const struct task *task = world.tasks.items[i];
+        if (!id_equal(&task->service_id, &service->meta.id)) {
+            continue;
+        }
+        bool is_wanted = task->desired <= TASK_RUNNING;
+        running += is_wanted && task->status.state == TASK_RUNNING;
+        unplaced += is_wanted && task->status.state == TASK_PENDING;
+        old += is_wanted && task->status.state == TASK_RUNNING && task->revision < service->restart_revision;
+    }
+    if (deploy->restart_policy.condition != RESTART_ANY || deploy->restart_policy.max_attempts > 0) {
+        return; // a slot that is given up holds an update where it is
+    }
+    MUST(old == 0 || unplaced > 0, "%s runs an old revision", service->spec.name);
+    if (deploy->mode == MODE_REPLICATED) {
+        MUST(running + unplaced == deploy->replicas, "%s: %lld run and %lld wait of %lld", service->spec.name,
+             (long long)running, (long long)unplaced, (long long)deploy->replicas);
+    }
+}
+
+static void come_to_rest(struct arena *arena) {
+    int quiet = 0;
+    mend();
+    for (step = STEPS; step < STEPS + 500 && quiet < 20; step++) {
+        uint64_t revision = (uint64_t)world.revision;
+        world.now_unix_ms += 5000;
+        world_run_agents(&world);
+        bool agents_acted = (uint64_t)world.revision != revision;
+        quiet = pass(arena) == 0 && !agents_acted ? quiet + 1 : 0;
+    }
+    MUST(quiet == 20, "it does not come to rest");
+    for (size_t i = 0; i < world.services.count; i++) {
+        check_service_at_rest(world.services.items[i]);
+    }
+    world.now_unix_ms += 3600000;
+    MUST(pass(arena) == 0, "an hour later something is to be done");
+}
+
+static void random_worlds(void **state) {
+    (void)state;
+    struct arena arena = {0};
+    size_t changes = 0;
+    for (seed = 1; seed <= SEEDS; seed++) {
+        prng_seed(&chance, seed);
+        world_init(&world, seed);
+        for (unsigned i = 0; i < 1 + (unsigned)(seed % 5); i++) {
+            add_node(i);
+        }
+        for (step = 0; step < STEPS; step++) {
+            happen();
+            if (below(3) != 0) {
+                changes += pass(&arena);
+            }
+        }
+        come_to_rest(&arena);
+        world_free(&world);
+    }
+    arena_free(&arena);
+    assert_true(changes > (size_t)SEEDS * 10); // the worlds are not idle ones
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(random_worlds)};
+    return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
+}
