@@ -128,7 +128,7 @@ static int get_object(const json_t *object, const char *member, const json_t **o
 
 static int get_strings(const json_t *object, const char *member, struct arena *arena, struct strings *out,
                        struct error *err) {
-    const json_t *list;
+    const json_t *list = NULL;
     int rc = get_list(object, member, LIST_ITEMS_MAX, &list, err);
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -309,7 +309,7 @@ static int read_blob(const char *blobs_dir, const char *digest, struct arena *ar
 int image_layout_read(const char *blobs_dir, const char *manifest, struct arena *arena,
                       struct image_contents *out, struct error *err) {
     AUTO_BUF json = {0};
-    struct image_contents contents = {.manifest = arena_strdup(arena, manifest)};
+    struct image_contents contents = {.manifest = arena_strdup(arena, manifest), .config_digest = ""};
     int rc = read_blob(blobs_dir, manifest, arena, &json, err);
     rc = rc == 0 ? image_manifest_parse(buf_bytes(&json), arena, &contents, err) : rc;
     buf_clear(&json);

@@ -518,6 +518,13 @@ static void what_is_damaged_twice_is_refused(void **state) {
               state_dir, work, work);
     open_store("skopeo-bad");
     expect_refused(reference, "", REASON_IMAGE_INVALID, "unpack layer 1 of 2: the blob has the digest");
+    close_store();
+    layer_run("printf '#!/bin/sh\\nskopeo --insecure-policy \"$@\" && for f in %s/blobs/sha256/*; do head "
+              "-c1 $f | grep -q "
+              "\"{\" || rm $f; done; exit 0\\n' >%s/skopeo-bad",
+              state_dir, work);
+    open_store("skopeo-bad"); // one that brings no layers
+    expect_refused(reference, "", REASON_IMAGE_INVALID, "is gone");
     expect_tidy();
 }
 
