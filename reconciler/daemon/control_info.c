@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -22,7 +23,7 @@ static int64_t resident_bytes(void) {
         }
         fclose(file);
     }
-    return pages * 4096;
+    return pages * sysconf(_SC_PAGESIZE);
 }
 
 static int count_managers(struct store_read *read, struct arena *arena, int64_t *out, struct error *err) {

@@ -15,7 +15,8 @@ struct list_stream {
     struct stream stream;
     struct arena arena;
     struct list_request request; // in the arena
-    LIST_OF(struct id) ids;      // what the references stand for
+    bool is_by_id;               // `ids` are all there is
+    LIST_OF(struct id) ids;      // what the references stand for; the revisions of a service
     size_t next;                 // of ids
     struct id last;              // sent; none at the start
     int64_t revision;            // of the first read
@@ -40,16 +41,30 @@ static int resolve_all(struct list_stream *list, struct store_read *read, struct
     return 0;
 }
 
+// Revisions are not found again by their ids, and there are few of them.
+static int collect_revisions(struct list_stream *list, struct store_read *read, struct error *err) {
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, &list->request.service,
+                              &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        *ARENA_PUSH(&list->arena, &list->ids) = id;
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
 static int open_cursor(const struct list_stream *list, struct store_read *read, struct store_cursor *out,
                        struct error *err) {
     const struct list_request *request = &list->request;
     enum object_kind kind = (enum object_kind)request->kind;
-    bool of_service = !id_is_none(&request->service) && (kind == KIND_TASK || kind == KIND_REVISION);
+    bool of_service = !id_is_none(&request->service) && kind == KIND_TASK;
     bool of_node = !id_is_none(&request->node) && kind == KIND_TASK;
-    enum store_index index = of_service
-                                 ? (kind == KIND_TASK ? STORE_TASKS_OF_SERVICE : STORE_REVISIONS_OF_SERVICE)
-                             : of_node ? STORE_TASKS_OF_NODE
-                                       : STORE_ALL;
+    enum store_index index = of_service ? STORE_TASKS_OF_SERVICE : of_node ? STORE_TASKS_OF_NODE : STORE_ALL;
     int rc = store_each_begin(read, index, kind, of_service ? &request->service : &request->node, out, err);
     if (rc == 0 && !id_is_none(&list->last)) {
         store_each_after(out, &list->last);
@@ -97,7 +112,6 @@ static int fill_by_id(struct list_stream *list, struct store_read *read, struct 
 
 static int fill(struct list_stream *list, struct store_read *read, struct objects *out, struct arena *arena,
                 struct error *err) {
-    // Revisions are not found again by id: there are few of them, and they go out in one turn.
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
@@ -106,11 +120,11 @@ static int fill(struct list_stream *list, struct store_read *read, struct object
     if (rc < 0) {
         return rc;
     }
-    size_t max = cursor.index == STORE_REVISIONS_OF_SERVICE ? FRAME_BYTES_MAX - OBJECT_BYTES_MAX - 64 * KIB
-                                                            : FRAME_CHUNK_BYTES;
-    while (len < max && (rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+    AUTO_ARENA scratch = arena_make(0);
+    while (len < FRAME_CHUNK_BYTES && (rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
         bool wanted;
-        rc = is_wanted(list, bytes, arena, &wanted, err);
+        arena_clear(&scratch);
+        rc = is_wanted(list, bytes, &scratch, &wanted, err);
         if (rc < 0) {
             break;
         }
@@ -131,8 +145,8 @@ static enum stream_outcome list_step(struct stream *stream, struct store_read *r
     if (list->revision == 0) {
         list->revision = store_read_revision(read);
     }
-    int rc = list->ids.count > 0 ? fill_by_id(list, read, &objects, &arena, &err)
-                                 : fill(list, read, &objects, &arena, &err);
+    int rc = list->is_by_id ? fill_by_id(list, read, &objects, &arena, &err)
+                            : fill(list, read, &objects, &arena, &err);
     if (rc < 0) {
         return stream_fail(stream, &err);
     }
@@ -154,7 +168,11 @@ static int prepare(struct list_stream *list, struct daemon *daemon, struct error
     struct store_read *read;
     int rc = store_read_begin(daemon->store, &read, err);
     if (rc == 0) {
-        rc = resolve_all(list, read, err);
+        bool is_history = list->request.kind == KIND_REVISION && !id_is_none(&list->request.service);
+        list->is_by_id = is_history || list->request.references.count > 0;
+        rc = list->request.references.count > 0 ? resolve_all(list, read, err)
+             : is_history                       ? collect_revisions(list, read, err)
+                                                : 0;
         store_read_end(read);
     }
     return rc;

@@ -54,6 +54,19 @@ static void logs_free(struct stream *stream) {
     xfree(logs);
 }
 
+static int read_ahead(struct source *source, struct error *err) {
+    struct task_log_line line;
+    int rc = source->has_line ? 0 : task_log_next(source->log, &line, err);
+    if (rc == 0 && !source->has_line) {
+        source->line = line;
+        buf_clear(&source->text);
+        buf_add(&source->text, line.text.data, line.text.len);
+        source->line.text = buf_bytes(&source->text);
+        source->has_line = true;
+    }
+    return rc;
+}
+
 // --- which tasks ---
 
 static bool is_known(const struct logs_stream *logs, const struct id *task_id) {
@@ -131,11 +144,24 @@ static int find_tasks(struct logs_stream *logs, struct store_read *read, struct 
     return rc < 0 ? rc : 0;
 }
 
+// Of tasks whose records are gone nothing more comes, once they are read to their end.
+static void drop_gone(struct logs_stream *logs, struct store_read *read) {
+    LIST_EACH(node, &logs->sources) {
+        struct source *source = LIST_ENTRY(node, struct source, node);
+        struct bytes bytes;
+        if (store_get(read, KIND_TASK, &source->task_id, &bytes, NULL) == STORE_ABSENT &&
+            read_ahead(source, NULL) == TASK_LOG_END) {
+            source_free(logs, source);
+        }
+    }
+}
+
 static int find_sources(struct logs_stream *logs, struct store_read *read, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     struct found found = {0};
     void *task;
     int rc = 0;
+    drop_gone(logs, read);
     if (!id_is_none(&logs->request.service)) {
         rc = find_tasks(logs, read, &arena, &found, err);
     } else if ((rc = store_load(read, KIND_TASK, &logs->request.task, &arena, &task, err)) == 0) {
@@ -155,19 +181,6 @@ static int find_sources(struct logs_stream *logs, struct store_read *read, struc
 }
 
 // --- lines ---
-
-static int read_ahead(struct source *source, struct error *err) {
-    struct task_log_line line;
-    int rc = source->has_line ? 0 : task_log_next(source->log, &line, err);
-    if (rc == 0 && !source->has_line) {
-        source->line = line;
-        buf_clear(&source->text);
-        buf_add(&source->text, line.text.data, line.text.len);
-        source->line.text = buf_bytes(&source->text);
-        source->has_line = true;
-    }
-    return rc;
-}
 
 // The source whose line comes next; NULL when all are at their end.
 static int next_source(struct logs_stream *logs, struct source **out, struct error *err) {

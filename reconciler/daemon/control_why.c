@@ -124,6 +124,24 @@ static const char *verdict_of_over(const struct why *why) {
                         detail(task)[0] != '\0' ? detail(task) : "its process ended");
 }
 
+// The task that failed before it in its slot; NULL = none did.
+static const struct task *failed_before(const struct why *why) {
+    const struct task *before = why->task != NULL ? task_by_id(why, &why->task->replaces) : NULL;
+    return before != NULL && task_state_is_over(before->status.state) && before->desired_reason == REASON_NONE
+               ? before
+               : NULL;
+}
+
+static const char *verdict_of_waiting(const struct why *why) {
+    const struct task *before = failed_before(why);
+    bool is_delay = why->task->start_after_unix_ms > why->view.now_unix_ms;
+    const char *text = is_delay ? "it is ready and waits for its restart delay"
+                                : "it is ready and waits until the task before it has stopped";
+    return before == NULL || !is_delay ? text
+                                       : arena_printf(why->arena, "%s: the task before it is %s: %s", text,
+                                                      task_state_name(before->status.state), detail(before));
+}
+
 static const char *verdict_of(const struct why *why) {
     const struct task *task = why->task;
     if (task == NULL) {
@@ -148,9 +166,7 @@ static const char *verdict_of(const struct why *why) {
                             since(why, task->status.since_unix_ms));
     }
     if (task->desired == TASK_READY && state == TASK_READY) {
-        return task->start_after_unix_ms > why->view.now_unix_ms
-                   ? "it is ready and waits for its restart delay"
-                   : "it is ready and waits until the task before it has stopped";
+        return verdict_of_waiting(why);
     }
     return arena_printf(why->arena, "it is %s on %s for %s%s%s", task_state_name(state),
                         node_name(why, &task->node_id), since(why, task->status.since_unix_ms),
@@ -226,8 +242,11 @@ static void add_advice(struct why *why, const struct funnel *funnel) {
         }
         return;
     }
+    const struct task *before = task->status.state < TASK_RUNNING ? failed_before(why) : NULL;
+    int64_t reason =
+        before != NULL && task->status.reason == REASON_NONE ? before->status.reason : task->status.reason;
     for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
-        if ((int64_t)advices[i].reason == task->status.reason) {
+        if ((int64_t)advices[i].reason == reason) {
             advise(why, advices[i].advice);
         }
     }

@@ -129,6 +129,34 @@ static void references_lead_to_objects_or_to_words(void **state) {
     assert_int_equal(list.count, 1);
 }
 
+// Specs of more than half a MiB: the revisions of the service fill many frames.
+static void large_revisions_are_listed_all(void **state) {
+    struct daemon_fixture *f = *state;
+    struct object_list list;
+    struct list_request request;
+    static char value[60000];
+    memset(value, 'x', sizeof value - 1);
+    for (int i = 0; i < 8; i++) {
+        AUTO_BUF yaml = {0};
+        buf_addf(&yaml, SCALED(0) "environment:\n  N: '%d'\n", i);
+        for (int j = 0; j < 12; j++) {
+            buf_addf(&yaml, "  V%d: %s\n", j, value);
+        }
+        assert_int_equal(daemon_apply(f, buf_text(&yaml), NULL), 0);
+    }
+    schema_init(&list_request_schema, &request);
+    request.kind = KIND_REVISION;
+    request.service = daemon_service(f, "web")->meta.id;
+    assert_int_equal(client_list(f->client, &request, &f->arena, &list, &f->err), 0);
+    assert_int_equal(list.count, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(((struct revision *)list.items[i])->revision, i + 1);
+    }
+    request.service = id_random();
+    assert_int_equal(client_list(f->client, &request, &f->arena, &list, &f->err), 0);
+    assert_int_equal(list.count, 0);
+}
+
 // --- streams ---
 
 struct seen {
@@ -365,6 +393,7 @@ int main(void) {
         TEST(a_dry_run_says_what_would_be),
         TEST(a_request_sent_twice_is_done_once),
         TEST(references_lead_to_objects_or_to_words),
+        TEST(large_revisions_are_listed_all),
         TEST(a_watch_is_a_snapshot_and_what_follows),
         TEST(a_watch_goes_on_where_it_was),
         TEST(history_is_the_last_events_that_concern),

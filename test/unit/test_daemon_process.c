@@ -154,6 +154,33 @@ static void a_command_that_is_not_there_is_told_as_such(void **state) {
     assert_non_null(strstr(task->status.error, "No such file"));
 }
 
+static bool is_waiting(struct daemon_fixture *f, const void *context) {
+    (void)context;
+    return daemon_count(f, "web", TASK_FAILED) == 1 && daemon_count(f, "web", TASK_READY) == 1;
+}
+
+static void why_looks_at_the_task_before(void **state) {
+    struct daemon_fixture *f = *state;
+    struct why_request request = {.reference = "web"};
+    void *payload;
+    assert_int_equal(daemon_apply(f,
+                                  "kind: service\nname: web\nimage: none\ncommand: ['false']\n"
+                                  "deploy: {restart_policy: {delay: 1h}}\n",
+                                  NULL),
+                     0);
+    daemon_wait(f, is_waiting, NULL);
+    assert_int_equal(
+        client_call(f->client, MESSAGE_WHY, &request, MESSAGE_WHY_REPLY, &f->arena, &payload, 60000, &f->err),
+        0);
+    const struct why_reply *reply = payload;
+    assert_string_equal(reply->verdict,
+                        "it is ready and waits for its restart delay: the task before it is failed: "
+                        "task: non-zero exit (1)");
+    assert_int_equal(reply->history.count, 2);
+    assert_int_equal(reply->advice.count, 1);
+    assert_non_null(strstr(reply->advice.items[0], "read its log"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -162,6 +189,7 @@ int main(void) {
         TEST(what_ends_meanwhile_is_told_and_replaced),
         TEST(logs_of_a_service_are_merged_and_followed),
         TEST(a_command_that_is_not_there_is_told_as_such),
+        TEST(why_looks_at_the_task_before),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
 }
