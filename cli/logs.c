@@ -192,6 +192,9 @@ static int print_lines(struct reading *reading, const struct log_lines *lines, s
         bool is_safe = line->is_stderr ? in->screen.err_is_tty : in->screen.out_is_tty;
         logs_line(line, &reading->sources, args, in->shared.no_trunc, is_safe, &text);
         FILE *to = line->is_stderr ? stderr : stdout;
+        if (line->is_stderr) {
+            fflush(stdout); // where both go to one place, lines stay in order
+        }
         if (fwrite(buf_text(&text), 1, text.len, to) != text.len) {
             return error_sys(err, errno, "write the log");
         }
