@@ -10,7 +10,8 @@
 // Model        Restart delay: a new task exists from the start, at desired READY, so that it is prepared while
 //              it waits; it is raised to RUNNING when start_after has come and the older ones are over. With
 //              back-off, the next delay is the last one times the factor, until a task ends well or lives
-//              longer than the longest delay.
+//              longer than the longest delay. A task that ends while it waits (its image is not there) is
+//              replaced when its own delay is over, and the next delay counts from then.
 // Limits       max_attempts counts tries of the slot at the service's current revision. With a window only
 //              those count that were started within it before the last end; time spent waiting for a delay is
 //              left out, so that a window shorter than the delay works (in Swarm the limit never trips then).
@@ -27,6 +28,13 @@ static const struct restart_policy *policy_of(const struct draft *draft) {
 static int64_t restart_ended_at(const struct task *task, int64_t now_unix_ms) {
     int64_t since = task->status.since_unix_ms;
     return since > 0 && since < now_unix_ms ? since : now_unix_ms;
+}
+
+// From when on its successor's delay counts: what ends while it still waits for its own delay (an image that is
+// not there) keeps the slot's rhythm, for else the policy's delay would delay nothing.
+static int64_t restart_over_at(const struct task *task, int64_t now_unix_ms) {
+    int64_t ended = restart_ended_at(task, now_unix_ms);
+    return task->start_after_unix_ms > ended ? task->start_after_unix_ms : ended;
 }
 
 static int64_t restart_begun_at(const struct task *task) {
@@ -89,7 +97,7 @@ static int64_t restart_last_delay_ms(const struct slot *slot, const struct task 
     for (size_t i = 0; i < slot->tasks.count; i++) {
         const struct task *before = slot->tasks.items[i]->task;
         if (id_equal(&before->meta.id, &ended->replaces)) {
-            from = restart_ended_at(before, from);
+            from = restart_over_at(before, from);
         }
     }
     return ended->start_after_unix_ms - from;
@@ -146,8 +154,13 @@ static void restart_after_end(struct draft *draft, struct slot *slot, struct dra
     }
     int64_t start_after = 0;
     if (!restart_lost_its_node(draft, ended)) {
+        int64_t over = restart_over_at(ended, draft->view->now_unix_ms);
+        if (over > draft->view->now_unix_ms) {
+            plan_wake(draft->plan, over);
+            return;
+        }
         int64_t delay = restart_delay_ms(draft, slot, ended);
-        start_after = delay > 0 ? restart_ended_at(ended, draft->view->now_unix_ms) + delay : 0;
+        start_after = delay > 0 ? over + delay : 0;
     }
     int64_t attempt = ended->revision == draft->service->revision ? ended->attempt + 1 : 0;
     const char *why = arena_printf(draft->arena, "restart: attempt %lld after %s", (long long)attempt,
