@@ -27,6 +27,7 @@
 
 #define LOCK_WAIT_MS 10000
 #define LOCK_STEP_MS 20
+#define STAT_MAX_BYTES 4096
 
 // --- the two records of table meta ---
 
@@ -85,11 +86,24 @@ static int busy(const char *dir, int fd, struct error *err) {
                      : error_set(err, ERR_BUSY, "'%s' is in use by another process", dir);
 }
 
+// Whether the process has ended and only waits to be reaped: signals still reach it.
+static bool is_zombie(int64_t pid) {
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    AUTO_BUF stat = {0};
+    struct error err;
+    if (fs_read(AT_FDCWD, path, STAT_MAX_BYTES, &stat, &err) < 0) {
+        return true; // it went meanwhile
+    }
+    const char *state = strrchr(buf_text(&stat), ')'); // the name before it may hold anything
+    return state != NULL && (strncmp(state, ") Z", 3) == 0 || strncmp(state, ") X", 3) == 0);
+}
+
 // A daemon that was killed may leave a child that has not become another program yet: it holds the lock for a
-// moment more.
+// moment more, also while nobody has reaped the daemon.
 static bool is_owner_dead(int fd) {
     int64_t owner = owner_of(fd);
-    return owner > 0 && kill((pid_t)owner, 0) != 0 && errno == ESRCH;
+    return owner > 0 && ((kill((pid_t)owner, 0) != 0 && errno == ESRCH) || is_zombie(owner));
 }
 
 static bool lock_file(int fd) {
