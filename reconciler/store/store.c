@@ -26,6 +26,7 @@
 #include "reconciler/store/store_handle.h"
 
 #define LOCK_WAIT_MS 10000
+#define LOCK_LIVING_WAIT_MS 1000
 #define LOCK_STEP_MS 20
 #define STAT_MAX_BYTES 4096
 
@@ -100,7 +101,8 @@ static bool is_zombie(int64_t pid) {
 }
 
 // A daemon that was killed may leave a child that has not become another program yet: it holds the lock for a
-// moment more, also while nobody has reaped the daemon.
+// moment more, also while nobody has reaped the daemon. And a daemon dies a moment after the signal: who
+// holds the lock and seems to live is waited for too, only not for long.
 static bool is_owner_dead(int fd) {
     int64_t owner = owner_of(fd);
     return owner > 0 && ((kill((pid_t)owner, 0) != 0 && errno == ESRCH) || is_zombie(owner));
@@ -109,7 +111,8 @@ static bool is_owner_dead(int fd) {
 static bool lock_file(int fd) {
     bool is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
     int sys = errno;
-    for (int waited_ms = 0; !is_locked && sys == EWOULDBLOCK && waited_ms < LOCK_WAIT_MS && is_owner_dead(fd);
+    for (int waited_ms = 0; !is_locked && sys == EWOULDBLOCK &&
+                            waited_ms < (is_owner_dead(fd) ? LOCK_WAIT_MS : LOCK_LIVING_WAIT_MS);
          waited_ms += LOCK_STEP_MS) {
         (void)poll(NULL, 0, LOCK_STEP_MS);
         is_locked = flock(fd, LOCK_EX | LOCK_NB) == 0;

@@ -223,11 +223,32 @@ static void a_lock_that_outlives_its_owner_is_waited_for(void **state) {
     assert_int_equal(status, 0);
 }
 
+// kill -9 takes a moment, and whoever starts the next daemon at once should not have to know.
+static void a_daemon_that_is_about_to_end_is_waited_for(void **state) {
+    struct store_fixture *f = *state;
+    store_fixture_close(f);
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t owner = fork();
+    if (owner == 0) {
+        bool is_told = store_fixture_open(f) == 0 && write(pipe_fds[1], "x", 1) == 1;
+        (void)poll(NULL, 0, 100); // the moment
+        _exit(is_told ? 0 : 1);
+    }
+    char byte;
+    assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
+    assert_int_equal(store_fixture_open(f), 0);
+    assert_int_equal(waitpid(owner, NULL, 0), owner);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 static const struct CMUnitTest tests[] = {
     TEST(what_was_kept_is_there_again),
     TEST(a_second_daemon_is_told_who_has_it),
     TEST(a_lock_that_outlives_its_owner_is_waited_for),
+    TEST(a_daemon_that_is_about_to_end_is_waited_for),
     TEST(an_empty_file_is_damage),
     TEST(garbage_is_damage),
     TEST(a_cut_file_is_damage),
