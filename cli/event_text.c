@@ -192,7 +192,8 @@ static const char *row_name(struct event_names *names, const struct event *event
     if (object != NULL && (event->kind == KIND_SERVICE || event->kind == KIND_NODE)) {
         event_names_add(names, &event->id, object_meta_const(object)->name);
     }
-    return event->name[0] != '\0' ? event->name : event->id.text;
+    const char *own = object != NULL ? object_meta_const(object)->name : "";
+    return event->name[0] != '\0' ? event->name : own[0] != '\0' ? arena_strdup(arena, own) : event->id.text;
 }
 
 int event_row_make(struct event_names *names, const struct event *event, struct arena *arena,

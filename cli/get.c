@@ -3,7 +3,7 @@
 // cli/get.c — `get`, `ls`, `ps`: what the cluster holds, whole or at a glance.
 //
 // `get -o yaml` and `-o json` print declarations that `apply` reads back without a change; status is left
-// out. Secrets are not printed, so they cannot be read back.
+// out. Contents of secrets and configs do not come back: those documents are to be looked at.
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,7 +170,7 @@ static int get_kind(const struct invocation *in, struct client *client, enum obj
 
 static int get_all(const struct invocation *in, struct client *client, struct buf *documents,
                    struct error *err) {
-    static const enum object_kind kinds[] = {KIND_NETWORK, KIND_CONFIG, KIND_VOLUME, KIND_SERVICE};
+    static const enum object_kind kinds[] = {KIND_NETWORK, KIND_VOLUME, KIND_SERVICE};
     struct strings everything = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++) {
@@ -320,11 +320,10 @@ static const struct command rows[] = {
     {.name = "get",
      .summary = "Print objects as tables or as spec files",
      .usage = "KIND [NAME…]",
-     .details = "With -o yaml or -o json prints declarations that apply reads back: `muster get service web "
-                "-o yaml | "
-                "muster apply -f -` changes nothing. Contents of secrets are never printed. The kind `all` "
-                "stands for "
-                "networks, configs, volumes and services.",
+     .details =
+         "With -o yaml or -o json prints declarations that apply reads back: `muster get service web "
+         "-o yaml | muster apply -f -` changes nothing. Contents of secrets are never printed, so secrets "
+         "and configs do not come back. The kind `all` stands for networks, volumes and services.",
      .example = "muster get services\nmuster get service web -o yaml\nmuster get all -o yaml >cluster.yaml",
      .shared = SHARED_LIST,
      .min = 1,
