@@ -624,7 +624,9 @@ static int runc_list(struct executor *base, executor_list_fn each, void *context
     int rc = executor->is_scanned ? 0 : runc_recover(executor, err);
     executor->is_scanned = executor->is_scanned || rc == 0;
     for (struct runc_task *task; rc == 0 && (task = map_next(&executor->tasks, &cursor)) != NULL;) {
-        if (task->assignment != NULL || task->supervisor != NULL || task->is_known) {
+        // What ended is there until it is removed: who is told that it is not removes nothing.
+        if (task->assignment != NULL || task->supervisor != NULL || task->is_known ||
+            (is_over(task) && !task->is_remove_asked)) {
             each(context, &task->id, presence_now(task));
         }
     }

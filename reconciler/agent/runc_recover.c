@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -65,8 +66,10 @@ static void adopt(struct runc_executor *executor, const struct id *id) {
     struct error err = {0};
     struct runc_record record = {0};
     int rc = runc_place_read_record(&executor->place, id->text, &arena, &record, &err);
-    if (rc == -ERR_NOT_FOUND) {
-        return; // somebody else's, or never begun
+    if (rc == -ERR_NOT_FOUND) { // somebody else's, or cut off before its record or after it: then it is empty
+        unlink(runc_place_path(&executor->place, id->text, RUNC_STATE, "executor.tmp").text);
+        (void)rmdir(runc_place_path(&executor->place, id->text, RUNC_STATE, "").text);
+        return;
     }
     struct runc_task *task = runc_task_add(executor, id);
     task->is_known = true;

@@ -304,6 +304,23 @@ static void an_exit_code_arrives(void **state) {
     assert_int_equal(task->exit.code, 0);
 }
 
+static void what_ended_is_listed_until_it_is_removed(void **state) {
+    (void)state;
+    struct seen *ended = task_ended(PROGRAM_EXIT_7), *missing = task_new();
+    prepare(missing, PROGRAM_MISSING);
+    AWAIT(missing->prepared > 0 || missing->failed > 0);
+    for (int i = 0; i < 2; i++) { // once more when what running needed is undone
+        list();
+        assert_true(ended->is_listed && missing->is_listed);
+        assert_int_equal(ended->presence, PRESENCE_EXITED);
+        (void)task_ended(PROGRAM_EXIT_0);
+    }
+    remove_it(ended);
+    AWAIT(ended->removed > 0);
+    list();
+    assert_false(ended->is_listed);
+}
+
 static void a_signal_that_ended_it_arrives(void **state) {
     (void)state;
     struct seen *task = task_ended(PROGRAM_CRASH);
@@ -538,6 +555,7 @@ static void what_it_prints_is_logged(void **state) {
 static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     TEST(an_exit_code_arrives),
+    TEST(what_ended_is_listed_until_it_is_removed),
     TEST(a_signal_that_ended_it_arrives),
     TEST(nothing_runs_before_start),
     TEST(a_missing_program_is_told),

@@ -383,6 +383,22 @@ static void a_container_half_made_is_made_by_the_next_daemon(void **state) {
     }
 }
 
+// The daemon was killed before the record was in its place, or after it had gone.
+static void what_was_cut_off_around_its_record_is_cleared(void **state) {
+    (void)state;
+    AUTO_FREE char *before = xasprintf("%s/state/tasks/%025d", dir, 1);
+    AUTO_FREE char *after = xasprintf("%s/state/tasks/%025d", dir, 2);
+    AUTO_FREE char *half = xasprintf("%s/executor.tmp", before);
+    assert_int_equal(mkdir(before, 0700), 0);
+    assert_int_equal(mkdir(after, 0700), 0);
+    write_script(half, "half");
+    restart();
+    list();
+    assert_int_equal(here.listed, 0);
+    assert_false(fs_exists(before));
+    assert_false(fs_exists(after));
+}
+
 static void nothing_is_left_behind(void **state) {
     (void)state;
     AUTO_FREE char *mounts = xasprintf("! grep -q '%s/run' /proc/self/mountinfo", dir);
@@ -440,6 +456,7 @@ int main(int argc, char **argv) {
         TEST(a_restart_loses_neither_task_nor_exit_nor_log),
         TEST(a_killed_shim_takes_its_container_along),
         TEST(a_container_half_made_is_made_by_the_next_daemon),
+        TEST(what_was_cut_off_around_its_record_is_cleared),
         TEST(nothing_is_left_behind),
 #undef TEST
     };
