@@ -212,6 +212,14 @@ int cgroups_remove(const struct cgroups *cgroups, const char *group, struct erro
     return 0;
 }
 
+void cgroups_remove_unused(const struct cgroups *cgroups, const char *group) {
+    for (int i = 0; i < cgroups->mount_count; i++) {
+        char directory[PATH_MAX];
+        snprintf(directory, sizeof directory, "%s%s", cgroups->mounts[i], group);
+        rmdir(directory); // fails when it is used
+    }
+}
+
 void cgroups_each(const struct cgroups *cgroups, const char *parent,
                   void (*each)(void *context, const char *name), void *context) {
     for (int i = 0; i < cgroups->mount_count; i++) {

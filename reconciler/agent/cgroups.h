@@ -38,6 +38,9 @@ bool cgroups_kill(const struct cgroups *cgroups, const char *group);
 // Removes the group from every hierarchy; absent is fine. -ERR_BUSY when processes are still in it.
 int cgroups_remove(const struct cgroups *cgroups, const char *group, struct error *err);
 
+// Removes the group where nothing is in it and no group is below it.
+void cgroups_remove_unused(const struct cgroups *cgroups, const char *group);
+
 // Calls `each` with the name of every group directly under `parent`, in any hierarchy (a name may come
 // again).
 void cgroups_each(const struct cgroups *cgroups, const char *parent,

@@ -89,8 +89,9 @@ struct executor_options {
     const char *state_dir, *run_dir; // of the daemon
     const char *self_path;           // musterd, re-executed for helpers
     const char *shim_path, *runc_path, *skopeo_path;
-    int64_t runc_timeout_ms; // for one run of runc; 0 = 30 s
-    int64_t parallel_max; // prepares and starts at once; 0 = cores + 1
+    const char *seccomp_path; // NULL = Debian's profile (seccomp.h)
+    int64_t runc_timeout_ms;  // for one run of runc; 0 = 30 s
+    int64_t parallel_max;     // prepares and starts at once; 0 = cores + 1
     executor_event_fn on_event;
     void *context;
 };

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/rootfs.h"
 #include "reconciler/agent/runc_task.h"
 
 #define RUNC_TIMEOUT_MS 30000
@@ -264,6 +265,7 @@ static void fail_by_words(struct runc_task *task, const struct supervisor_event 
     } rows[] = {
         {"did not answer within", CLASS_INTERNAL, REASON_RUNTIME_MISSING},
         {"execute /", CLASS_INTERNAL, REASON_RUNTIME_MISSING},
+        {"muster-shim was killed by signal", CLASS_FAIL, REASON_SUPERVISOR_LOST}, // its runc may be at work
         {"no space left on device", CLASS_INTERNAL, REASON_NO_SPACE},
         {"No space left on device", CLASS_INTERNAL, REASON_NO_SPACE},
     };
@@ -286,11 +288,22 @@ static void fail_by_words(struct runc_task *task, const struct supervisor_event 
     task_fail(task, class_, reason, text, event->time_unix_ms);
 }
 
+// The container's own mount namespace keeps it: nothing is left to unmount when we are killed, and a thousand
+// containers do not make the machine's mount table long, which each new container copies.
+static void unmount_root(struct runc_task *task) {
+    struct runc_path root = runc_place_path(&task->executor->place, task->id.text, RUNC_RUN, "rootfs");
+    struct error err = {0};
+    if (rootfs_unmount(root.text, &err) < 0) {
+        log_failure(LOG_WARN, "task.unmount", &err, LOG_STR("task", task->id.text));
+    }
+}
+
 static void on_created(struct runc_task *task) {
     if (task->presence != PRESENCE_PREPARING || task->is_old) {
         return;
     }
     task->presence = PRESENCE_PREPARED;
+    unmount_root(task);
     forget_details(task);
     give_slot_back(task);
     if (task->is_stop_asked || task->is_remove_asked) {
@@ -314,6 +327,8 @@ static void on_exit(struct runc_task *task, const struct supervisor_event *event
     int64_t now_unix_ms = event->time_unix_ms > 0 ? event->time_unix_ms : clock_unix_ms();
     task->exit = was_started ? event->exit : (struct task_exit){.kind = EXIT_NONE};
     task->exit.time_unix_ms = now_unix_ms;
+    // not for a child of it that was killed
+    task->exit.oom = task->exit.oom && task->exit.code == 128 + SIGKILL;
     task->reason = task->exit.oom ? REASON_OUT_OF_MEMORY : REASON_NONE;
     if (event->lost_log_lines > 0) {
         log_event(LOG_WARN, "task.log.lost", LOG_STR("task", task->id.text),
@@ -668,6 +683,7 @@ static void runc_free(struct executor *base) {
         task_free(map_next(&executor->tasks, &cursor));
     }
     image_store_close(executor->images);
+    cgroups_remove_unused(&executor->cgroups, executor->place.group_parent);
     uv_close((uv_handle_t *)executor->idle, on_idle_closed);
 }
 
@@ -688,6 +704,7 @@ static int read_machine(struct runc_executor *executor, const struct executor_op
     int rc = cgroups_read("/proc/self/mountinfo", &executor->cgroups, err);
     rc = rc < 0 ? rc : runc_place_init(&executor->place, options->state_dir, options->run_dir, err);
     bundle_host_read(&executor->host);
+    executor->host.cgroups = executor->cgroups;
     struct image_store_options images = {.loop = options->loop,
                                          .state_dir = options->state_dir,
                                          .self_path = options->self_path,
@@ -714,7 +731,7 @@ int executor_runc_new(const struct executor_options *options, struct executor **
     }
     executor->base = (struct executor){&runc_ops, options->on_event, options->context};
     executor->loop = options->loop;
-    executor->seccomp = seccomp_new(NULL);
+    executor->seccomp = seccomp_new(options->seccomp_path);
     executor->shim_path = xstrdup(options->shim_path);
     executor->runc_path = xstrdup(options->runc_path != NULL ? options->runc_path : "runc");
     executor->runc_timeout_ms = options->runc_timeout_ms > 0 ? options->runc_timeout_ms : RUNC_TIMEOUT_MS;

@@ -111,6 +111,8 @@ int runc_probe(struct runc_executor *executor, struct node_description *out, str
     out->memory_bytes = (int64_t)info.totalram * (int64_t)info.mem_unit;
     out->runtime_version =
         executor->runc_version != NULL ? arena_strdup(arena, executor->runc_version) : "runc missing";
-    out->cgroup_mode = cgroups_mode_names[executor->cgroups.mode];
+    out->cgroup_mode = arena_printf(arena, "%s%s%s", cgroups_mode_names[executor->cgroups.mode],
+                                    executor->cgroups.memory < 0 ? ", without memory" : "",
+                                    executor->cgroups.pids < 0 ? ", without pids" : "");
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "reconciler/agent/capabilities.h"
 #include "reconciler/agent/rootfs.h"
 #include "reconciler/agent/runc_task.h"
+#include "specs/signal_name.h"
 
 struct work {
     uv_work_t request;
@@ -164,12 +165,25 @@ static void queue(struct work *work, struct runc_task *task, enum runc_work kind
     uv_queue_work(executor->loop, &work->request, on_thread, on_done);
 }
 
+// What would be left out silently otherwise.
+static int refuse_capabilities(uint64_t missing, struct error *err) {
+    AUTO_BUF names = {0};
+    for (int number = 0; number < CAPABILITY_COUNT; number++) {
+        if ((missing >> number & 1) != 0) {
+            buf_addf(&names, " %s", capability_name(number));
+        }
+    }
+    return error_set(err, ERR_UNSUPPORTED, "cap_add: the daemon on this node may not give%s",
+                     buf_text(&names));
+}
+
 int runc_work_make(struct runc_task *task, struct error *err) {
     struct runc_executor *executor = task->executor;
     uint64_t missing;
     const char *seccomp;
     uint64_t capabilities = capabilities_of(&task->assignment->spec, executor->host.capabilities, &missing);
-    int rc = seccomp_get(executor->seccomp, capabilities, &seccomp, err);
+    int rc = missing != 0 ? refuse_capabilities(missing, err)
+                          : seccomp_get(executor->seccomp, capabilities, &seccomp, err);
     if (rc < 0) {
         return rc;
     }
