@@ -124,9 +124,11 @@ static void start_timer(struct runc_task *task, uv_timer_cb on_time, int64_t aft
 static void pump(struct runc_executor *executor);
 
 static void give_slot_back(struct runc_task *task) {
-    if (task->has_slot) {
-        task->has_slot = false;
-        task->executor->slots_free++;
+    bool had_any = task->has_slot || task->has_make;
+    task->executor->slots_free += task->has_slot;
+    task->executor->makes_free += task->has_make;
+    task->has_slot = task->has_make = false;
+    if (had_any) {
         pump(task->executor);
     }
 }
@@ -374,31 +376,9 @@ static void fail_and_tell(struct runc_task *task, enum executor_class class_, in
 
 static void want_slot(struct runc_task *task) {
     if (!list_is_linked(&task->waiting) && !task->has_slot) {
-        list_append(&task->executor->waiting, &task->waiting);
+        bool is_to_be_made = task->presence == PRESENCE_PREPARING && !task->is_made;
+        list_append(is_to_be_made ? &task->executor->waiting : &task->executor->ready, &task->waiting);
         pump(task->executor);
-    }
-}
-
-static void make(struct runc_task *task) {
-    struct error err = {0};
-    int rc = runc_work_make(task, &err);
-    if (rc < 0) {
-        fail_and_tell(task, CLASS_INTERNAL, REASON_UNSUPPORTED, &err);
-    }
-}
-
-static void pump(struct runc_executor *executor) {
-    struct list_node *node;
-    while (executor->slots_free > 0 && (node = list_first(&executor->waiting)) != NULL) {
-        struct runc_task *task = LIST_ENTRY(node, struct runc_task, waiting);
-        list_remove(node);
-        executor->slots_free--;
-        task->has_slot = true;
-        if (task->presence == PRESENCE_PREPARING) {
-            make(task);
-        } else {
-            supervisor_start(task->supervisor);
-        }
     }
 }
 
@@ -415,6 +395,46 @@ static int open_shim(struct runc_task *task, struct error *err) {
     struct supervisor_options options = {executor->loop, dir.text, runc_work_shim_argv(task, runc, &arena),
                                          runc_on_supervisor, task};
     return supervisor_open(&options, &task->supervisor, err);
+}
+
+static void make(struct runc_task *task) {
+    struct error err = {0};
+    int rc = runc_work_make(task, &err);
+    if (rc < 0) {
+        fail_and_tell(task, CLASS_INTERNAL, REASON_UNSUPPORTED, &err);
+    }
+}
+
+static void create(struct runc_task *task) {
+    struct error err = {0};
+    task->has_make = false;
+    task->executor->makes_free++;
+    if (open_shim(task, &err) < 0) {
+        fail_and_tell(task, CLASS_INTERNAL, REASON_RUNTIME_MISSING, &err);
+    }
+}
+
+// The next files are made while runc is at work on the last, but not many ahead: each is a mount.
+static void pump(struct runc_executor *executor) {
+    struct list_node *node;
+    while (executor->slots_free > 0 && (node = list_first(&executor->ready)) != NULL) {
+        struct runc_task *task = LIST_ENTRY(node, struct runc_task, waiting);
+        list_remove(node);
+        executor->slots_free--;
+        task->has_slot = true;
+        if (task->presence == PRESENCE_PREPARING) {
+            create(task);
+        } else {
+            supervisor_start(task->supervisor);
+        }
+    }
+    while (executor->makes_free > 0 && (node = list_first(&executor->waiting)) != NULL) {
+        struct runc_task *task = LIST_ENTRY(node, struct runc_task, waiting);
+        list_remove(node);
+        executor->makes_free--;
+        task->has_make = true;
+        make(task);
+    }
 }
 
 static void on_space_again(uv_timer_t *timer) {
@@ -434,7 +454,6 @@ static void wait_for_space(struct runc_task *task, const struct error *err) {
 }
 
 void runc_made(struct runc_task *task, int rc, int64_t reason, const struct error *err) {
-    struct error failure = {0};
     if (task->is_stop_asked || task->is_remove_asked) {
         give_up(task);
         if (!task->is_remove_asked) {
@@ -446,8 +465,9 @@ void runc_made(struct runc_task *task, int rc, int64_t reason, const struct erro
         wait_for_space(task, err);
     } else if (rc < 0) {
         fail_and_tell(task, rc == -ERR_SYSTEM ? CLASS_INTERNAL : CLASS_REJECT, reason, err);
-    } else if (open_shim(task, &failure) < 0) {
-        fail_and_tell(task, CLASS_INTERNAL, REASON_RUNTIME_MISSING, &failure);
+    } else {
+        task->is_made = true;
+        want_slot(task);
     }
 }
 
@@ -735,9 +755,10 @@ int executor_runc_new(const struct executor_options *options, struct executor **
     executor->shim_path = xstrdup(options->shim_path);
     executor->runc_path = xstrdup(options->runc_path != NULL ? options->runc_path : "runc");
     executor->runc_timeout_ms = options->runc_timeout_ms > 0 ? options->runc_timeout_ms : RUNC_TIMEOUT_MS;
-    executor->slots_free = slots_of(options);
+    executor->slots_free = executor->makes_free = slots_of(options);
     list_init(&executor->asked);
     list_init(&executor->waiting);
+    list_init(&executor->ready);
     executor->idle = NEW(uv_idle_t);
     executor->idle->data = executor;
     uv_idle_init(options->loop, executor->idle);

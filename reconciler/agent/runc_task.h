@@ -30,9 +30,9 @@ struct runc_executor {
     char *shim_path, *runc_path;
     int64_t runc_timeout_ms;
     struct map tasks;
-    struct list asked;   // tasks whose state is told again from the idle handle
-    struct list waiting; // for one of the slots: to be made, or to be started
-    int slots_free;
+    struct list asked;          // tasks whose state is told again from the idle handle
+    struct list waiting, ready; // for their files to be made; for a slot: to be created, to be started
+    int slots_free, makes_free;
     uv_idle_t *idle;
     char *runc_version;
     int references; // itself, and each piece of work under way
@@ -52,7 +52,7 @@ struct runc_task {
     bool is_old;         // found ended: only its end is told
     bool is_half_made;   // by an earlier daemon: wiped before it is made
     bool is_told_at_end; // once nothing of it can run any more
-    bool has_slot, holds_image, is_freed;
+    bool has_slot, has_make, is_made, holds_image, is_freed;
     enum runc_work work;
     int failures;       // of undoing, in a row
     struct arena arena; // of what follows, until the container is made

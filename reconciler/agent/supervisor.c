@@ -225,9 +225,22 @@ static void look(struct supervisor *supervisor) {
 
 // --- waking ---
 
+// The shim writes more than these, and several times a container.
+static bool is_telling(const char *name) {
+    static const char *const names[] = {"created", "running", "exit", "failed"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (str_equal(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_moved(uv_fs_event_t *watch, const char *name, int events, int status) {
-    (void)name, (void)events, (void)status;
-    look(watch->data);
+    (void)events, (void)status;
+    if (name == NULL || is_telling(name)) {
+        look(watch->data);
+    }
 }
 
 static void on_look(uv_timer_t *timer) {

@@ -110,7 +110,7 @@ void runc_fixture_init(struct runc_fixture *fixture) {
     *fixture = (struct runc_fixture){.top = "/tmp/muster-runc.XXXXXX"};
     ASSERT(mkdtemp(fixture->top) != NULL && chmod(fixture->top, 0755) == 0);
     top_dir = fixture->top;
-    ASSERT(uv_loop_init(&fixture->loop) == 0);
+    ASSERT(uv_loop_init(&fixture->loop) == 0 && uv_timer_init(&fixture->loop, &fixture->timer) == 0);
     snprintf(fixture->state_dir, sizeof fixture->state_dir, "%s/state", fixture->top);
     snprintf(fixture->run_dir, sizeof fixture->run_dir, "%s/run", fixture->top);
     ASSERT(mkdir(runc_fixture_path("images"), 0755) == 0);
@@ -148,21 +148,17 @@ static void on_turn_over(uv_timer_t *timer) {
     (void)timer;
 }
 
-static void on_turn_closed(uv_handle_t *handle) {
-    xfree(handle);
-}
-
+// One timer for all turns: a handle that is still closing would keep the next turn from waiting.
 void runc_fixture_turn(struct runc_fixture *fixture) {
-    uv_timer_t *timer = NEW(uv_timer_t);
-    uv_timer_init(&fixture->loop, timer);
-    uv_timer_start(timer, on_turn_over, TURN_MS, 0);
+    uv_timer_start(&fixture->timer, on_turn_over, TURN_MS, 0);
     uv_run(&fixture->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)timer, on_turn_closed);
+    uv_timer_stop(&fixture->timer);
 }
 
 void runc_fixture_deinit(struct runc_fixture *fixture) {
     struct error err = {0};
     char text[512];
+    uv_close((uv_handle_t *)&fixture->timer, NULL);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     ASSERT(uv_loop_close(&fixture->loop) == 0);
     if (fs_remove_tree(AT_FDCWD, fixture->top, &err) < 0) {

@@ -14,6 +14,7 @@
 
 struct runc_fixture {
     uv_loop_t loop;
+    uv_timer_t timer;
     char top[64]; // everything is below: state, run, images
     char state_dir[80], run_dir[80];
     struct executor_options options; // what the next life is opened with
