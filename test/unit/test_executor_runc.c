@@ -156,6 +156,7 @@ static int tear_down(void **state) {
 // The daemon dies and another one begins: what was in memory is gone.
 static void restart(void) {
     here.executor->ops->free(here.executor);
+    uv_run(&loop, UV_RUN_DEFAULT); // threads at work die with a daemon; here they end first
     here.executor = runc_open(NULL, on_event, NULL);
     assert_non_null(here.executor);
 }
