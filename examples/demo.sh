@@ -87,7 +87,7 @@ start_daemon() {
 
 join_cluster() {
     muster node ls -q >/dev/null 2>&1 && return
-    show muster swarm init --advertise-addr 127.0.0.1
+    show muster swarm init | sed -n 1p
 }
 
 running_of() { # SERVICE
@@ -108,6 +108,7 @@ break_something() {
     local task pid
     task=$(running_of web | head -1)
     pid=$(pid_of "$task")
+    grep -qs "$task" "/proc/$pid/cgroup" || die "process '$pid' is not one of task $task"
     say "Breaking it: the first process of a web server dies"
     show kill -KILL "$pid"
     until_true 60 is_replaced "$task" || die "the task was not replaced within a minute; see $log"
@@ -149,6 +150,14 @@ start() {
 
 # --- stop ---
 
+has_no_services() {
+    local name all
+    all=" $(muster service ls --format '{{.Name}}' 2>/dev/null | tr '\n' ' ') "
+    for name in $services; do
+        [[ $all != *" $name "* ]] || return 1
+    done
+}
+
 has_no_tasks() {
     [ -z "$(ls -A "$run/tasks" 2>/dev/null)" ]
 }
@@ -164,17 +173,22 @@ remove_services() {
             muster service rm "$name" >/dev/null 2>&1 || :
         done
         until_true 60 has_no_tasks || echo "demo: tasks are left in $run/tasks; they are killed" >&2
+    elif is_running; then
+        until_true 60 has_no_services || die "the services are not gone within a minute"
     fi
 }
 
 # What a daemon that was killed may have left: shims, containers, mounts, control groups.
 sweep() {
-    local file id mount
+    local file command id mount
     for file in /proc/[0-9]*/cmdline; do
-        if tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -- "muster-shim --id" && tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -- " $run/"; then
+        command=$({ tr '\0' ' ' <"$file"; } 2>/dev/null || :)
+        case $command in
+        *muster-shim*" $run/"*)
             id=${file#/proc/}
             kill -KILL "${id%/cmdline}" 2>/dev/null || :
-        fi
+            ;;
+        esac
     done
     for file in "$run"/runc/*/; do
         [ ! -d "$file" ] || PATH=$PATH:/usr/sbin:/sbin runc --root "$run/runc" delete --force "$(basename "$file")" 2>/dev/null || :

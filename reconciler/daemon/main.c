@@ -66,7 +66,7 @@ static int run(const struct daemon_options *options) {
 static int check_store(const struct daemon_options *options) {
     struct error err = {0};
     AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
-    if (store_check(dir, &err) < 0) {
+    if (error_wrap(&err, store_check(dir, &err), "the store in %s", dir) < 0) {
         return complain(&err);
     }
     printf("the store in %s is sound\n", dir);

@@ -66,7 +66,7 @@ start_daemon() { # STATE OPTION…
     "$build/musterd" --state-dir "$node/$1" --run-dir "$node/run" --listen 127.0.0.1:0 --node-name bench "${@:2}" 2>>"$node/log" &
     daemon=$!
     await answers
-    muster swarm init --advertise-addr 127.0.0.1 >/dev/null
+    muster swarm init >/dev/null
 }
 
 stop_daemon() {
@@ -80,7 +80,7 @@ no_tasks() {
 }
 
 only_warm() {
-    [ "$(ls "$node/run/tasks" | wc -l)" = 1 ]
+    [ "$(ls "$node/run/tasks" 2>/dev/null | wc -l)" = 1 ]
 }
 
 kib_of() { # PID FIELD FILE: a field of /proc/PID/FILE, in KiB

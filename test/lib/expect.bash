@@ -36,5 +36,5 @@ await() {
 }
 
 is_gone() { # PID
-    [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
+    [ ! -d "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"
 }

@@ -52,7 +52,7 @@ musterd_end() { # [SIGNAL]
 # A cluster of this one node.
 musterd_cluster() {
     musterd_start "$@"
-    muster swarm init --advertise-addr 127.0.0.1 >/dev/null
+    muster swarm init >/dev/null
 }
 
 # The parent of the control groups of this daemon's tasks: muster-CRC32C of its state directory.
@@ -68,14 +68,14 @@ group_parent() {
     printf 'muster-%08x\n' $((crc ^ 0xffffffff))
 }
 
-# The processes that carry the node's directory in their command line, and those in its control groups.
+# The processes that carry the node's directory in their command line, but for the daemon, and those in its control groups.
 processes_left() {
     local file pid
     for file in /proc/[0-9]*/cmdline; do
         pid=${file#/proc/}
         pid=${pid%/cmdline}
-        [ "$pid" = "$$" ] || [ "$pid" = "$BASHPID" ] || is_gone "$pid" && continue
-        if tr '\0' ' ' <"$file" 2>/dev/null | grep -qF -- "$node/"; then
+        [ "$pid" = "$musterd" ] || [ "$pid" = "$$" ] || [ "$pid" = "$BASHPID" ] || is_gone "$pid" && continue
+        if { tr '\0' ' ' <"$file"; } 2>/dev/null | grep -qF -- "$node/"; then
             echo "$pid"
         fi
     done
@@ -148,7 +148,7 @@ task_pid() { # ID
 shim_pid() { # ID
     local pid
     for pid in $(processes_left); do
-        if tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "muster-shim .*$1"; then
+        if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q "muster-shim .*$1"; then
             echo "$pid"
         fi
     done
