@@ -17,8 +17,13 @@ static void add_id(const struct id *id, const struct cell_context *context, stru
     buf_addf(out, "%.*s", context->full_ids ? ID_LEN : ID_SHORT_LEN, id->text);
 }
 
-// A digest says nothing to the eye where there is a tag.
+// A digest says nothing to the eye where there is a tag, nor does the directory of an archive.
 static void add_image(const char *image, bool is_full, struct buf *out) {
+    const char *path = strchr(image, ':');
+    if (!is_full && path != NULL && path[1] == '/') {
+        buf_adds(out, strrchr(path, '/') + 1);
+        return;
+    }
     const char *digest = strchr(image, '@');
     size_t len = digest != NULL ? (size_t)(digest - image) : strlen(image);
     size_t name = len; // where the last part of the path begins

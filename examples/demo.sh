@@ -31,9 +31,13 @@ say() {
     printf '\n%s%s%s\n' "$bold" "$*" "$plain"
 }
 
-# show COMMAND…: as if it had been typed.
-show() {
+# prompt COMMAND…, show COMMAND…: as if it had been typed.
+prompt() {
     printf '%s$ %s%s\n' "$dim" "${*/#muster/$build/muster}" "$plain"
+}
+
+show() {
+    prompt "$@"
     "$@"
 }
 
@@ -87,7 +91,8 @@ start_daemon() {
 
 join_cluster() {
     muster node ls -q >/dev/null 2>&1 && return
-    show muster swarm init | sed -n 1p
+    prompt muster swarm init
+    muster swarm init | sed -n 1p
 }
 
 running_of() { # SERVICE

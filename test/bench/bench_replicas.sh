@@ -43,7 +43,7 @@ figure() { # NAME VALUE UNIT [MORE]
 }
 
 calc() { # EXPRESSION
-    awk "BEGIN { printf \"%.3f\", $1 }"
+    awk "BEGIN { printf \"%.3f\", ($1) }"
 }
 
 now_ns() {
@@ -187,9 +187,11 @@ start_daemon fake-state --executor fake
 service thousand 1000 >"$node/thousand.yaml"
 muster apply -q --progress none -f "$node/thousand.yaml" >/dev/null
 figure service_ls_with_1000_tasks "$(best_ms muster service ls)" ms '"goal":20'
+figure daemon_rss_with_1000_tasks "$(calc "$(kib_of "$daemon" VmRSS status) / 1024")" MiB
 figure service_ps_with_1000_tasks "$(best_ms muster service ps thousand)" ms
-muster service rm thousand >/dev/null
+stop_daemon
 
+start_daemon other-state --executor fake
 for i in $(seq 200); do
     service "service-$i" 1
     echo ---
@@ -204,4 +206,3 @@ apply_all() { # a change each time, so that each is stored
 first_ms=$(apply_all)
 figure apply_200_services "$first_ms" ms '"goal":200'
 figure apply_200_changes "$(apply_all)" ms
-figure daemon_rss_with_1000_tasks "$(calc "$(kib_of "$daemon" VmRSS status) / 1024")" MiB
