@@ -65,6 +65,9 @@ static void adopt(struct runc_executor *executor, const struct id *id) {
     AUTO_ARENA arena = {0};
     struct error err = {0};
     struct runc_record record = {0};
+    if (runc_task_get(executor, id) != NULL) {
+        return; // of this life: prepared before anybody asked for the list
+    }
     int rc = runc_place_read_record(&executor->place, id->text, &arena, &record, &err);
     if (rc == -ERR_NOT_FOUND) { // somebody else's, or cut off before its record or after it: then it is empty
         unlink(runc_place_path(&executor->place, id->text, RUNC_STATE, "executor.tmp").text);

@@ -546,6 +546,16 @@ static void a_daemon_killed_at_any_step(void **state) {
     }
 }
 
+static void a_list_that_comes_late_changes_nothing(void **state) {
+    (void)state;
+    struct error err = {0};
+    script_is("exit 3");
+    start(); // before the first list of this executor
+    assert_int_equal(executor->ops->list(executor, on_listed, NULL, &err), 0);
+    AWAIT(seen.exited > 0);
+    assert_int_equal(seen.exit.code, 3);
+}
+
 static void strays_are_removed(void **state) {
     (void)state;
     struct id stray = id_random();
@@ -583,6 +593,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_shim_that_is_killed_while_no_daemon_looks),
     TEST(a_machine_that_was_started_anew),
     TEST(a_daemon_killed_at_any_step),
+    TEST(a_list_that_comes_late_changes_nothing),
     TEST(strays_are_removed),
 };
 
