@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "base/units.h"
+#include "specs/image.h"
 
 #define ERROR_COLUMNS 30 // on a terminal, as Docker's
 
@@ -17,21 +18,9 @@ static void add_id(const struct id *id, const struct cell_context *context, stru
     buf_addf(out, "%.*s", context->full_ids ? ID_LEN : ID_SHORT_LEN, id->text);
 }
 
-// A digest says nothing to the eye where there is a tag, nor does the directory of an archive.
 static void add_image(const char *image, bool is_full, struct buf *out) {
-    const char *path = strchr(image, ':');
-    if (!is_full && path != NULL && path[1] == '/') {
-        buf_adds(out, strrchr(path, '/') + 1);
-        return;
-    }
-    const char *digest = strchr(image, '@');
-    size_t len = digest != NULL ? (size_t)(digest - image) : strlen(image);
-    size_t name = len; // where the last part of the path begins
-    while (name > 0 && image[name - 1] != '/') {
-        name--;
-    }
-    bool has_tag = memchr(image + name, ':', len - name) != NULL;
-    buf_add(out, image, has_tag && !is_full ? len : strlen(image));
+    AUTO_ARENA arena = {0};
+    buf_adds(out, is_full ? image : image_familiar(image, &arena));
 }
 
 void columns_ago(int64_t unix_ms, int64_t now_unix_ms, struct buf *out) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tui/view_services.c — the columns of services.
+#include "specs/image.h"
 #include "specs/service.h"
 #include "tui/view.h"
 
@@ -29,7 +30,8 @@ static void service_mode(const struct model_row *row, const struct view_env *env
 
 static void service_image(const struct model_row *row, const struct view_env *env, struct buf *out) {
     (void)env;
-    buf_adds(out, view_image(row));
+    AUTO_ARENA arena = {0};
+    buf_adds(out, image_familiar(view_image(row), &arena));
 }
 
 static void service_ports(const struct model_row *row, const struct view_env *env, struct buf *out) {

@@ -2,6 +2,7 @@
 //
 // tui/view_tasks.c — the columns of tasks.
 #include "base/str.h"
+#include "specs/image.h"
 #include "tui/view.h"
 
 static void task_label(const struct model_row *row, const struct view_env *env, struct buf *out) {
@@ -35,7 +36,8 @@ static void task_try(const struct model_row *row, const struct view_env *env, st
 
 static void task_image(const struct model_row *row, const struct view_env *env, struct buf *out) {
     (void)env;
-    buf_adds(out, view_image(row));
+    AUTO_ARENA arena = {0};
+    buf_adds(out, image_familiar(view_image(row), &arena));
 }
 
 // A message that only says the state again is left out.
