@@ -173,27 +173,26 @@ remove_services() {
         muster service rm "$name" >/dev/null 2>&1 || :
     done
     # Those of other examples too, if the machine's state is the demo's own.
-    if [ -e "$mark" ]; then
+    if ! is_running; then
+        echo "musterd does not answer: what it left is killed."
+    elif [ -e "$mark" ]; then
         for name in $(muster service ls -q 2>/dev/null); do
             muster service rm "$name" >/dev/null 2>&1 || :
         done
         until_true 60 has_no_tasks || echo "demo: tasks are left in $run/tasks; they are killed" >&2
-    elif is_running; then
+    else
         until_true 60 has_no_services || die "the services are not gone within a minute"
     fi
 }
 
 # What a daemon that was killed may have left: shims, containers, mounts, control groups.
 sweep() {
-    local file command id mount
-    for file in /proc/[0-9]*/cmdline; do
-        command=$({ tr '\0' ' ' <"$file"; } 2>/dev/null || :)
-        case $command in
-        *muster-shim*" $run/"*)
-            id=${file#/proc/}
-            kill -KILL "${id%/cmdline}" 2>/dev/null || :
-            ;;
-        esac
+    local file id mount
+    # The words to look for come through a pipe, so that grep does not find itself.
+    for file in $(grep -laF -f <(echo "$run/tasks/") /proc/[0-9]*/cmdline 2>/dev/null); do
+        id=${file#/proc/}
+        id=${id%/cmdline}
+        [ "$(cat "/proc/$id/comm" 2>/dev/null)" != muster-shim ] || kill -KILL "$id" 2>/dev/null || :
     done
     for file in "$run"/runc/*/; do
         [ ! -d "$file" ] || PATH=$PATH:/usr/sbin:/sbin runc --root "$run/runc" delete --force "$(basename "$file")" 2>/dev/null || :

@@ -23,6 +23,7 @@ musterd_setup() {
     node=$(mktemp -d /tmp/muster-e2e.XXXXXX)
     musterd=
     export MUSTER_HOST=unix://$node/run/muster.sock
+    group_parent >/dev/null # found once, for the subshells
 }
 
 musterd_start() {
@@ -57,6 +58,7 @@ musterd_cluster() {
 
 # The parent of the control groups of this daemon's tasks: muster-CRC32C of its state directory.
 group_parent() {
+    [ "${musterd_group_of-}" != "$node" ] || { echo "$musterd_group" && return; }
     local text=$node/state crc=$((0xffffffff)) i bit byte
     for ((i = 0; i < ${#text}; i++)); do
         printf -v byte %d "'${text:i:1}"
@@ -65,19 +67,19 @@ group_parent() {
             crc=$(((crc >> 1) ^ (0x82f63b78 * (crc & 1))))
         done
     done
-    printf 'muster-%08x\n' $((crc ^ 0xffffffff))
+    printf -v musterd_group 'muster-%08x' $((crc ^ 0xffffffff))
+    musterd_group_of=$node
+    echo "$musterd_group"
 }
 
 # The processes that carry the node's directory in their command line, but for the daemon, and those in its control groups.
 processes_left() {
     local file pid
-    for file in /proc/[0-9]*/cmdline; do
+    # The words to look for come through a pipe, so that grep does not find itself.
+    for file in $(grep -laF -f <(echo "$node/") /proc/[0-9]*/cmdline 2>/dev/null); do
         pid=${file#/proc/}
         pid=${pid%/cmdline}
-        [ "$pid" = "$musterd" ] || [ "$pid" = "$$" ] || [ "$pid" = "$BASHPID" ] || is_gone "$pid" && continue
-        if { tr '\0' ' ' <"$file"; } 2>/dev/null | grep -qF -- "$node/"; then
-            echo "$pid"
-        fi
+        [ "$pid" = "$musterd" ] || is_gone "$pid" || echo "$pid"
     done
     find /sys/fs/cgroup -path "*/$(group_parent)/*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u
 }
