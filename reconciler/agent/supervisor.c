@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { FILE_BYTES_MAX = 8192, RECHECK_MS = 200 };
+enum { FILE_BYTES_MAX = 8192, RECHECK_MS = 200, LINGER_MS = 5000 };
 
 struct supervisor {
     struct supervisor_options options;
@@ -35,6 +35,7 @@ struct supervisor {
     int pidfd;       // -1: none
     int open;        // handles
     bool is_watching, is_child, is_polling, is_closing, is_over;
+    bool is_lingering; // closed, but a child of ours that has not been waited for
     bool is_spawned_ended;
     int64_t spawned_status, spawned_signal;
     bool is_created_told, is_running_told;
@@ -247,12 +248,18 @@ static void on_look(uv_timer_t *timer) {
     look(timer->data);
 }
 
+static void close_handles(struct supervisor *supervisor);
+
 static void on_child_end(uv_process_t *process, int64_t status, int signal_number) {
     struct supervisor *supervisor = process->data;
     supervisor->is_spawned_ended = true;
     supervisor->spawned_status = status;
     supervisor->spawned_signal = signal_number;
-    look(supervisor);
+    if (supervisor->is_lingering) {
+        close_handles(supervisor);
+    } else {
+        look(supervisor);
+    }
 }
 
 static void on_end(uv_poll_t *poll, int status, int events) {
@@ -327,18 +334,34 @@ static void on_closed(uv_handle_t *handle) {
     }
 }
 
-void supervisor_close(struct supervisor *supervisor) {
-    if (supervisor == NULL || supervisor->is_closing) {
-        return;
-    }
-    supervisor->is_closing = true;
+static void close_handles(struct supervisor *supervisor) {
+    supervisor->is_lingering = false;
     uv_close((uv_handle_t *)&supervisor->look, on_closed);
-    uv_close((uv_handle_t *)&supervisor->watch, on_closed);
     if (supervisor->is_child) {
         uv_close((uv_handle_t *)&supervisor->process, on_closed);
     }
     if (supervisor->is_polling) {
         uv_close((uv_handle_t *)&supervisor->end, on_closed);
+    }
+}
+
+static void on_lingered(uv_timer_t *timer) {
+    close_handles(timer->data);
+}
+
+// A shim that has told its outcome is about to end. libuv waits for children only as long as it has their
+// handle; who closes it earlier leaves a zombie behind, one for each task that ever ended.
+void supervisor_close(struct supervisor *supervisor) {
+    if (supervisor == NULL || supervisor->is_closing) {
+        return;
+    }
+    supervisor->is_closing = true;
+    uv_close((uv_handle_t *)&supervisor->watch, on_closed);
+    supervisor->is_lingering = supervisor->is_over && supervisor->is_child && !supervisor->is_spawned_ended;
+    if (supervisor->is_lingering) {
+        uv_timer_start(&supervisor->look, on_lingered, LINGER_MS, 0);
+    } else {
+        close_handles(supervisor);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -304,6 +305,19 @@ static void an_exit_code_arrives(void **state) {
     assert_int_equal(task->exit.code, 0);
 }
 
+static bool has_zombie(void) {
+    siginfo_t info = {0};
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+// Runs first: a shim that an earlier life of the executor started is nobody's to wait for.
+static void no_zombie_is_left_of_what_ended(void **state) {
+    (void)state;
+    (void)task_ended(PROGRAM_EXIT_0);
+    (void)task_ended(PROGRAM_EXIT_7);
+    AWAIT(!has_zombie());
+}
+
 static void what_ended_is_listed_until_it_is_removed(void **state) {
     (void)state;
     struct seen *ended = task_ended(PROGRAM_EXIT_7), *missing = task_new();
@@ -554,6 +568,7 @@ static void what_it_prints_is_logged(void **state) {
 
 static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    TEST(no_zombie_is_left_of_what_ended),
     TEST(an_exit_code_arrives),
     TEST(what_ended_is_listed_until_it_is_removed),
     TEST(a_signal_that_ended_it_arrives),
