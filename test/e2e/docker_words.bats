@@ -160,7 +160,7 @@ create() { # NAME OPTION…
     create web --replicas 2
     works service ps web
     has "$out" 'ID *NAME *IMAGE *NODE *DESIRED STATE *CURRENT STATE *ERROR *PORTS'
-    has "$out" 'web.1 *busybox *alpha *Running *Running *ago'
+    has "$out" 'web.1 *busybox:latest *alpha *Running *Running *ago'
     works service ps --no-resolve web
     has "$out" "$("$MUSTER" service ls -q).1"
     has "$out" "$("$MUSTER" node ls -q)"
@@ -185,7 +185,7 @@ create() { # NAME OPTION…
     works service ls -o name
     same $'service/db\nservice/web' "$out"
     works service ls --filter label=tier=front --format 'table {{.Name}}\t{{.Image}}'
-    same $'NAME      IMAGE\nweb       busybox' "$(sed 's/ *$//' <<<"$out")"
+    same $'NAME      IMAGE\nweb       busybox:latest' "$(sed 's/ *$//' <<<"$out")"
     works service ls -o yaml
     has "$out" 'kind: service'
     refused 2 '--output' service ls -o csv
