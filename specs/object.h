@@ -84,6 +84,8 @@ struct transaction {
     const char *why; // free text, kept in the history
     int64_t time_unix_ms;
     LIST_OF(struct change) changes;
+    // not kept, a word to the proposer: it stops or removes, so it is let in when space is short
+    bool makes_room;
     struct bytes unknown;
 };
 extern const struct schema transaction_schema;

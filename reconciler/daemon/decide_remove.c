@@ -171,6 +171,7 @@ int decide_remove(struct store_read *read, const struct remove_request *request,
     schema_init(&transaction_schema, &out->transaction);
     out->transaction.request_id = request->request_id;
     out->transaction.who = who;
+    out->transaction.makes_room = true;
     out->transaction.why = request->why;
     out->transaction.time_unix_ms = now_unix_ms;
     out->applied.revision = store_read_revision(read);

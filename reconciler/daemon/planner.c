@@ -315,12 +315,49 @@ static void add_change(const struct plan_change *planned, struct arena *arena, s
     }
 }
 
+// --- when the disk is full ---
+
+static bool makes_room(const struct plan_change *change) {
+    return change->op == CHANGE_DELETE || (change->op == CHANGE_UPDATE && change->kind == KIND_TASK &&
+                                           ((const struct task *)change->object)->desired >= TASK_SHUTDOWN);
+}
+
+static bool all_make_room(const struct plan_change *changes, size_t count) {
+    size_t i = 0;
+    while (i < count && makes_room(&changes[i])) {
+        i++;
+    }
+    return count > 0 && i == count;
+}
+
+// One change that takes room would have all of the plan refused, also the stop of what fills the disk. Such
+// changes are planned again later; nothing that makes room stands on them. A plan of such alone stays
+// whole: its refusal tells that the disk is full still.
+static void keep_what_makes_room(struct plan *plan, size_t from) {
+    size_t kept = from;
+    for (size_t i = from; i < plan->changes.count; i++) {
+        if (makes_room(&plan->changes.items[i])) {
+            plan->changes.items[kept++] = plan->changes.items[i];
+        }
+    }
+    plan->changes.count = kept > from ? kept : plan->changes.count;
+}
+
+static void plan_again(struct planner *planner) {
+    for (size_t i = 0; i < planner->subjects_planned.count; i++) {
+        set_dirty(planner, subject_of(planner, &planner->subjects_planned.items[i]), true);
+    }
+}
+
 static void on_result(void *context, const struct proposal_result *result) {
     struct planner *planner = context;
     size_t in_flight = TAKE(planner->in_flight);
     if (result->code == 0) {
         planner->proposed += in_flight;
         if (planner->proposed == planner->plan.changes.count) {
+            if (TAKE(planner->is_short_of_space)) {
+                plan_again(planner);
+            }
             finish_plan(planner);
         }
         return;
@@ -329,9 +366,8 @@ static void on_result(void *context, const struct proposal_result *result) {
     log_event(is_race ? LOG_DEBUG : LOG_WARN, "plan.refused", LOG_STR("error", result->text),
               LOG_INT("changes", in_flight));
     planner->retry_mono_ms = is_race ? 0 : clock_mono_ms() + RETRY_MS;
-    for (size_t i = 0; i < planner->subjects_planned.count; i++) {
-        set_dirty(planner, subject_of(planner, &planner->subjects_planned.items[i]), true);
-    }
+    planner->is_short_of_space = result->code == -ERR_NO_SPACE;
+    plan_again(planner);
     finish_plan(planner);
 }
 
@@ -340,6 +376,9 @@ static void propose(struct planner *planner, const struct now *now) {
     AUTO_ARENA arena = arena_make(0);
     struct transaction transaction;
     schema_init(&transaction_schema, &transaction);
+    if (planner->is_short_of_space) {
+        keep_what_makes_room(&planner->plan, planner->proposed);
+    }
     const struct plan_change *first = &planner->plan.changes.items[planner->proposed];
     size_t left = planner->plan.changes.count - planner->proposed, bytes = 0, count = 0;
     bool is_one_reason = true;
@@ -348,6 +387,7 @@ static void propose(struct planner *planner, const struct now *now) {
         add_change(&first[count], &arena, &transaction, &bytes);
     }
     transaction.who = "system:planner";
+    transaction.makes_room = all_make_room(first, count);
     transaction.why = is_one_reason || count == 1
                           ? first->why
                           : arena_printf(&arena, "%s; and %zu more", first->why, count - 1);

@@ -47,7 +47,8 @@ struct planner {
     struct plan plan;
     size_t proposed, in_flight; // changes: applied or under way; of the transaction under way
     LIST_OF(struct id) subjects_planned;
-    int64_t retry_mono_ms; // after a refusal that is not a conflict; 0 = none
+    bool is_short_of_space; // the last proposal was refused for it: only what makes room is proposed
+    int64_t retry_mono_ms;  // after a refusal that is not a conflict; 0 = none
 };
 
 void planner_init(struct planner *planner, struct store *store, struct proposals *proposals, uint64_t seed);

@@ -93,10 +93,11 @@ static bool only_deletes(const struct transaction *transaction) {
     return transaction->changes.count > 0;
 }
 
-// Deleting may take half of the reserve: a full store must be able to become less full.
+// Deleting may take half of the reserve: a full store must be able to become less full. What stops or removes
+// tasks is always tried, for they may be what fills the disk (store_hold_blocks).
 static int check_space(struct solo *solo, const struct transaction *transaction, struct error *err) {
     const struct store *store = solo->proposer.store;
-    if (store->reserve_bytes == 0) {
+    if (store->reserve_bytes == 0 || transaction->makes_room) {
         return 0;
     }
     if (!solo->is_headroom_known) {

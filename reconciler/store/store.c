@@ -29,6 +29,7 @@
 #define LOCK_LIVING_WAIT_MS 1000
 #define LOCK_STEP_MS 20
 #define STAT_MAX_BYTES 4096
+#define HELD_PART 16 // of the reserve: 4 MiB of 64
 
 // --- the two records of table meta ---
 
@@ -264,6 +265,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
         store_close(store);
         return error_wrap(err, rc, "open the store in '%s'", all.dir);
     }
+    store_hold_blocks(store);
     *out = store;
     return 0;
 }
@@ -313,6 +315,20 @@ static int64_t taken_bytes(const struct store *store, int64_t *page_bytes) {
     mdb_env_stat(store->environment.env, &stat);
     *page_bytes = stat.ms_psize;
     return (int64_t)(info.me_last_pgno + 1) * (int64_t)stat.ms_psize;
+}
+
+void store_hold_blocks(struct store *store) {
+    int64_t page_bytes;
+    int64_t held = store->reserve_bytes / HELD_PART;
+    int64_t end = taken_bytes(store, &page_bytes);
+    if (end + held / 2 <= store->held_to_bytes || held == 0) {
+        return;
+    }
+    int fd;
+    if (mdb_env_get_fd(store->environment.env, &fd) == 0 &&
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, end, held) == 0) {
+        store->held_to_bytes = end + held;
+    } // else the disk is full, or knows no such thing
 }
 
 static int64_t free_page_bytes(const struct store *store, int64_t page_bytes) {

@@ -13,6 +13,7 @@ struct store {
     char *dir;
     int lock_fd;
     int64_t map_bytes, reserve_bytes;
+    int64_t held_to_bytes; // end of the blocks that the file has, in use or held for it
     int64_t history_bytes, history_age_ms;
     struct store_read *idle; // one that was ended, kept for the next
     int reads;               // open now
@@ -28,6 +29,10 @@ struct store_read {
 // negative. Asks the file system.
 int64_t store_headroom(const struct store *store);
 int64_t store_disk_free_bytes(const struct store *store);
+// Holds blocks of the disk beyond the end of the file, a part of the reserve: with them the store can still
+// write what makes room when others have filled the disk. After each commit; costs nothing but where the
+// file grew.
+void store_hold_blocks(struct store *store);
 
 // The record "state" as seen by the transaction.
 int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,

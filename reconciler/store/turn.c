@@ -99,8 +99,8 @@ int turn_apply(struct turn *turn, int64_t term, struct bytes entry, struct outco
     return error_wrap(err, rc, "apply entry %lld", (long long)turn->state.applied);
 }
 
-// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this transaction are
-// free pages of the one before, which is whole.
+// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this
+// transaction are free pages of the one before, which is whole.
 static int commit(struct turn *turn, struct error *err) {
     struct error failure = {0};
     int rc = environment_commit(turn->txn, &failure);
@@ -119,6 +119,7 @@ int turn_commit(struct turn *turn, struct error *err) {
     rc = rc < 0 ? rc : commit(turn, err);
     if (rc == 0) {
         turn->store->state = turn->state;
+        store_hold_blocks(turn->store);
     }
     turn_abort(turn);
     return rc;

@@ -245,6 +245,36 @@ disk() {
     count_is 1 more
 }
 
+disk_is_full() { # DIRECTORY
+    [ "$(stat -f -c %a "$1")" -lt 16 ]
+}
+
+has_room() { # DIRECTORY
+    [ "$(stat -f -c %a "$1")" -gt 20000 ]
+}
+
+is_told_less_than() { # COUNT: of services that are being removed
+    [ "$(muster service ls -q --filter name=greedy | wc -l)" -lt "$1" ]
+}
+
+# What is full by what runs there must be helped by the words that stop it.
+@test "a container that has filled the disk can be removed, and what waited for room goes on" {
+    disk 160M "$node/state"
+    musterd_cluster
+    declare_service kept "$(busybox)" "$forever"
+    declare_service greedy "$(busybox)" "command: [sh, -c, 'cat /dev/zero >/filler; trap exit TERM; while :; do sleep 5 & wait; done']"
+    await disk_is_full "$node/state"
+    task=$(muster service ps kept -q)
+    # Its slot is empty now, and its next task cannot be kept yet: that must not hold up the removal.
+    kill -9 "$(pgrep -f "muster-shim.*--id $task")"
+    exits 10 muster service scale --detach kept=2
+    muster service rm greedy
+    await has_room "$node/state"
+    await count_is 1 kept
+    await is_told_less_than 1
+    muster service scale kept=2
+}
+
 # --- the store and the daemon ---
 
 @test "a store that is damaged is refused, not served" {

@@ -56,8 +56,8 @@ static void state(struct buf *out) {
 static void entry(struct buf *out) {
     struct change changes[] = {
         {.op = CHANGE_UPDATE, .kind = KIND_SERVICE, .id = service, .expected_version = 9, .object = object}};
-    struct transaction transaction = {"request",     "uid:0 root@host", "scale",
-                                      1700000001234, {1, changes},      {NULL, 0}};
+    struct transaction transaction = {"request", "uid:0 root@host", "scale", 1700000001234, {1, changes},
+                                      false,     {NULL, 0}};
     AUTO_BUF bytes = {0};
     wire_encode(&transaction_schema, &transaction, &bytes);
     format_entry_write(&(struct log_entry){2, -ERR_CONFLICT, buf_bytes(&bytes)}, out);
