@@ -236,6 +236,32 @@ static void running_out_of_memory_is_told(void **state) {
     remove_and_wait(&assignment);
 }
 
+// An ended child of ours that nobody has asked for.
+static bool has_zombie(void) {
+    siginfo_t info = {0};
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+static void a_shim_that_ended_is_reaped(void **state) {
+    (void)state;
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
+        // those of daemons that have died before: they would be nobody's children now
+    }
+    AUTO_ARENA arena = {0};
+    for (int i = 0; i < 3; i++) {
+        struct assignment assignment = assignment_of("exit 0", &arena);
+        here.exited = 0;
+        prepare(&assignment);
+        wait_for(&here.exited);
+        remove_and_wait(&assignment);
+    }
+    int turns = 0;
+    for (; turns < 100 && has_zombie(); turns++) {
+        turn(NULL);
+    }
+    assert_true(turns < 100);
+}
+
 static void fails_with(const struct assignment *assignment, int64_t reason, const char *part) {
     here.failed = 0;
     prepare(assignment);
@@ -452,6 +478,7 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(the_spec_reaches_the_process),
         TEST(running_out_of_memory_is_told),
+        TEST(a_shim_that_ended_is_reaped),
         TEST(what_cannot_be_run_is_said),
         TEST(a_runc_that_is_missing_or_hangs_is_said),
         TEST(a_restart_loses_neither_task_nor_exit_nor_log),
