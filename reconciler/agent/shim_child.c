@@ -6,10 +6,24 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "reconciler/agent/shim_file.h"
 #include "reconciler/agent/shim_text.h"
+
+// By the system call itself: the C library keeps two signals to itself and refuses to touch them, but whoever was
+// started by posix_spawn of a program with threads (make, say) has them ignored, and hands that on for ever.
+void shim_child_reset_signals(void) {
+    static const unsigned long all_default[8]; // the kernel's struct sigaction, whatever its order
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++) {
+        syscall(SYS_rt_sigaction, number, all_default, NULL, (NSIG - 1) / 8);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 static uint64_t start_time_of(pid_t pid) {
     char path[32], data[1024];

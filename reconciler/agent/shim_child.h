@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// In a child before exec: every signal acts as by default, none is blocked.
+void shim_child_reset_signals(void);
+
 struct shim_child {
     pid_t pid;           // 0: not known yet
     uint64_t start_time; // in clock ticks since boot; with the pid it names a process for good

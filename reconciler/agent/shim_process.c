@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/agent/shim_child.h"
 #include "reconciler/agent/shim_file.h"
 
 enum { SPEC_BYTES_MAX = 512 * 1024, STRINGS_MAX = 8192, FIXED = 4, STATUS_NOT_RUN = 127 };
@@ -73,21 +74,12 @@ static void set_user(int result, const char *user, const char *group) {
     }
 }
 
-static void reset_signals(void) {
-    sigset_t none;
-    for (int number = 1; number < NSIG; number++) {
-        signal(number, SIG_DFL);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 // What cannot be is told when it is to run.
 static _Noreturn void become(const struct shim_process *process, size_t count, int go, int result) {
     uint64_t argument_count;
     char byte;
     setsid();
-    reset_signals();
+    shim_child_reset_signals();
     umask(022);
     set_oom_score(process->oom_score_adj);
     if (count < FIXED || !shim_text_parse_u64(strings[3], count - FIXED, &argument_count) ||

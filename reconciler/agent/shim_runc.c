@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/agent/shim_child.h"
 #include "reconciler/agent/shim_file.h"
 
 static void put_file(const char *path, int flags, const char *data, size_t len) {
@@ -42,13 +43,8 @@ static _Noreturn void exec_failed(const struct shim_runc *runc, int cause) {
 static _Noreturn void become(const struct shim_runc *runc, char *const argv[], int out, int err) {
     static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     char *const environment[] = {path, NULL};
-    sigset_t none;
     setpgid(0, 0);
-    for (int number = 1; number < NSIG; number++) {
-        signal(number, SIG_DFL);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    shim_child_reset_signals();
     umask(022);
     put_file("/proc/self/oom_score_adj", 0, runc->oom_score_adj, strlen(runc->oom_score_adj));
     if ((out >= 0 && dup2(out, STDOUT_FILENO) < 0) || (err >= 0 && dup2(err, STDERR_FILENO) < 0)) {
