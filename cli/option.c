@@ -115,7 +115,7 @@ static bool set_value(const struct option_row *row, const char *text, void *obje
     case OPTION_INT:
         return str_to_int(text, at);
     case OPTION_DURATION:
-        return units_parse_duration(text, at);
+        return text[0] != '-' && units_parse_duration(text, at);
     case OPTION_SIZE:
         return units_parse_bytes(text, at);
     case OPTION_CPUS:

@@ -157,10 +157,8 @@ static void on_closed(struct answer *answer) {
 }
 
 static int refuse_again(struct error *err) {
-    return error_set(
-        err, ERR_CONFLICT,
-        "This node is already part of a swarm. Use \"muster swarm leave\" to leave this swarm and "
-        "join another one.");
+    return error_set(err, ERR_CONFLICT,
+                     "This node is already part of a swarm. \"muster info\" tells which one.");
 }
 
 static void on_result(void *context, const struct proposal_result *result) {

@@ -147,6 +147,7 @@ static void wrong_options_are_named(void **state) {
         {"--count", "--count wants a value: a whole number, like 3"},
         {"-c", "--count wants a value: a whole number, like 3"},
         {"--delay 5", "'5' is no value of --delay: write a duration, like 30s or 1m30s"},
+        {"--delay -1s", "'-1s' is no value of --delay: write a duration, like 30s or 1m30s"},
         {"--bytes 1x", "'1x' is no value of --bytes: write a size, like 64M or 1G"},
         {"--cpus nan", "'nan' is no value of --cpus: write a number of CPUs, like 0.5"},
         {"--ratio inf", "'inf' is no value of --ratio: write a fraction, like 0.25"},
