@@ -168,6 +168,7 @@ static const struct option_row *row_of(const struct completing *c, const char *w
                 word[1] == '-' && strlen(row->name) == len - 2 && strncmp(row->name, word + 2, len - 2) == 0;
             bool is_letter = word[1] != '-' && word[2] == '\0' && row->letter == word[1];
             if (is_taken(rows, row) && (is_long || is_letter)) {
+                // cppcheck-suppress returnDanglingLifetime ; the rows stand in const tables
                 return row;
             }
         }

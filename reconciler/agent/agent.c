@@ -259,7 +259,7 @@ static void agent_act(struct agent *agent, struct agent_task *task, const struct
 // The task may be gone afterwards.
 static void agent_step(struct agent *agent, struct agent_task *task, const struct taskrun_event *event) {
     struct taskrun before = task->run;
-    struct taskrun_effects effects;
+    struct taskrun_effects effects = {0};
     taskrun_step(&before, event, agent_now_unix_ms(agent), &agent->scratch, &task->run, &effects);
     if (task->run.status.message != before.status.message || task->run.status.error != before.status.error) {
         task_own_texts(task);

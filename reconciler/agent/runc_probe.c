@@ -78,10 +78,8 @@ static char *ask_version(const char *runc) {
     }
     text[len] = '\0';
     text[strcspn(text, "\n")] = '\0';
-    for (const char *word = strstr(text, " version "); word != NULL;) {
-        return xasprintf("%.*s %s", (int)(word - text), text, word + strlen(" version "));
-    }
-    return NULL;
+    const char *word = strstr(text, " version ");
+    return word != NULL ? xasprintf("%.*s %s", (int)(word - text), text, word + strlen(" version ")) : NULL;
 }
 
 // Asked again only as long as there was no answer, or the program is another one.
