@@ -41,6 +41,8 @@
 // Wire.
 #define FRAME_BYTES_MAX (4 * MIB + 64 * KIB)
 #define FRAME_CHUNK_BYTES (256 * KIB) // a long answer is a run of frames of about this size
+// A snapshot goes over in chunks of about 256 KiB; one record may make a chunk longer.
+#define SNAPSHOT_CHUNK_BYTES_MAX (2 * MIB)
 #define LINK_QUEUE_BYTES_MAX (16 * MIB)
 #define LINKS_MAX 256 // local clients at once
 #define HELLO_DEADLINE_MS 3000

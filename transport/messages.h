@@ -14,6 +14,7 @@
 #include "specs/node.h"
 #include "specs/object.h"
 #include "specs/task.h"
+#include "transport/peer_messages.h"
 
 #define PROTOCOL_VERSION 1
 #define PROTOCOL_VERSION_MIN 1
@@ -25,7 +26,7 @@ enum message_number {
 #include "transport/messages.def"
 #undef X
 };
-enum message_sender { SENDER_CLIENT, SENDER_SERVER };
+enum message_sender { SENDER_CLIENT, SENDER_SERVER, SENDER_MANAGER };
 
 struct message_row {
     uint16_t number;

@@ -28,10 +28,12 @@ static void every_number_has_one_row_in_the_range_of_its_sort(void **state) {
             assert_int_equal(row->sender, SENDER_CLIENT);
         } else if (row->number >= 64 && row->number < 128) {
             assert_int_equal(row->sender, SENDER_SERVER);
+        } else if (row->number >= 192 && row->number < 256) {
+            assert_int_equal(row->sender, SENDER_MANAGER);
         } else {
             assert_true(row->number < 16);
         }
-        assert_true(IMPLIES(row->is_retryable, row->sender == SENDER_CLIENT));
+        assert_true(IMPLIES(row->is_retryable, row->sender != SENDER_SERVER));
         for (size_t j = 0; j < i; j++) {
             assert_int_not_equal(numbers[i], numbers[j]);
             assert_string_not_equal(row->name, message_row(numbers[j])->name);
@@ -122,7 +124,73 @@ static void damaged_payloads_are_refused_or_read_but_never_more(void **state) {
     }
 }
 
+// --- RAFT has a coding of its own ---
+
+static struct raft_packet packet_of(struct prng *prng, size_t count, struct arena *arena) {
+    struct raft_packet packet = {.type = (uint8_t)prng_below(prng, 13),
+                                 .is_reject = prng_below(prng, 2) == 1,
+                                 .is_transfer = prng_below(prng, 2) == 1,
+                                 .term = prng_next(prng),
+                                 .index = prng_next(prng),
+                                 .log_term = prng_next(prng),
+                                 .commit = prng_next(prng),
+                                 .hint_index = prng_next(prng),
+                                 .hint_term = prng_next(prng),
+                                 .sequence = prng_next(prng),
+                                 .context = prng_next(prng)};
+    packet.entries.items = ARENA_ARRAY(arena, struct raft_packet_entry, count);
+    packet.entries.count = count;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = prng_below(prng, 40);
+        packet.entries.items[i] = (struct raft_packet_entry){
+            prng_next(prng), (uint8_t)prng_below(prng, 3), {arena_alloc(arena, len + 1), len}};
+    }
+    return packet;
+}
+
+static void a_raft_packet_comes_back_as_it_was(void **state) {
+    (void)state;
+    AUTO_ARENA arena = arena_make(0);
+    struct prng prng;
+    prng_seed(&prng, 5);
+    for (size_t count = 0; count < 300; count += 1 + count / 3) {
+        struct raft_packet packet = packet_of(&prng, count, &arena), read;
+        AUTO_BUF bytes = {0};
+        AUTO_BUF again = {0};
+        raft_packet_encode(&packet, &bytes);
+        assert_int_equal(raft_packet_decode(buf_bytes(&bytes), &read, &arena, NULL), 0);
+        assert_int_equal(read.entries.count, count);
+        assert_true(read.term == packet.term && read.context == packet.context &&
+                    read.is_transfer == packet.is_transfer && read.is_reject == packet.is_reject);
+        raft_packet_encode(&read, &again);
+        assert_int_equal(bytes.len, again.len);
+        assert_memory_equal(bytes.data, again.data, bytes.len);
+    }
+}
+
+static void a_raft_packet_that_is_cut_or_longer_is_refused(void **state) {
+    (void)state;
+    AUTO_ARENA arena = arena_make(0);
+    struct prng prng;
+    prng_seed(&prng, 6);
+    struct raft_packet packet = packet_of(&prng, 5, &arena), read;
+    AUTO_BUF bytes = {0};
+    raft_packet_encode(&packet, &bytes);
+    assert_true(bytes.len > 72 + 5 * 16);
+    for (size_t len = 0; len < bytes.len; len++) {
+        struct bytes cut = {(const uint8_t *)bytes.data, len};
+        assert_int_equal(raft_packet_decode(cut, &read, &arena, NULL), -ERR_INVALID);
+    }
+    buf_addc(&bytes, 'x');
+    assert_int_equal(raft_packet_decode(buf_bytes(&bytes), &read, &arena, NULL), -ERR_INVALID);
+    bytes.data[4] = (char)0xFF; // more entries than there are bytes for
+    bytes.data[7] = (char)0xFF;
+    assert_int_equal(raft_packet_decode(buf_bytes(&bytes), &read, &arena, NULL), -ERR_INVALID);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_raft_packet_comes_back_as_it_was),
+    cmocka_unit_test(a_raft_packet_that_is_cut_or_longer_is_refused),
     cmocka_unit_test(every_number_has_one_row_in_the_range_of_its_sort),
     cmocka_unit_test(all_other_numbers_have_none),
     cmocka_unit_test(every_payload_survives_the_wire),
