@@ -6,7 +6,8 @@
 // Model        First the pages as they lie on the disk (pages.h), then every record of every table: its
 //              checksum, the order of its key, that a look-up finds it; then what must agree: index entries
 //              with objects, both ways by counting; counters of the state with what is there; the log
-//              without a gap.
+//              without a gap, its terms never falling. Of the tables that are there twice the live set: what
+//              is in the other is thrown away.
 // Failure      The child may die of SIGBUS, SIGSEGV or SIGABRT inside LMDB: that is damage too. It gets no
 //              core, a bound on memory and a time that grows with the file.
 #include <errno.h>
@@ -23,8 +24,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "reconciler/store/index.h"
+#include "reconciler/store/membership.h"
 #include "reconciler/store/pages.h"
 #include "reconciler/store/store_handle.h"
+#include "reconciler/store/upgrade.h"
 
 #define CHECK_MEMORY_BYTES ((rlim_t)1024 * MIB)
 #define CHECK_SECONDS_MIN 30
@@ -43,10 +46,12 @@ struct check {
     struct environment environment;
     MDB_txn *txn;
     struct store_state state;
-    struct store_state counted; // what was found
-    int64_t entries[TABLE_END]; // index entries that the objects want
-    int64_t records[TABLE_END]; // records found
-    int64_t expected_log_index;
+    struct store_local local;
+    bool is_version_1;
+    struct store_state counted;              // what was found
+    int64_t entries[TABLE_END];              // index entries that the objects want
+    int64_t records[TABLE_END];              // records found
+    uint64_t log_index, log_term, log_bytes; // of the last entry found, and of all
     struct arena arena;
     struct error *err;
 };
@@ -60,12 +65,21 @@ static int damaged(const struct check *check, enum table table, struct bytes key
 
 static int check_log(struct check *check, struct bytes key, struct bytes payload) {
     struct log_entry entry;
-    if (key.len != 8 || key_number_at(key, 0) != check->expected_log_index) {
+    if (key.len != 8 || (uint64_t)key_number_at(key, 0) != check->log_index + 1) {
         return damaged(check, TABLE_LOG, key, "not the entry that follows");
     }
-    check->expected_log_index++;
-    check->counted.log_bytes += (int64_t)payload.len;
-    return format_entry_read(payload, &entry, check->err);
+    int rc = check->is_version_1 ? format_entry_read_1(payload, &entry, check->err)
+                                 : format_entry_read(payload, &entry, check->err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (entry.term < check->log_term || entry.term > check->local.term) {
+        return damaged(check, TABLE_LOG, key, "of a term that cannot be here");
+    }
+    check->log_index++;
+    check->log_term = entry.term;
+    check->log_bytes += check->is_version_1 ? payload.len : entry.payload.len;
+    return 0;
 }
 
 static int check_entries(struct check *check, const struct index_view *view) {
@@ -212,27 +226,76 @@ static int check_counts(struct check *check) {
     const struct store_state *state = &check->state, *found = &check->counted;
     if (memcmp(state->objects, found->objects, sizeof state->objects) != 0 ||
         state->history_count != found->history_count || state->history_bytes != found->history_bytes ||
-        state->request_count != found->request_count || state->log_bytes != found->log_bytes ||
-        check->expected_log_index != state->applied + 1) {
+        state->request_count != found->request_count || check->local.log_bytes != check->log_bytes ||
+        check->local.last_index != check->log_index) {
         return error_set(check->err, ERR_CORRUPT,
                          "records miss: the counters of the store do not fit what is there");
     }
     return 0;
 }
 
-static int check_all(struct check *check) {
+// --- what is in table meta ---
+
+static int check_membership(struct check *check) {
+    struct membership membership;
+    struct bytes wire;
+    uint64_t index;
+    int rc = meta_membership_get(&check->environment, check->txn, &index, &wire, check->err);
+    rc = rc < 0 ? rc : membership_read(wire, &membership, &check->arena, check->err);
+    if (rc == 0 && index > (uint64_t)check->state.applied) {
+        rc = error_set(check->err, ERR_CORRUPT, "the membership is of entry %llu, which is not applied",
+                       (unsigned long long)index);
+    }
+    return rc;
+}
+
+static int read_local(struct check *check) {
+    if (check->is_version_1) {
+        check->local = upgrade_local(&check->state);
+        return 0;
+    }
+    int rc = check->environment.has_shadows
+                 ? meta_local_get(&check->environment, check->txn, &check->local, check->err)
+                 : error_set(check->err, ERR_CORRUPT, "the second set of tables misses");
+    if (rc == 0) {
+        environment_show(&check->environment, check->local.generation);
+        rc = check_membership(check);
+    }
+    return rc;
+}
+
+static int check_meta(struct check *check) {
     struct format_head head;
+    int rc = meta_head_get(&check->environment, check->txn, &head, check->err);
+    check->is_version_1 = rc == 0 && upgrade_is_due(&head);
+    rc = rc < 0 ? rc : meta_state_get(&check->environment, check->txn, &check->state, check->err);
+    rc = rc < 0 ? rc : read_local(check);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct store_local *local = &check->local;
+    if (mdb_txn_id(check->txn) != local->txn_id) {
+        return error_set(check->err, ERR_CORRUPT,
+                         "LMDB shows transaction %llu, the store was written by %llu",
+                         (unsigned long long)mdb_txn_id(check->txn), (unsigned long long)local->txn_id);
+    }
+    if (local->base_index > (uint64_t)check->state.applied ||
+        (uint64_t)check->state.applied > local->last_index) {
+        return error_set(check->err, ERR_CORRUPT, "applied up to %lld, with a log from %llu to %llu",
+                         (long long)check->state.applied, (unsigned long long)local->base_index + 1,
+                         (unsigned long long)local->last_index);
+    }
+    check->log_index = local->base_index;
+    check->log_term = check->is_version_1 ? 0 : local->base_term;
+    return 0;
+}
+
+static int check_all(struct check *check) {
     int rc = environment_begin(&check->environment, /*write=*/false, &check->txn, check->err);
     if (rc < 0) {
         return rc;
     }
-    rc = store_head_get(&check->environment, check->txn, &head, check->err);
-    rc = rc < 0 ? rc : store_state_get(&check->environment, check->txn, &check->state, check->err);
-    if (rc == 0 && (int64_t)mdb_txn_id(check->txn) != check->state.txn_id) {
-        rc = error_set(check->err, ERR_CORRUPT, "LMDB shows transaction %lld, the store was written by %lld",
-                       (long long)mdb_txn_id(check->txn), (long long)check->state.txn_id);
-    }
-    check->expected_log_index = check->state.log_first;
+    rc = check_meta(check);
     for (int table = TABLE_NONE + 1; rc == 0 && table < TABLE_END; table++) {
         rc = check_table(check, (enum table)table);
     }
@@ -343,6 +406,14 @@ static int judge(const char *dir, const struct verdict *verdict, struct error *e
         return damage(dir, verdict->text, err);
     }
     return verdict->code == 0 ? 0 : error_set(err, (enum error_code) - verdict->code, "%s", verdict->text);
+}
+
+int check_in_process(const char *dir, struct error *err) {
+    struct verdict verdict = {0};
+    struct error reason = {0};
+    verdict.code = check_directory(dir, &reason);
+    error_text(&reason, verdict.text, sizeof verdict.text);
+    return judge(dir, &verdict, err);
 }
 
 int check_in_child(const char *dir, struct error *err) {

@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "reconciler/store/store.h"
 
 #define ENVIRONMENT_FILE_MODE 0600
+#define TABLES_MAX (2 * TABLE_END)
 
 static MDB_val val_of(struct bytes bytes) {
     // LMDB's struct has no const; it does not write through it.
@@ -42,19 +44,101 @@ int environment_error(struct error *err, int result, const char *what) {
     }
 }
 
+#define SHADOW_SUFFIX ".1"
+
+// MDB_NOTFOUND when the table is not there and flags do not say that it is to be made.
+static int open_table(MDB_txn *txn, enum table table, const char *suffix, unsigned flags, MDB_dbi *out) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", table_name(table), suffix);
+    return mdb_dbi_open(txn, name, flags, out);
+}
+
+static int open_set(struct environment *environment, MDB_txn *txn, unsigned flags, struct error *err) {
+    for (int table = TABLE_NONE + 1; table < TABLE_END; table++) {
+        int result = open_table(txn, (enum table)table, "", flags, &environment->tables[table]);
+        if (result != 0) {
+            return environment_error(err, result, table_name((enum table)table));
+        }
+    }
+    return 0;
+}
+
+static int open_shadows(struct environment *environment, MDB_txn *txn, unsigned flags, struct error *err) {
+    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
+        int result = open_table(txn, (enum table)table, SHADOW_SUFFIX, flags, &environment->shadows[table]);
+        if (result == MDB_NOTFOUND && table == TABLE_OBJECTS) {
+            return 0; // a store of version 1
+        }
+        if (result != 0) {
+            return environment_error(err, result, table_name((enum table)table));
+        }
+    }
+    environment->has_shadows = true;
+    return 0;
+}
+
 static int open_tables(struct environment *environment, enum environment_mode mode, struct error *err) {
     MDB_txn *txn;
+    unsigned flags = mode == ENVIRONMENT_CREATE ? MDB_CREATE : 0;
     int rc = environment_begin(environment, mode == ENVIRONMENT_CREATE, &txn, err);
-    for (int table = TABLE_NONE + 1; rc == 0 && table < TABLE_END; table++) {
-        int result = mdb_dbi_open(txn, table_name((enum table)table),
-                                  mode == ENVIRONMENT_CREATE ? MDB_CREATE : 0, &environment->tables[table]);
-        rc = result == 0 ? 0 : environment_error(err, result, table_name((enum table)table));
+    if (rc < 0) {
+        return rc;
     }
+    rc = open_set(environment, txn, flags, err);
+    rc = rc < 0 ? rc : open_shadows(environment, txn, flags, err);
     if (rc < 0) {
         mdb_txn_abort(txn);
         return rc;
     }
     return environment_commit(txn, err);
+}
+
+int environment_add_shadows(struct environment *environment, MDB_txn *txn, struct error *err) {
+    return open_shadows(environment, txn, MDB_CREATE, err);
+}
+
+struct environment environment_other(const struct environment *environment) {
+    struct environment other = *environment;
+    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
+        other.tables[table] = environment->shadows[table];
+        other.shadows[table] = environment->tables[table];
+    }
+    other.generation = 1 - environment->generation;
+    return other;
+}
+
+void environment_show(struct environment *environment, uint64_t generation) {
+    ASSERT(generation <= 1);
+    if (environment->generation != generation) {
+        *environment = environment_other(environment);
+    }
+}
+
+int environment_empty(const struct environment *environment, MDB_txn *txn, enum table table,
+                      struct error *err) {
+    int result = mdb_drop(txn, environment->tables[table], /*del=*/0);
+    return result == 0 ? 0 : environment_error(err, result, table_name(table));
+}
+
+int environment_empty_set(const struct environment *environment, MDB_txn *txn, bool *out_had_any,
+                          struct error *err) {
+    bool had_any = false;
+    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
+        MDB_stat stat;
+        int result = mdb_stat(txn, environment->tables[table], &stat);
+        if (result != 0) {
+            return environment_error(err, result, table_name((enum table)table));
+        }
+        if (stat.ms_entries > 0) {
+            int rc = environment_empty(environment, txn, (enum table)table, err);
+            if (rc < 0) {
+                return rc;
+            }
+            had_any = true;
+        }
+    }
+    *out_had_any = had_any;
+    return 0;
 }
 
 // LMDB leaves its descriptor open for programs that are started.
@@ -73,7 +157,7 @@ int environment_open(const char *dir, size_t map_bytes, enum environment_mode mo
     }
     // Several read transactions may be open in the loop thread, hence NOTLS.
     unsigned flags = MDB_NOTLS | (mode == ENVIRONMENT_READ ? MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD : 0);
-    result = mdb_env_set_maxdbs(environment.env, TABLE_END);
+    result = mdb_env_set_maxdbs(environment.env, TABLES_MAX);
     result = result != 0 ? result : mdb_env_set_mapsize(environment.env, map_bytes);
     result = result != 0 ? result : mdb_env_open(environment.env, dir, flags, ENVIRONMENT_FILE_MODE);
     result = result != 0 ? result : close_on_exec(environment.env);

@@ -4,7 +4,9 @@
 // them.
 //
 // Model        All values are records (format.h): written with their checksum, read only through it. LMDB's
-//              codes end here; above are `-ERR_x`.
+//              codes end here; above are `-ERR_x`. The replicated tables are there twice: what names a table
+//              means the one of the live set; environment_other shows the same environment with the sets
+//              changed.
 // Ownership    Payloads are borrowed from the transaction: until it ends and, in a write transaction, until
 //              its next write.
 // Failure      -ERR_NO_SPACE (map or disk full: abort the transaction, all is as before), -ERR_CORRUPT,
@@ -21,9 +23,13 @@
 
 struct environment {
     MDB_env *env;
-    MDB_dbi tables[TABLE_END];
+    MDB_dbi tables[TABLE_END];  // live
+    MDB_dbi shadows[TABLE_END]; // the other set, of the tables that are replicated
+    uint64_t generation;        // number of the live set
+    bool has_shadows;           // not in a store of version 1
 };
 
+// Opened with the set 0 live.
 enum environment_mode {
     ENVIRONMENT_CREATE, // makes the tables; the directory must hold no environment yet
     ENVIRONMENT_WRITE,
@@ -32,6 +38,18 @@ enum environment_mode {
 int environment_open(const char *dir, size_t map_bytes, enum environment_mode mode, struct environment *out,
                      struct error *err);
 void environment_close(struct environment *environment);
+
+// Makes this set the live one.
+void environment_show(struct environment *environment, uint64_t generation);
+// The same with the sets changed: for writing and reading what is not live.
+struct environment environment_other(const struct environment *environment);
+// Makes the second set of tables within a write transaction; they are there when it has been committed.
+int environment_add_shadows(struct environment *environment, MDB_txn *txn, struct error *err);
+// Removes all records of a table; of a set of tables, whether any was there.
+int environment_empty(const struct environment *environment, MDB_txn *txn, enum table table,
+                      struct error *err);
+int environment_empty_set(const struct environment *environment, MDB_txn *txn, bool *out_had_any,
+                          struct error *err);
 
 // The failure for an LMDB result that is not 0, with what was tried.
 int environment_error(struct error *err, int result, const char *what);

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/str.h"
+#include "reconciler/raft/raft.h"
 
 const char *table_name(enum table table) {
     static const char *const names[TABLE_END] = {
@@ -235,7 +236,7 @@ static int head_check(const struct format_head *head, struct error *err) {
             "written by a newer muster in format %u, which readers of format %u on understand; this is %d",
             head->write_version, head->read_version_min, FORMAT_VERSION);
     }
-    if (head->features.len > 0) { // version 1 knows none
+    if (head->features.len > 0) { // this version knows none
         const uint8_t *end = memchr(head->features.data, '\n', head->features.len);
         size_t len = end == NULL ? head->features.len : (size_t)(end - head->features.data);
         return error_set(err, ERR_UNSUPPORTED,
@@ -265,49 +266,110 @@ int format_head_read(struct bytes payload, struct format_head *out, struct error
 }
 
 #define STATE_NUMBERS (sizeof(struct store_state) / sizeof(int64_t))
+#define LOCAL_NUMBERS (sizeof(struct store_local) / sizeof(uint64_t))
 _Static_assert(sizeof(struct store_state) == (12 + 32) * sizeof(int64_t),
                "the state is numbers and nothing else");
+_Static_assert(sizeof(struct store_local) == (9 + 6) * sizeof(uint64_t), "so is what is local");
 _Static_assert((int)KIND_END <= 32, "each kind needs its counter");
 
-void format_state_write(const struct store_state *state, struct buf *out) {
-    int64_t numbers[STATE_NUMBERS];
-    memcpy(numbers, state, sizeof numbers);
-    add_number(out, (int64_t)STATE_NUMBERS);
-    for (size_t i = 0; i < STATE_NUMBERS; i++) {
-        add_number(out, numbers[i]);
+static void numbers_write(const void *numbers, size_t count, struct buf *out) {
+    add_number(out, (int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        int64_t number;
+        memcpy(&number, (const uint8_t *)numbers + 8 * i, sizeof number);
+        add_number(out, number);
     }
+}
+
+// A later version may have appended numbers; an older one never had fewer.
+static bool numbers_read(struct bytes payload, int64_t *out, size_t count) {
+    if (payload.len < 8 * (1 + count) || payload.len % 8 != 0 ||
+        (uint64_t)take_number(&payload) != (uint64_t)payload.len / 8) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = take_number(&payload);
+    }
+    return true;
+}
+
+void format_state_write(const struct store_state *state, struct buf *out) {
+    numbers_write(state, STATE_NUMBERS, out);
 }
 
 int format_state_read(struct bytes payload, struct store_state *out, struct error *err) {
     int64_t numbers[STATE_NUMBERS];
-    // A later version may have appended numbers; an older one never had fewer.
-    if (payload.len < 8 * (1 + STATE_NUMBERS) || payload.len % 8 != 0 ||
-        (uint64_t)take_number(&payload) != (uint64_t)payload.len / 8) {
-        return error_set(err, ERR_CORRUPT, "malformed state of the store");
+    bool good = numbers_read(payload, numbers, STATE_NUMBERS);
+    for (size_t i = 0; good && i < STATE_NUMBERS; i++) {
+        good = numbers[i] >= 0;
     }
-    for (size_t i = 0; i < STATE_NUMBERS; i++) {
-        numbers[i] = take_number(&payload);
-        if (numbers[i] < 0) {
-            return error_set(err, ERR_CORRUPT, "malformed state of the store");
-        }
+    if (!good) {
+        return error_set(err, ERR_CORRUPT, "malformed state of the store");
     }
     memcpy(out, numbers, sizeof numbers);
     return 0;
 }
 
+void format_local_write(const struct store_local *local, struct buf *out) {
+    numbers_write(local, LOCAL_NUMBERS, out);
+}
+
+int format_local_read(struct bytes payload, struct store_local *out, struct error *err) {
+    int64_t numbers[LOCAL_NUMBERS];
+    struct store_local local;
+    bool good = numbers_read(payload, numbers, LOCAL_NUMBERS);
+    if (good) {
+        memcpy(&local, numbers, sizeof local);
+        good = local.base_index <= local.last_index && local.last_index < (uint64_t)INT64_MAX &&
+               local.base_term <= local.term && local.generation <= 1;
+    }
+    if (!good) {
+        return error_set(err, ERR_CORRUPT, "malformed record of what is local to this store");
+    }
+    *out = local;
+    return 0;
+}
+
 void format_entry_write(const struct log_entry *entry, struct buf *out) {
-    add_number(out, entry->term);
-    add_number(out, entry->code);
-    buf_add(out, entry->transaction.data, entry->transaction.len);
+    add_number(out, (int64_t)entry->term);
+    add_number(out, entry->type);
+    buf_add(out, entry->payload.data, entry->payload.len);
 }
 
 int format_entry_read(struct bytes payload, struct log_entry *out, struct error *err) {
     if (payload.len < 16) {
         return error_set(err, ERR_CORRUPT, "malformed log entry");
     }
-    out->term = take_number(&payload);
-    out->code = take_number(&payload);
-    out->transaction = payload;
+    uint64_t term = (uint64_t)take_number(&payload), type = (uint64_t)take_number(&payload);
+    if (term > (uint64_t)INT64_MAX || type > RAFT_ENTRY_CONFIGURATION) {
+        return error_set(err, ERR_CORRUPT, "log entry of term %llu and type %llu", (unsigned long long)term,
+                         (unsigned long long)type);
+    }
+    *out = (struct log_entry){term, (uint8_t)type, payload};
+    return 0;
+}
+
+int format_entry_read_1(struct bytes payload, struct log_entry *out, struct error *err) {
+    if (payload.len < 16) {
+        return error_set(err, ERR_CORRUPT, "malformed log entry");
+    }
+    uint64_t term = (uint64_t)take_number(&payload);
+    take_number(&payload);
+    *out = (struct log_entry){term, RAFT_ENTRY_DATA, payload};
+    return 0;
+}
+
+void format_membership_write(uint64_t index, struct bytes membership, struct buf *out) {
+    add_number(out, (int64_t)index);
+    buf_add(out, membership.data, membership.len);
+}
+
+int format_membership_read(struct bytes payload, uint64_t *out_index, struct bytes *out, struct error *err) {
+    if (payload.len < 8) {
+        return error_set(err, ERR_CORRUPT, "malformed membership");
+    }
+    *out_index = (uint64_t)take_number(&payload);
+    *out = payload;
     return 0;
 }
 

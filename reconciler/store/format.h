@@ -18,7 +18,9 @@
 //                                                      reader (4), cluster id (25, zero = none),
 //                                                      features: names, each ended by a newline
 //                       "state"                        count (8), so many numbers (8): store_state
-//     log               index (8)                      term (8), outcome code (8), transaction
+//                       "local"                        count (8), so many numbers (8): store_local
+//                       "membership"                   index of its entry (8), struct membership
+//     log               index (8)                      term (8), type (8), payload of the entry
 //     objects           kind (1), id (25)              object
 //     names             kind (1), name (1 to 128)      id (25)
 //     tasks_by_service  service id (25), task id (25)  nothing
@@ -28,13 +30,20 @@
 //     requests          request id (1 to 128)          revision (8), code (8), time (8), text of the outcome
 //     request_order     revision (8)                   request id
 //
-// Transaction, object and event are in wire form (specs/schema.h).
+// Transaction, object, event and membership are in wire form (specs/schema.h).
+//
+// Sets         The tables from objects on are there twice: set 0 under these names, set 1 as "NAME.1". The
+//              number in "local" says which set is live; a snapshot is put together in the other.
+// Versions     1: one voter, one set, no "local", no "membership"; a log record was term, code of the
+//              outcome, transaction; the first of the log, its bytes and the transaction stood in "state",
+//              where zeros are now. 2: as above. A store of version 1 becomes one of version 2 when it is
+//              opened (reconciler/store/upgrade.h).
 //
 // Invariants   The record of "format" keeps this layout in every later version, so that an old program can
 //              say what it is looking at. A name in `features` is something a reader must know. Table numbers
 //              and state numbers are never reused; later versions append.
-// Proof        test/golden/format/v1 holds records of each table; test/fuzz/fuzz_store_record.c reads any
-//              bytes.
+// Proof        test/golden/format/v1 and v2 hold records of each table, and a whole store of version 1;
+//              test/fuzz/fuzz_store_record.c reads any bytes.
 #ifndef MUSTER_RECONCILER_STORE_FORMAT_H
 #define MUSTER_RECONCILER_STORE_FORMAT_H
 
@@ -43,7 +52,7 @@
 #include "base/limits.h"
 #include "specs/object.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define FORMAT_MAGIC "MUSTERDB"
 
 #define TABLE_LIST(X)                                                                                        \
@@ -66,6 +75,10 @@ enum table {
         TABLE_END = 11,
 };
 const char *table_name(enum table table);
+// Whether the table follows from the log, and so is there twice.
+static inline bool table_is_replicated(enum table table) {
+    return table >= TABLE_OBJECTS && table < TABLE_END;
+}
 
 // --- keys ---
 
@@ -77,7 +90,7 @@ struct key {
     uint8_t data[KEY_BYTES_MAX];
 };
 
-struct key key_text(const char *text); // "format", "state", a request id; cut at the longest key
+struct key key_text(const char *text); // of table meta, or a request id; cut at the longest key
 struct key key_number(int64_t number); // log, request order
 struct key key_event(int64_t revision, int64_t index);
 struct key key_object(enum object_kind kind, const char *id_or_prefix);
@@ -118,29 +131,50 @@ void format_head_write(const struct format_head *head, struct buf *out);
 // -ERR_UNSUPPORTED for a store that this version must not touch.
 int format_head_read(struct bytes payload, struct format_head *out, struct error *err);
 
-// All derived from the log, so equal on all managers at the same index, but for txn_id. All members are
-// int64_t.
+// All derived from the log, so equal on all managers at the same index. All members are int64_t.
 struct store_state {
-    int64_t applied, term;                   // index and term of the last applied entry
-    int64_t time_unix_ms;                    // latest time of any transaction so far: never goes back
-    int64_t log_first, log_bytes;            // the tail of the log that is kept
+    int64_t applied, term; // index and term of the last applied entry
+    int64_t time_unix_ms;  // latest time of any transaction so far: never goes back
+    // Zeros; in version 1 the first entry of the log, the bytes of the log.
+    int64_t was_log_first, was_log_bytes;
     int64_t history_count, history_bytes;    // events kept
     int64_t trimmed_revision, trimmed_index; // the last event that was trimmed; 0, 0 = none
     int64_t request_count;                   // requests remembered
-    int64_t txn_id;                          // LMDB's number of the transaction that wrote this record
+    int64_t was_txn_id;                      // zero; in version 1 as in store_local
     int64_t reserved;
     int64_t objects[32]; // how many of each kind
 };
 void format_state_write(const struct store_state *state, struct buf *out);
 int format_state_read(struct bytes payload, struct store_state *out, struct error *err);
 
+// What only this member knows. All members are uint64_t.
+struct store_local {
+    uint64_t raft_id;    // 0 = belongs to no group yet
+    uint64_t term, vote; // the hard state of consensus: the latest term known, for whom it voted there
+    uint64_t base_index, base_term; // entries up to here are compacted away
+    uint64_t last_index;            // of the log; base_index when it is empty
+    uint64_t log_bytes;             // of the payloads of the entries after base_index
+    uint64_t txn_id;                // LMDB's number of the transaction that wrote this record
+    uint64_t generation;            // which of the two sets of tables is live: 0, 1
+    uint64_t reserved[6];
+};
+void format_local_write(const struct store_local *local, struct buf *out);
+int format_local_read(struct bytes payload, struct store_local *out, struct error *err);
+
 struct log_entry {
-    int64_t term;
-    int64_t code; // 0 or -ERR_x
-    struct bytes transaction;
+    uint64_t term;
+    uint8_t type; // enum raft_entry_type
+    // DATA: a transaction in wire form; CONFIGURATION: a membership in wire form; NOOP: nothing
+    struct bytes payload;
 };
 void format_entry_write(const struct log_entry *entry, struct buf *out);
 int format_entry_read(struct bytes payload, struct log_entry *out, struct error *err);
+// A log record of version 1; what came of it is not told.
+int format_entry_read_1(struct bytes payload, struct log_entry *out, struct error *err);
+
+// The membership in force, in wire form, and the entry that brought it.
+void format_membership_write(uint64_t index, struct bytes membership, struct buf *out);
+int format_membership_read(struct bytes payload, uint64_t *out_index, struct bytes *out, struct error *err);
 
 struct request_memory {
     int64_t revision, code, time_unix_ms;

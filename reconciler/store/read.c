@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
-#include "reconciler/store/store_handle.h"
+#include "reconciler/store/turn.h"
 
 // --- transactions ---
 
@@ -36,14 +36,27 @@ static void drop(struct store_read *read) {
     xfree(read);
 }
 
+static struct store_read *read_turn(struct store *store) {
+    struct store_read *read = NEW(struct store_read);
+    *read = (struct store_read){
+        .store = store, .txn = store->turn->txn, .state = store->turn->state, .is_of_turn = true};
+    store->turn_reads++;
+    store->reads++;
+    return read;
+}
+
 int store_read_begin(struct store *store, struct store_read **out, struct error *err) {
+    if (store->turn != NULL) {
+        *out = read_turn(store);
+        return 0;
+    }
     struct store_read *read = take_idle(store);
     if (read == NULL) {
         read = NEW(struct store_read);
         read->store = store;
     }
     int rc = begin(store, read, err);
-    rc = rc < 0 ? rc : store_state_get(&store->environment, read->txn, &read->state, err);
+    rc = rc < 0 ? rc : meta_state_get(&store->environment, read->txn, &read->state, err);
     if (rc < 0) {
         drop(read);
         return rc;
@@ -60,12 +73,15 @@ void store_read_end(struct store_read *read) {
     struct store *store = read->store;
     ASSERT(store->reads > 0);
     store->reads--;
-    if (store->idle != NULL) {
+    if (read->is_of_turn) {
+        store->turn_reads--;
+        xfree(read);
+    } else if (store->idle != NULL) {
         drop(read);
-        return;
+    } else {
+        mdb_txn_reset(read->txn);
+        store->idle = read;
     }
-    mdb_txn_reset(read->txn);
-    store->idle = read;
 }
 
 int64_t store_read_revision(const struct store_read *read) {
@@ -283,7 +299,7 @@ static int digest_table(struct store_read *read, enum table table, uint64_t *dig
 
 int store_digest(struct store_read *read, uint64_t *out, struct error *err) {
     uint64_t digest = UINT64_C(0xCBF29CE484222325);
-    for (int table = TABLE_META + 1; table < TABLE_END; table++) {
+    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
         int rc = digest_table(read, (enum table)table, &digest, err);
         if (rc < 0) {
             return rc;

@@ -21,6 +21,9 @@
 #define QUEUE_BYTES_MAX ((size_t)64 * MIB)
 #define TURN_ENTRIES_MAX 512
 #define TURN_BYTES_MAX ((size_t)8 * MIB)
+#define LOG_ENTRIES_MAX 4096
+#define LOG_BYTES_MAX (16 * MIB)
+#define LOG_SLICE 8 // entries that go for each that comes
 #define WHO_BYTES_MAX 256
 #define WHY_BYTES_MAX (4 * KIB)
 
@@ -150,19 +153,38 @@ static struct pending *take_first(struct solo *solo, struct list *batch) {
     return pending;
 }
 
+static int apply_one(struct turn *turn, struct pending *pending, struct error *err) {
+    struct log_entry entry = {turn->local.term, RAFT_ENTRY_DATA, buf_bytes(&pending->entry)};
+    int rc = turn_put_entry(turn, turn->local.last_index + 1, &entry, err);
+    return rc < 0 ? rc : turn_apply(turn, &entry, &pending->outcome, err);
+}
+
+// The log keeps a tail; what goes is applied, and the history has it for longer.
+static int compact(struct turn *turn, size_t applied, struct error *err) {
+    uint64_t last = turn->local.last_index;
+    int rc = 0;
+    if (last > LOG_ENTRIES_MAX) {
+        rc = turn_compact(turn, last - LOG_ENTRIES_MAX, LOG_SLICE * applied, err);
+    }
+    for (size_t i = 0; rc == 0 && i < LOG_SLICE * applied && turn->local.log_bytes > LOG_BYTES_MAX; i++) {
+        rc = turn_compact(turn, last, 1, err);
+    }
+    return rc;
+}
+
 static int apply_batch(struct solo *solo, struct list *batch, struct error *err) {
     struct turn turn;
     int rc = turn_begin(solo->proposer.store, &turn, err);
     if (rc < 0) {
         return rc;
     }
-    size_t bytes = 0;
-    for (size_t count = 0; rc == 0 && solo->queued > 0 && count < TURN_ENTRIES_MAX && bytes < TURN_BYTES_MAX;
-         count++) {
+    size_t bytes = 0, count = 0;
+    for (; rc == 0 && solo->queued > 0 && count < TURN_ENTRIES_MAX && bytes < TURN_BYTES_MAX; count++) {
         struct pending *pending = take_first(solo, batch);
         bytes += pending->entry.len;
-        rc = turn_apply(&turn, turn.state.term, buf_bytes(&pending->entry), &pending->outcome, err);
+        rc = apply_one(&turn, pending, err);
     }
+    rc = rc < 0 ? rc : compact(&turn, count, err);
     if (rc < 0) {
         turn_abort(&turn);
         return rc;

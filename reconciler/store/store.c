@@ -23,53 +23,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/store/pages.h"
-#include "reconciler/store/store_handle.h"
+#include "reconciler/store/turn.h"
+#include "reconciler/store/upgrade.h"
 
 #define LOCK_WAIT_MS 10000
 #define LOCK_LIVING_WAIT_MS 1000
 #define LOCK_STEP_MS 20
 #define STAT_MAX_BYTES 4096
-#define HELD_PART 16 // of the reserve: 4 MiB of 64
-
-// --- the two records of table meta ---
-
-int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,
-                    struct error *err) {
-    struct key key = key_text("state");
-    struct bytes payload;
-    int rc = environment_get(environment, txn, TABLE_META, &key, &payload, err);
-    if (rc == STORE_ABSENT) {
-        return error_set(err, ERR_CORRUPT, "the state of the store misses");
-    }
-    return rc < 0 ? rc : format_state_read(payload, out, err);
-}
-
-int store_state_put(const struct environment *environment, MDB_txn *txn, const struct store_state *state,
-                    struct error *err) {
-    struct key key = key_text("state");
-    AUTO_BUF payload = {0};
-    format_state_write(state, &payload);
-    return environment_put(environment, txn, TABLE_META, &key, buf_bytes(&payload), err);
-}
-
-int store_head_get(const struct environment *environment, MDB_txn *txn, struct format_head *out,
-                   struct error *err) {
-    struct key key = key_text("format");
-    struct bytes payload;
-    int rc = environment_get(environment, txn, TABLE_META, &key, &payload, err);
-    if (rc == STORE_ABSENT) {
-        return error_set(err, ERR_CORRUPT, "the head of the store misses");
-    }
-    return rc < 0 ? rc : format_head_read(payload, out, err);
-}
-
-static int head_put(const struct environment *environment, MDB_txn *txn, const struct format_head *head,
-                    struct error *err) {
-    struct key key = key_text("format");
-    AUTO_BUF payload = {0};
-    format_head_write(head, &payload);
-    return environment_put(environment, txn, TABLE_META, &key, buf_bytes(&payload), err);
-}
+#define HELD_PART 16                   // of the reserve: 4 MiB of 64
+#define SHORT_WRITE_BYTES (32LL * MIB) // more than the pages of any turn
 
 // --- the lock ---
 
@@ -157,9 +119,11 @@ static int fill_new(const struct environment *environment, const struct id *clus
     }
     struct format_head head = {
         .write_version = FORMAT_VERSION, .read_version_min = FORMAT_VERSION, .cluster_id = *cluster_id};
-    struct store_state state = {.log_first = 1, .txn_id = (int64_t)mdb_txn_id(txn)};
-    rc = head_put(environment, txn, &head, err);
-    rc = rc < 0 ? rc : store_state_put(environment, txn, &state, err);
+    struct store_state state = {0};
+    struct store_local local = {0};
+    rc = meta_head_put(environment, txn, &head, err);
+    rc = rc < 0 ? rc : meta_state_put(environment, txn, &state, err);
+    rc = rc < 0 ? rc : meta_local_put(environment, txn, &local, err);
     if (rc < 0) {
         mdb_txn_abort(txn);
         return rc;
@@ -192,40 +156,84 @@ static int make(const struct store_options *options, const char *file, struct er
 
 // --- opening ---
 
-static int own_cluster(struct store *store, MDB_txn *txn, const struct id *wanted, bool *changed,
-                       struct error *err) {
-    struct format_head head;
-    int rc = store_head_get(&store->environment, txn, &head, err);
-    if (rc < 0 || id_is_none(wanted) || id_equal(&head.cluster_id, wanted)) {
-        return rc;
+static int own_cluster(struct store *store, MDB_txn *txn, struct format_head *head, const struct id *wanted,
+                       bool *changed, struct error *err) {
+    if (id_is_none(wanted) || id_equal(&head->cluster_id, wanted)) {
+        return 0;
     }
-    if (!id_is_none(&head.cluster_id)) {
-        return error_set(err, ERR_CONFLICT, "belongs to cluster %s, not %s", head.cluster_id.text,
+    if (!id_is_none(&head->cluster_id)) {
+        return error_set(err, ERR_CONFLICT, "belongs to cluster %s, not %s", head->cluster_id.text,
                          wanted->text);
     }
-    head.cluster_id = *wanted;
+    head->cluster_id = *wanted;
     *changed = true;
-    return head_put(&store->environment, txn, &head, err);
+    return meta_head_put(&store->environment, txn, head, err);
+}
+
+// Brings the store up to this version and reads what it holds.
+static int take_over(struct store *store, MDB_txn *txn, struct format_head *head, bool *changed,
+                     struct error *err) {
+    struct environment *environment = &store->environment;
+    int rc = meta_state_get(environment, txn, &store->state, err);
+    if (rc == 0 && upgrade_is_due(head)) {
+        *changed = true;
+        return upgrade(environment, txn, head, &store->state, &store->local, err);
+    }
+    rc = rc < 0 ? rc : meta_local_get(environment, txn, &store->local, err);
+    if (rc == 0 && !environment->has_shadows) {
+        rc = error_set(err, ERR_CORRUPT, "the second set of tables misses");
+    }
+    if (rc == 0) {
+        environment_show(environment, store->local.generation);
+    }
+    return rc;
 }
 
 static int load(struct store *store, const struct id *cluster_id, struct error *err) {
     MDB_txn *txn;
+    struct format_head head;
     bool changed = false;
     int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
     if (rc < 0) {
         return rc;
     }
-    rc = own_cluster(store, txn, cluster_id, &changed, err);
-    rc = rc < 0 ? rc : store_state_get(&store->environment, txn, &store->state, err);
-    if (rc == 0 && changed) {
-        store->state.txn_id = (int64_t)mdb_txn_id(txn);
-        rc = store_state_put(&store->environment, txn, &store->state, err);
-    }
+    rc = meta_head_get(&store->environment, txn, &head, err);
+    rc = rc < 0 ? rc : own_cluster(store, txn, &head, cluster_id, &changed, err);
+    rc = rc < 0 ? rc : take_over(store, txn, &head, &changed, err);
     if (rc < 0 || !changed) {
         mdb_txn_abort(txn);
         return rc;
     }
-    return environment_commit(txn, err);
+    struct store_local local = store->local;
+    return store_commit(store, txn, NULL, &local, err);
+}
+
+int store_empty_other(struct store *store, struct error *err) {
+    MDB_txn *txn;
+    bool had_any = false;
+    struct environment other = environment_other(&store->environment);
+    int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = environment_empty_set(&other, txn, &had_any, err);
+    if (rc < 0 || !had_any) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    struct store_local local = store->local;
+    return store_commit(store, txn, NULL, &local, err);
+}
+
+// What lies in the set of tables that is not live was meant for a snapshot that never was complete. A full
+// disk keeps it there, but does not keep the store from being opened.
+static int drop_leftovers(struct store *store, struct error *err) {
+    struct error failure = {0};
+    int rc = store_empty_other(store, &failure);
+    if (rc < 0 && rc != -ERR_NO_SPACE) {
+        return error_set(err, failure.code, "%s", failure.root);
+    }
+    return 0;
 }
 
 static struct store_options with_defaults(const struct store_options *options) {
@@ -239,11 +247,15 @@ static struct store_options with_defaults(const struct store_options *options) {
 
 static int open_locked(struct store *store, const struct store_options *options, struct error *err) {
     AUTO_FREE char *file = xasprintf("%s/" ENVIRONMENT_FILE, options->dir);
-    int rc = fs_exists(file) ? check_in_child(options->dir, err) : make(options, file, err);
+    int rc = !fs_exists(file)      ? make(options, file, err)
+             : options->skip_check ? 0
+             : options->check_here ? check_in_process(options->dir, err)
+                                   : check_in_child(options->dir, err);
     rc = rc < 0 ? rc
                 : environment_open(options->dir, options->map_bytes, ENVIRONMENT_WRITE, &store->environment,
                                    err);
-    return rc < 0 ? rc : load(store, &options->cluster_id, err);
+    rc = rc < 0 ? rc : load(store, &options->cluster_id, err);
+    return rc < 0 ? rc : drop_leftovers(store, err);
 }
 
 int store_open(const struct store_options *options, struct store **out, struct error *err) {
@@ -255,6 +267,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
     struct store *store = NEW(struct store);
     store->lock_fd = -1;
     store->dir = xstrdup(all.dir);
+    store->faults = all.faults;
     store->map_bytes = (int64_t)all.map_bytes;
     store->history_bytes = all.history_bytes;
     store->history_age_ms = all.history_age_ms;
@@ -274,7 +287,7 @@ void store_close(struct store *store) {
     if (store == NULL) {
         return;
     }
-    ASSERT(store->reads == 0);
+    ASSERT(store->reads == 0 && store->turn == NULL);
     if (store->idle != NULL) {
         mdb_txn_abort(store->idle->txn);
         xfree(store->idle);
@@ -293,10 +306,45 @@ int store_check(const char *dir, struct error *err) {
     return rc < 0 ? rc : check_directory(dir, err);
 }
 
+// --- committing ---
+
+// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this
+// transaction are free pages of the one before, which is whole.
+static int commit_durably(const struct store *store, MDB_txn *txn, struct error *err) {
+    struct error failure = {0};
+    int rc = environment_commit(txn, &failure);
+    if (rc < 0 && failure.sys == EIO && store_disk_free_bytes(store) < SHORT_WRITE_BYTES) {
+        return error_sys(err, ENOSPC, "commit to the store: a write was cut short");
+    }
+    if (rc < 0 && err != NULL) {
+        *err = failure;
+    }
+    return rc;
+}
+
+int store_commit(struct store *store, MDB_txn *txn, const struct store_state *state,
+                 struct store_local *local, struct error *err) {
+    const struct store_faults *faults = store->faults;
+    int rc = state == NULL ? 0 : meta_state_put(&store->environment, txn, state, err);
+    rc = rc < 0 ? rc : meta_local_put(&store->environment, txn, local, err);
+    rc = rc < 0 || faults == NULL ? rc : faults->before_commit(faults->context, err);
+    if (rc < 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = commit_durably(store, txn, err);
+    if (rc == 0) {
+        store->state = state == NULL ? store->state : *state;
+        store->local = *local;
+        store_hold_blocks(store);
+    }
+    return rc;
+}
+
 // --- how full it is ---
 
 int64_t store_revision(const struct store *store) {
-    return store->state.applied;
+    return store->turn != NULL ? store->turn->state.applied : store->state.applied;
 }
 
 int64_t store_disk_free_bytes(const struct store *store) {

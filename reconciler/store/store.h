@@ -4,8 +4,9 @@
 // one LMDB environment.
 //
 // Everything durable is a transaction (specs/object.h) that went through the proposal seam
-// (reconciler/store/proposer.h) and is applied here, all or nothing. Log entry, effects, history and
-// applied index commit in one synced LMDB transaction, so applying is exactly-once across crashes.
+// (reconciler/store/proposer.h) and is applied here, all or nothing. Effects, history and applied index
+// commit in one synced LMDB transaction (reconciler/store/turn.h), so applying is exactly-once across
+// crashes. The log of entries (reconciler/store/log.h) and the hard state of consensus are in it too.
 //
 // Model        revision = index of the log entry that made the change. Objects are kept encoded under
 //              (kind, id); names, tasks by service, tasks by node and revisions by service are indexes.
@@ -15,6 +16,8 @@
 //              same log, same bytes (no clock, no randomness, no map order).
 // Ownership    One loop thread uses the store. Bytes from reads are borrowed from the read transaction and
 //              die with it. A read transaction lives within one turn.
+//              While a turn is open, reads go through its write transaction: they see what it has applied
+//              so far, and what they borrow dies at its next write.
 // Limits       STORE_MAP_BYTES, STORE_RESERVE_BYTES, HISTORY_BYTES_MAX, HISTORY_AGE_MS_MAX.
 // Failure      -ERR_NO_SPACE: refused early, nothing changed. -ERR_CORRUPT and -ERR_SYSTEM from a write end
 //              the daemon (crash-only): a failed sync is never retried.
@@ -26,6 +29,13 @@
 struct store;
 struct store_read;
 
+// Asked before each commit, so that a simulated disk may fail: 0, or the failure that the commit ends with
+// (-ERR_NO_SPACE, -ERR_SYSTEM); nothing of that transaction is kept then.
+struct store_faults {
+    int (*before_commit)(void *context, struct error *err);
+    void *context;
+};
+
 struct store_options {
     const char *dir;                       // made with 0700 when absent
     size_t map_bytes;                      // 0 = STORE_MAP_BYTES
@@ -34,6 +44,9 @@ struct store_options {
     int64_t reserve_bytes;
     // none = whatever the directory has; else a directory of another cluster is refused: -ERR_CONFLICT
     struct id cluster_id;
+    const struct store_faults *faults; // NULL but in simulations; outlives the store
+    // For simulations, which trust their directories: check an existing store in this process, or not at all.
+    bool check_here, skip_check;
 };
 
 // Opens or creates. Before the file is mapped here, a child process opens it and walks every record,
@@ -48,7 +61,7 @@ void store_close(struct store *store); // accepts NULL
 // daemon has the directory.
 int store_check(const char *dir, struct error *err);
 
-int64_t store_revision(const struct store *store); // applied index
+int64_t store_revision(const struct store *store); // applied index, of the open turn if there is one
 struct store_usage {
     int64_t map_bytes, used_bytes, disk_free_bytes, history_first_revision, history_bytes, objects;
 };
@@ -56,7 +69,8 @@ void store_usage(struct store *store, struct store_usage *out);
 
 // --- reading ---
 
-// A consistent picture at one revision. Never fails but for -ERR_SYSTEM.
+// A consistent picture at one revision; through the open turn if there is one, which must not end before the
+// read does. Never fails but for -ERR_SYSTEM.
 int store_read_begin(struct store *store, struct store_read **out, struct error *err);
 void store_read_end(struct store_read *read); // accepts NULL
 int64_t store_read_revision(const struct store_read *read);
@@ -128,8 +142,8 @@ struct store_request {
 int store_recall(struct store_read *read, const char *request_id, struct arena *arena,
                  struct store_request *out, struct error *err);
 
-// A number over all tables that follow from the log: equal on two stores that applied the same entries,
-// different (but for chance) otherwise. Walks everything.
+// A number over all tables that follow from the log, and not the log itself: equal on two stores that
+// applied the same entries, different (but for chance) otherwise. Walks everything.
 int store_digest(struct store_read *read, uint64_t *out, struct error *err);
 
 #endif

@@ -4,12 +4,15 @@
 #ifndef MUSTER_RECONCILER_STORE_STORE_HANDLE_H
 #define MUSTER_RECONCILER_STORE_STORE_HANDLE_H
 
-#include "reconciler/store/environment.h"
+#include "reconciler/store/meta.h"
 #include "reconciler/store/store.h"
 
 struct store {
     struct environment environment;
     struct store_state state; // as committed
+    struct store_local local; // likewise
+    struct turn *turn;        // the one that is open; NULL = none
+    const struct store_faults *faults;
     char *dir;
     int lock_fd;
     int64_t map_bytes, reserve_bytes;
@@ -17,12 +20,14 @@ struct store {
     int64_t history_bytes, history_age_ms;
     struct store_read *idle; // one that was ended, kept for the next
     int reads;               // open now
+    int turn_reads;          // those of them that go through the open turn
 };
 
 struct store_read {
     struct store *store;
     MDB_txn *txn;
     struct store_state state; // of the revision read
+    bool is_of_turn;          // txn is that of the open turn
 };
 
 // Free space for new data: the least of what the map and the file system have left, minus the reserve; may be
@@ -34,17 +39,18 @@ int64_t store_disk_free_bytes(const struct store *store);
 // file grew.
 void store_hold_blocks(struct store *store);
 
-// The record "state" as seen by the transaction.
-int store_state_get(const struct environment *environment, MDB_txn *txn, struct store_state *out,
-                    struct error *err);
-int store_state_put(const struct environment *environment, MDB_txn *txn, const struct store_state *state,
-                    struct error *err);
-// Checks the head of an open environment: format, features.
-int store_head_get(const struct environment *environment, MDB_txn *txn, struct format_head *out,
-                   struct error *err);
+// Ends a write transaction: writes `state` (NULL: unchanged) and `local`, syncs; then the store shows them.
+// The transaction is gone either way.
+int store_commit(struct store *store, MDB_txn *txn, const struct store_state *state,
+                 struct store_local *local, struct error *err);
+
+// Removes what is in the set of tables that is not live; nothing is written when nothing is there.
+int store_empty_other(struct store *store, struct error *err);
 
 // store_check without the lock, for who holds it already.
 int check_directory(const char *dir, struct error *err);
+// The same, in the words of store_open.
+int check_in_process(const char *dir, struct error *err);
 // The same in a child process, which the damage may kill: -ERR_CORRUPT then too.
 int check_in_child(const char *dir, struct error *err);
 

@@ -1,134 +1,183 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/turn.c — one write transaction: entries into the log, their effects, the state, one sync.
+// reconciler/store/turn.c — one write transaction: entries into the log, effects of entries, the state, one
+// sync.
 //
-// The log keeps a tail of LOG_ENTRIES_MAX entries and LOG_BYTES_MAX bytes; what goes is already applied, and
-// the history has it for longer. Trimming goes entry by entry, a few records each, so no turn pays for many.
+// History and memory of requests are trimmed entry by entry, a few records each, so that no turn pays for
+// many and all managers trim alike. The log is not replicated state: each member compacts its own when asked.
 #include "reconciler/store/turn.h"
 
-#include <errno.h>
 #include <string.h>
 
-#include "reconciler/store/environment.h"
+#include "base/assert.h"
+#include "reconciler/store/membership.h"
 
-#define LOG_ENTRIES_MAX 4096
-#define LOG_BYTES_MAX (16 * MIB)
-#define LOG_SLICE 8
 #define HISTORY_SLICE 64
 #define REQUEST_SLICE 8
-#define SHORT_WRITE_BYTES (32LL * MIB) // more than the pages of any turn
+#define ENTRY_OVERHEAD_BYTES 64 // of effects, about: keys, heads of records
 
 int turn_begin(struct store *store, struct turn *out, struct error *err) {
-    *out = (struct turn){.store = store, .state = store->state};
+    ASSERT(store->turn == NULL);
+    *out = (struct turn){.store = store, .state = store->state, .local = store->local};
     int rc = environment_begin(&store->environment, /*write=*/true, &out->txn, err);
     if (rc == 0) {
-        out->state.txn_id = (int64_t)mdb_txn_id(out->txn);
+        store->turn = out;
     }
     return rc;
 }
 
-static int log_append(struct turn *turn, int64_t term, struct bytes transaction, int code,
-                      struct error *err) {
-    struct key key = key_number(turn->state.applied);
-    AUTO_BUF payload = {0};
-    format_entry_write(&(struct log_entry){term, code, transaction}, &payload);
-    turn->state.log_bytes += (int64_t)payload.len;
-    return environment_put(&turn->store->environment, turn->txn, TABLE_LOG, &key, buf_bytes(&payload), err);
-}
+// --- the log ---
 
-static int log_drop_first(struct turn *turn, struct error *err) {
-    struct key key = key_number(turn->state.log_first);
+// Removes the entry, which must be there; tells what it was.
+static int log_remove(struct turn *turn, uint64_t index, uint64_t *out_term, struct error *err) {
+    const struct environment *environment = &turn->store->environment;
+    struct key key = key_number((int64_t)index);
     struct bytes payload;
-    int rc = environment_get(&turn->store->environment, turn->txn, TABLE_LOG, &key, &payload, err);
-    if (rc != 0) {
-        return rc < 0
-                   ? rc
-                   : error_set(err, ERR_CORRUPT, "log entry %lld misses", (long long)turn->state.log_first);
+    struct log_entry entry;
+    int rc = environment_get(environment, turn->txn, TABLE_LOG, &key, &payload, err);
+    if (rc == STORE_ABSENT) {
+        return error_set(err, ERR_CORRUPT, "log entry %llu misses", (unsigned long long)index);
     }
-    turn->state.log_bytes -= (int64_t)payload.len;
-    turn->state.log_first++;
-    return environment_remove(&turn->store->environment, turn->txn, TABLE_LOG, &key, err);
+    rc = rc < 0 ? rc : format_entry_read(payload, &entry, err);
+    if (rc < 0) {
+        return rc;
+    }
+    turn->local.log_bytes -= entry.payload.len;
+    *out_term = entry.term;
+    return environment_remove(environment, turn->txn, TABLE_LOG, &key, err);
 }
 
-static int log_trim(struct turn *turn, struct error *err) {
-    const struct store_state *state = &turn->state;
+static int truncate_from(struct turn *turn, uint64_t index, struct error *err) {
+    uint64_t term;
     int rc = 0;
-    for (int i = 0; rc == 0 && i < LOG_SLICE && state->log_first < state->applied; i++) {
-        if (state->applied - state->log_first < LOG_ENTRIES_MAX && state->log_bytes <= LOG_BYTES_MAX) {
-            break;
-        }
-        rc = log_drop_first(turn, err);
+    while (rc == 0 && turn->local.last_index >= index) {
+        rc = log_remove(turn, turn->local.last_index, &term, err);
+        turn->local.last_index -= rc == 0;
     }
     return rc;
 }
+
+int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *entry, struct error *err) {
+    ASSERT(index > (uint64_t)turn->state.applied && index <= turn->local.last_index + 1);
+    struct key key = key_number((int64_t)index);
+    AUTO_BUF payload = {0};
+    format_entry_write(entry, &payload);
+    int rc = truncate_from(turn, index, err);
+    rc = rc < 0 ? rc
+                : environment_put(&turn->store->environment, turn->txn, TABLE_LOG, &key, buf_bytes(&payload),
+                                  err);
+    if (rc == 0) {
+        turn->local.last_index = index;
+        turn->local.log_bytes += entry->payload.len;
+    }
+    return error_wrap(err, rc, "write log entry %llu", (unsigned long long)index);
+}
+
+void turn_set_hard_state(struct turn *turn, uint64_t term, uint64_t vote) {
+    ASSERT(term >= turn->local.term);
+    turn->local.term = term;
+    turn->local.vote = vote;
+}
+
+int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *err) {
+    ASSERT(index <= (uint64_t)turn->state.applied);
+    uint64_t term;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < slice && turn->local.base_index < index; i++) {
+        rc = log_remove(turn, turn->local.base_index + 1, &term, err);
+        if (rc == 0) {
+            turn->local.base_index++;
+            turn->local.base_term = term;
+        }
+    }
+    return error_wrap(err, rc, "compact the log");
+}
+
+// --- effects ---
 
 // Bytes that are no transaction are an outcome too: every manager must see the same.
-static int apply_entry(struct turn *turn, struct bytes entry, struct outcome *out, size_t *changes,
-                       struct error *err) {
+static int refuse(struct outcome *out, enum error_code code, const struct error *reason) {
+    out->code = -(int)code;
+    error_text(reason, out->text, sizeof out->text);
+    return 0;
+}
+
+static int apply_data(struct turn *turn, struct bytes payload, struct outcome *out, struct error *err) {
     struct transaction transaction;
     struct error reason = {0};
-    int rc = wire_decode(&transaction_schema, entry, &transaction, &turn->arena, &reason);
-    if (rc < 0) {
-        out->code = -ERR_INVALID;
-        error_text(&reason, out->text, sizeof out->text);
-        return 0;
+    if (wire_decode(&transaction_schema, payload, &transaction, &turn->arena, &reason) < 0) {
+        return refuse(out, ERR_INVALID, &reason);
     }
-    *changes = transaction.changes.count;
     if (transaction.time_unix_ms > turn->state.time_unix_ms) {
         turn->state.time_unix_ms = transaction.time_unix_ms;
     }
-    rc = request_recall(turn, transaction.request_id, out, err);
+    int rc = request_recall(turn, transaction.request_id, out, err);
     if (rc != STORE_ABSENT) {
         return rc;
     }
     rc = apply_transaction(turn, &transaction, out, err);
-    return rc < 0 ? rc : request_remember(turn, transaction.request_id, out, err);
+    rc = rc < 0 ? rc : request_remember(turn, transaction.request_id, out, err);
+    return rc < 0 ? rc : history_trim(turn, HISTORY_SLICE + 2 * transaction.changes.count, err);
 }
 
-int turn_apply(struct turn *turn, int64_t term, struct bytes entry, struct outcome *out, struct error *err) {
-    size_t changes = 0;
+static int apply_configuration(struct turn *turn, struct bytes payload, struct outcome *out,
+                               struct error *err) {
+    struct membership membership;
+    struct error reason = {0};
+    int rc = payload.len > MEMBERSHIP_BYTES_MAX
+                 ? error_set(&reason, ERR_LIMIT, "a membership of %zu bytes", payload.len)
+                 : membership_read(payload, &membership, &turn->arena, &reason);
+    if (rc < 0) {
+        return refuse(out, ERR_INVALID, &reason);
+    }
+    return meta_membership_put(&turn->store->environment, turn->txn, (uint64_t)turn->state.applied, payload,
+                               err);
+}
+
+static int apply_entry(struct turn *turn, const struct log_entry *entry, struct outcome *out,
+                       struct error *err) {
+    switch ((enum raft_entry_type)entry->type) {
+    case RAFT_ENTRY_DATA:
+        return apply_data(turn, entry->payload, out, err);
+    case RAFT_ENTRY_CONFIGURATION:
+        return apply_configuration(turn, entry->payload, out, err);
+    case RAFT_ENTRY_NOOP:
+        break;
+    }
+    return 0;
+}
+
+int turn_apply(struct turn *turn, const struct log_entry *entry, struct outcome *out, struct error *err) {
+    ASSERT((uint64_t)turn->state.applied < turn->local.last_index);
     arena_clear(&turn->arena);
     turn->state.applied++;
-    turn->state.term = term;
+    turn->state.term = (int64_t)entry->term;
+    turn->effects_bytes += entry->payload.len + ENTRY_OVERHEAD_BYTES;
     *out = (struct outcome){.revision = turn->state.applied};
-    int rc = apply_entry(turn, entry, out, &changes, err);
-    rc = rc < 0 ? rc : log_append(turn, term, entry, out->code, err);
-    rc = rc < 0 ? rc : log_trim(turn, err);
-    rc = rc < 0 ? rc : history_trim(turn, HISTORY_SLICE + 2 * changes, err);
+    int rc = apply_entry(turn, entry, out, err);
     rc = rc < 0 ? rc : request_forget(turn, REQUEST_SLICE, err);
     return error_wrap(err, rc, "apply entry %lld", (long long)turn->state.applied);
 }
 
-// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this
-// transaction are free pages of the one before, which is whole.
-static int commit(struct turn *turn, struct error *err) {
-    struct error failure = {0};
-    int rc = environment_commit(turn->txn, &failure);
+// --- the end ---
+
+static void end(struct turn *turn) {
+    ASSERT(turn->store->turn_reads == 0);
+    turn->store->turn = NULL;
     turn->txn = NULL;
-    if (rc < 0 && failure.sys == EIO && store_disk_free_bytes(turn->store) < SHORT_WRITE_BYTES) {
-        return error_sys(err, ENOSPC, "commit to the store: a write was cut short");
-    }
-    if (rc < 0 && err != NULL) {
-        *err = failure;
-    }
-    return rc;
+    arena_free(&turn->arena);
 }
 
 int turn_commit(struct turn *turn, struct error *err) {
-    int rc = store_state_put(&turn->store->environment, turn->txn, &turn->state, err);
-    rc = rc < 0 ? rc : commit(turn, err);
-    if (rc == 0) {
-        turn->store->state = turn->state;
-        store_hold_blocks(turn->store);
-    }
-    turn_abort(turn);
+    ASSERT(turn->store->turn == turn);
+    int rc = store_commit(turn->store, turn->txn, &turn->state, &turn->local, err);
+    end(turn);
     return rc;
 }
 
 void turn_abort(struct turn *turn) {
     if (turn->txn != NULL) {
         mdb_txn_abort(turn->txn);
-        turn->txn = NULL;
+        end(turn);
     }
-    arena_free(&turn->arena);
 }

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/turn.h — one write transaction: the entries of a turn of the loop, applied and then
-// synced together.
+// reconciler/store/turn.h — one write transaction: what a member must not forget, and the effects of what is
+// committed, made durable by one sync.
 //
-// Model        turn_begin, any number of turn_apply, turn_commit. An entry that is refused (conflict, name
-//              taken…) leaves nothing but itself and its outcome in the log. What a turn leaves behind
-//              depends on its entries only, not on how they were spread over turns.
-// Failure      A negative result of turn_apply or turn_commit ends the turn: turn_abort, and all is as
-//              before it.
+// Model        turn_begin; then, in this order, any number of turn_put_entry (the log's new suffix),
+//              turn_set_hard_state, turn_apply (entries that are known committed, in the order of their
+//              indexes), turn_compact; then turn_commit. A turn may stay open while the loop goes round:
+//              what it has applied is seen by reads (store_read_begin reads through an open turn), because
+//              committed entries are durable on a quorum whether or not this member has synced their
+//              effects. A sole voter commits before anybody reads.
+//              An entry that is refused (conflict, name taken…) leaves nothing but its outcome. What entries
+//              leave behind depends on them only, not on how they were spread over turns.
+// Ownership    The struct is the caller's and stays where it is until the turn has ended. One turn at a time.
+// Failure      A negative result of any call ends the turn: turn_abort, and all is as before it.
 #ifndef MUSTER_RECONCILER_STORE_TURN_H
 #define MUSTER_RECONCILER_STORE_TURN_H
 
+#include "reconciler/raft/raft.h"
 #include "reconciler/store/store_handle.h"
 
 // What came of one entry: code 0 with the revision, or why not.
@@ -24,15 +30,25 @@ struct turn {
     struct store *store;
     MDB_txn *txn;
     struct store_state state; // as it will be after the commit
+    struct store_local local; // likewise
     struct arena arena;       // of the entry in work
+    size_t effects_bytes;     // about how much was applied since turn_begin
 };
 
 int turn_begin(struct store *store, struct turn *out, struct error *err);
-// Applies the next entry: the wire form of a transaction.
-int turn_apply(struct turn *turn, int64_t term, struct bytes entry, struct outcome *out, struct error *err);
-// Syncs; on success the store shows the new state. Ends the turn either way.
+// Writes entry `index`, after the applied ones and at most one beyond the last. What the log holds from there
+// on is removed first: truncation is this and nothing else.
+int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *entry, struct error *err);
+void turn_set_hard_state(struct turn *turn, uint64_t term, uint64_t vote);
+// Effects of the next entry (state.applied + 1), which the log holds. DATA: a transaction. NOOP: nothing.
+// CONFIGURATION: becomes the membership in force. Does not touch the log; `entry` may be borrowed from
+// anywhere but a read through this turn. 0 with the outcome, or a failure.
+int turn_apply(struct turn *turn, const struct log_entry *entry, struct outcome *out, struct error *err);
+// Removes up to `slice` entries from the front of the log, none beyond `index`, which is applied.
+int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *err);
+// Syncs; on success the store shows the new state. Ends the turn either way. No read through it is open.
 int turn_commit(struct turn *turn, struct error *err);
-void turn_abort(struct turn *turn);
+void turn_abort(struct turn *turn); // accepts one that has ended
 
 // --- parts, used by turn.c ---
 

@@ -12,14 +12,31 @@
 #include "base/mem.h"
 #include "reconciler/store/format.h"
 #include "reconciler/store/index.h"
+#include "reconciler/store/membership.h"
 
 static void same(const struct buf *written, struct bytes read) {
     ASSERT(written->len == read.len && memcmp(buf_text(written), read.data, read.len) == 0);
 }
 
+static void try_membership(struct bytes payload) {
+    struct membership membership;
+    struct bytes wire;
+    uint64_t index;
+    AUTO_ARENA arena = {0};
+    AUTO_BUF out = {0};
+    if (format_membership_read(payload, &index, &wire, NULL) == 0) {
+        format_membership_write(index, wire, &out);
+        same(&out, payload);
+        if (membership_read(wire, &membership, &arena, NULL) == 0) {
+            ASSERT(membership_configuration(&membership).count == membership.members.count);
+        }
+    }
+}
+
 static void try_meta(struct bytes payload) {
     struct format_head head;
     struct store_state state;
+    struct store_local local;
     AUTO_BUF out = {0};
     if (format_head_read(payload, &head, NULL) == 0) {
         format_head_write(&head, &out);
@@ -30,14 +47,23 @@ static void try_meta(struct bytes payload) {
         format_state_write(&state, &out);
         ASSERT(out.len <= payload.len); // a newer version may have appended
     }
+    buf_clear(&out);
+    if (format_local_read(payload, &local, NULL) == 0) {
+        format_local_write(&local, &out);
+        ASSERT(out.len <= payload.len && local.base_index <= local.last_index);
+    }
+    try_membership(payload);
 }
 
 static void try_log(struct bytes payload) {
-    struct log_entry entry;
+    struct log_entry entry, old;
     AUTO_BUF out = {0};
     if (format_entry_read(payload, &entry, NULL) == 0) {
         format_entry_write(&entry, &out);
         same(&out, payload);
+    }
+    if (format_entry_read_1(payload, &old, NULL) == 0) {
+        ASSERT(old.payload.len == payload.len - 16);
     }
 }
 

@@ -124,20 +124,16 @@ static void a_cut_file_is_damage(void **state) {
     assert_int_equal(store_fixture_open(f), 0);
 }
 
-// Writes the head and, like every transaction of the store, the state.
+// Writes the head and, like every transaction of the store, what is local.
 static void rewrite_head(struct store_fixture *f, const struct format_head *head) {
     struct environment environment;
-    struct store_state state;
+    struct store_local local;
     MDB_txn *txn;
-    AUTO_BUF payload = {0};
-    struct key key = key_text("format");
-    format_head_write(head, &payload);
     assert_int_equal(environment_open(f->dir, (size_t)MIB, ENVIRONMENT_WRITE, &environment, NULL), 0);
     assert_int_equal(environment_begin(&environment, true, &txn, NULL), 0);
-    assert_int_equal(environment_put(&environment, txn, TABLE_META, &key, buf_bytes(&payload), NULL), 0);
-    assert_int_equal(store_state_get(&environment, txn, &state, NULL), 0);
-    state.txn_id = (int64_t)mdb_txn_id(txn);
-    assert_int_equal(store_state_put(&environment, txn, &state, NULL), 0);
+    assert_int_equal(meta_head_put(&environment, txn, head, NULL), 0);
+    assert_int_equal(meta_local_get(&environment, txn, &local, NULL), 0);
+    assert_int_equal(meta_local_put(&environment, txn, &local, NULL), 0);
     assert_int_equal(environment_commit(txn, NULL), 0);
     environment_close(&environment);
 }
@@ -145,13 +141,13 @@ static void rewrite_head(struct store_fixture *f, const struct format_head *head
 static void a_newer_format_is_refused(void **state) {
     struct store_fixture *f = *state;
     store_fixture_close(f);
-    rewrite_head(f, &(struct format_head){.write_version = 3, .read_version_min = 2});
+    rewrite_head(f, &(struct format_head){.write_version = 4, .read_version_min = 3});
     assert_non_null(
         strstr(refusal(f, -ERR_UNSUPPORTED),
-               "written by a newer muster in format 3, which readers of format 2 on understand; this is 1"));
-    rewrite_head(f, &(struct format_head){2, 1, {""}, {(const uint8_t *)"sealed\n", 7}});
+               "written by a newer muster in format 4, which readers of format 3 on understand; this is 2"));
+    rewrite_head(f, &(struct format_head){3, 2, {""}, {(const uint8_t *)"sealed\n", 7}});
     assert_non_null(strstr(refusal(f, -ERR_UNSUPPORTED), "with 'sealed', which this one does not know"));
-    rewrite_head(f, &(struct format_head){.write_version = 2, .read_version_min = 1});
+    rewrite_head(f, &(struct format_head){.write_version = 3, .read_version_min = 2});
     assert_int_equal(store_fixture_open(f), 0); // newer, but readable
 }
 
