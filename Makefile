@@ -89,7 +89,7 @@ RUN_DEPS := runc skopeo golang-github-containers-common ca-certificates busybox-
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
     protobuf-compiler jq e2fsprogs procps
 
-.PHONY: all check test unit sim e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
+.PHONY: all check test unit sim soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
     FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -182,7 +182,11 @@ unit: $(UNIT) ## the unit tests of this FLAVOUR
 	@$(RUN) unit
 
 sim: $(T)/test_raft_sim ## simulated clusters; SEED=n repeats one run with its trace, SEEDS=n for more than 1000
-	@SEEDS=$(or $(SEEDS),1000) $(if $(SEED),SEED=$(SEED)) $(T)/test_raft_sim
+	@SEEDS=$(or $(SEEDS),1000) SIM_PROCESSES=2 SIM_KEEP=test/sim/seeds $(foreach v,SEED SEED_MS SIM_OFF,$(if $($v),$v=$($v))) \
+	    $(T)/test_raft_sim
+
+soak: $(T)/test_raft_sim ## new seeds on all cores for SOAK_SECONDS (600); adds a line to test/sim/ledger
+	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) SOAK_COMMIT=$$(git rev-parse --short HEAD) SIM_KEEP=test/sim/seeds $(T)/test_raft_sim
 
 e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
 	@$(RUN) e2e

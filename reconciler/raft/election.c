@@ -12,7 +12,8 @@
 bool election_may_campaign(const struct raft *raft) {
     bool was_voter = false;
     raft_configuration_has(&raft->committed_configuration, raft->options.id, &was_voter);
-    return (was_voter || members_is_voter(raft, raft->options.id)) && log_room(&raft->log) > 0;
+    bool is_voter = was_voter || members_is_voter(raft, raft->options.id) || PLANTED(BUG_LEARNER_CAMPAIGNS);
+    return is_voter && log_room(&raft->log) > 0;
 }
 
 // --- counting ---
@@ -95,6 +96,9 @@ void election_start(struct raft *raft, bool is_pre, bool is_transfer) {
     ask_all(raft, is_pre, is_transfer);
     if (is_pre) {
         decide(raft); // a single voter needs nobody's
+    } else if (PLANTED(BUG_EARLY_TERM)) {
+        raft->is_hard_state_dirty = raft->is_self_vote_due = false;
+        election_count_self(raft);
     }
 }
 
@@ -119,12 +123,17 @@ static bool may_vote_for(const struct raft *raft, const struct raft_message *req
 // Whether our own configuration lists the asker does not matter: it may be the newer one that we lack.
 void election_on_request(struct raft *raft, const struct raft_message *request) {
     bool is_pre = request->type == RAFT_PRE_VOTE;
+    if (PLANTED(BUG_VOTE_ONLY_LISTED) && !members_is_voter(raft, request->from)) {
+        return;
+    }
     bool is_granted =
         may_vote_for(raft, request) && (is_up_to_date(raft, request) || PLANTED(BUG_STALE_LOG_VOTE));
     if (is_granted && !is_pre) {
         raft->vote = request->from;
-        raft->is_hard_state_dirty = true;
-        raft_reset_timer(raft);
+        raft->is_hard_state_dirty = raft->is_hard_state_dirty || !PLANTED(BUG_FORGOTTEN_VOTE);
+        if (!PLANTED(BUG_TIMER_NO_GRANT)) {
+            raft_reset_timer(raft);
+        }
     }
     raft_send(raft, request->from,
               (struct raft_message){
@@ -138,6 +147,9 @@ void election_on_request(struct raft *raft, const struct raft_message *request) 
 
 void election_on_reply(struct raft *raft, const struct raft_message *reply) {
     bool is_pre = reply->type == RAFT_PRE_VOTE_REPLY;
+    if (PLANTED(BUG_PRE_VOTE_COUNTS) && raft->role == RAFT_CANDIDATE) {
+        is_pre = false;
+    }
     if (raft->role != (is_pre ? RAFT_PRE_CANDIDATE : RAFT_CANDIDATE)) {
         return;
     }

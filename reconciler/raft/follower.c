@@ -98,6 +98,11 @@ void follower_on_append(struct raft *raft, const struct raft_message *append, st
     if (!is_sane(raft, append)) {
         return;
     }
+    if (PLANTED(BUG_TRUNCATE_COMMITTED) && append->index + append->count < raft->commit) {
+        uint64_t last = append->index + append->count;
+        raft->log.last_index = last > raft->log.base_index ? last : raft->log.base_index;
+        raft->commit = raft->persisted = raft->log.last_index;
+    }
     if (append->index < raft->commit) {
         reply_match(raft, append->from, raft->commit); // what is committed matches every leader's log
         return;
@@ -124,9 +129,10 @@ void follower_on_heartbeat(struct raft *raft, const struct raft_message *heartbe
 
 void follower_on_snapshot(struct raft *raft, const struct raft_message *snapshot, struct raft_accept *out) {
     uint64_t term;
-    if (snapshot->index <= raft->commit) {
+    if (snapshot->index <= raft->commit && !PLANTED(BUG_OLD_SNAPSHOT)) {
         reply_match(raft, snapshot->from, raft->commit);
-    } else if (log_term(&raft->log, snapshot->index, &term) && term == snapshot->log_term) {
+    } else if (log_term(&raft->log, snapshot->index, &term) && term == snapshot->log_term &&
+               !PLANTED(BUG_SNAPSHOT_DROPS_LOG)) {
         raft_advance_commit(raft, snapshot->index); // we have all of it, and maybe more
         reply_match(raft, snapshot->from, snapshot->index);
     } else {
@@ -137,7 +143,7 @@ void follower_on_snapshot(struct raft *raft, const struct raft_message *snapshot
 void raft_restored(struct raft *raft, uint64_t index, uint64_t term,
                    const struct raft_configuration *configuration, uint64_t configuration_index) {
     ASSERT(raft->role != RAFT_LEADER && index > raft->commit);
-    if (raft->role != RAFT_FOLLOWER) {
+    if (raft->role != RAFT_FOLLOWER && !PLANTED(BUG_SNAPSHOT_CANDIDATE)) {
         raft_become_follower(raft, raft->term, /*leader=*/0); // its candidacy vouched for the old log
     }
     if (PLANTED(BUG_SNAPSHOT_KEEPS_LOG) && index < raft->log.last_index) {
@@ -148,8 +154,10 @@ void raft_restored(struct raft *raft, uint64_t index, uint64_t term,
     }
     raft->commit = raft->applied = index;
     raft->noop_index = 0;
-    raft->committed_configuration = *configuration;
-    raft->committed_configuration_index = configuration_index;
+    if (!PLANTED(BUG_SNAPSHOT_MEMBERS)) {
+        raft->committed_configuration = *configuration;
+        raft->committed_configuration_index = configuration_index;
+    }
     raft->pending_configuration_index = 0;
     members_rebuild_peers(raft);
     if (raft->leader != 0) {

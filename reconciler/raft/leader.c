@@ -97,7 +97,7 @@ static uint64_t quorum_match(const struct raft *raft) {
         matches[count++] = self_match(raft);
     }
     for (unsigned i = 0; i < raft->peer_count; i++) {
-        if (raft->peers[i].is_voter) {
+        if (raft->peers[i].is_voter || PLANTED(BUG_LEARNER_COUNTS)) {
             matches[count++] = raft->peers[i].match;
         }
     }
@@ -239,7 +239,8 @@ static void check_quorum(struct raft *raft) {
 }
 
 void leader_tick(struct raft *raft) {
-    if (raft->transferee != 0 && ++raft->transfer_elapsed >= raft->options.election_ticks) {
+    bool is_over = raft->transferee != 0 && ++raft->transfer_elapsed >= raft->options.election_ticks;
+    if (is_over && !PLANTED(BUG_TRANSFER_FOREVER)) {
         raft->transferee = 0;
     }
     if (raft->elapsed >= raft->options.election_ticks) {
@@ -311,7 +312,7 @@ void leader_on_heartbeat_reply(struct raft *raft, const struct raft_message *rep
     peer->is_active = true;
     peer->is_paused = false;
     if (reply->sequence > peer->acked_sequence) {
-        peer->acked_sequence = reply->sequence;
+        peer->acked_sequence = PLANTED(BUG_OLD_ROUND) ? raft->sequence : reply->sequence;
         reads_count_round(raft);
     }
     if (peer->match < raft->log.last_index && peer->match == peer->beat_match) {
@@ -322,7 +323,7 @@ void leader_on_heartbeat_reply(struct raft *raft, const struct raft_message *rep
 
 void raft_snapshot_ended(struct raft *raft, uint64_t id, uint64_t index) {
     struct raft_peer *peer = raft->role == RAFT_LEADER ? members_peer(raft, id) : NULL;
-    if (peer == NULL || peer->pace != RAFT_SNAPSHOTTING) {
+    if (peer == NULL || peer->pace != RAFT_SNAPSHOTTING || (index == 0 && PLANTED(BUG_SNAPSHOT_STUCK))) {
         return;
     }
     set_pace(peer, RAFT_PROBE);

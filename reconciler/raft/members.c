@@ -145,6 +145,9 @@ static unsigned count_voters_not_in(const struct raft_configuration *one,
 // A member becomes a voter only when its log is nearly ours; else commits would wait for it.
 static bool is_caught_up(struct raft *raft, uint64_t id) {
     const struct raft_peer *peer = members_peer(raft, id);
+    if (PLANTED(BUG_EARLY_PROMOTION)) {
+        return true;
+    }
     return peer != NULL && peer->pace == RAFT_REPLICATE && peer->is_active && peer->match >= raft->commit;
 }
 
@@ -179,6 +182,9 @@ enum raft_outcome raft_propose_configuration(struct raft *raft,
 
 void members_tell_removed(struct raft *raft, uint64_t id) {
     bool is_voter;
+    if (PLANTED(BUG_NOT_TOLD)) {
+        return;
+    }
     if (raft->pending_configuration_index == 0 &&
         !raft_configuration_has(&raft->committed_configuration, id, &is_voter)) {
         raft_send(raft, id,

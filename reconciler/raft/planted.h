@@ -32,7 +32,31 @@
     X(FOREIGN_VOTES, "votes of those who are no voters count")                                               \
     X(NO_CHECK_QUORUM, "a leader without a quorum goes on")                                                  \
     X(TRANSFER_SECOND_VOTE, "the target of a transfer gets a second vote")                                   \
-    X(WRONG_QUORUM, "half of an even number is a quorum")
+    X(WRONG_QUORUM, "half of an even number is a quorum")                                                    \
+    X(FORGOTTEN_VOTE, "a vote that was given is not made durable")                                           \
+    X(EARLY_TERM, "a leader of one voter sends in a term that is not durable")                               \
+    X(FORGOTTEN_TERM, "a later term that was heard of is not made durable")                                  \
+    X(TRUNCATE_COMMITTED, "a delayed append takes back what is committed")                                   \
+    X(PRE_VOTE_COUNTS, "the answer to a pre-vote counts as a vote")                                          \
+    X(NO_PRE_VOTE, "a candidate does not ask first")                                                         \
+    X(VOTE_ONLY_LISTED, "no vote for those whom the own configuration does not list")                        \
+    X(LEARNER_CAMPAIGNS, "one who is no voter campaigns")                                                    \
+    X(NO_STICKINESS, "one who hears a leader helps to replace it")                                           \
+    X(TIMER_ANY, "any message resets the election timer")                                                    \
+    X(TIMER_NO_GRANT, "a vote that was given does not reset the election timer")                             \
+    X(TRANSFER_FOREVER, "a transfer is never given up")                                                      \
+    X(TRANSFER_PROPOSE, "proposals are taken during a transfer")                                             \
+    X(LEARNER_COUNTS, "a learner's log counts for commit")                                                   \
+    X(EARLY_PROMOTION, "a member votes before it has caught up")                                             \
+    X(NOT_TOLD, "one who was removed is not told")                                                           \
+    X(ROUND_REUSED, "reads join the round of those before them")                                             \
+    X(OLD_ROUND, "an answer to an earlier round counts for the last one")                                    \
+    X(FOREIGN_CONTEXT, "a read gets the answer of another")                                                  \
+    X(OLD_SNAPSHOT, "a snapshot older than what is committed is taken")                                      \
+    X(SNAPSHOT_DROPS_LOG, "a snapshot of what the log has drops the log behind it")                          \
+    X(SNAPSHOT_CANDIDATE, "a candidacy survives the snapshot that replaced its log")                         \
+    X(SNAPSHOT_MEMBERS, "the configuration of a snapshot is not taken")                                      \
+    X(SNAPSHOT_STUCK, "a snapshot that failed is never sent again")
 
 enum planted_bug {
     BUG_NONE = 0,

@@ -38,7 +38,7 @@ void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader) {
     if (term > raft->term) {
         raft->term = term;
         raft->vote = 0;
-        raft->is_hard_state_dirty = true;
+        raft->is_hard_state_dirty = !PLANTED(BUG_FORGOTTEN_TERM);
     }
     raft->role = RAFT_FOLLOWER;
     raft->leader = leader;
@@ -119,7 +119,7 @@ void raft_tick(struct raft *raft) {
 void raft_campaign(struct raft *raft) {
     raft_reset_timer(raft);
     if (raft->role != RAFT_LEADER && election_may_campaign(raft)) {
-        election_start(raft, /*is_pre=*/true, /*is_transfer=*/false);
+        election_start(raft, /*is_pre=*/!PLANTED(BUG_NO_PRE_VOTE), /*is_transfer=*/false);
     }
 }
 
@@ -131,6 +131,9 @@ static bool is_vote_request(const struct raft_message *message) {
 
 // A voter that hears a leader does not help to replace it, unless the leader itself wants that.
 static bool hears_a_leader(const struct raft *raft) {
+    if (PLANTED(BUG_NO_STICKINESS)) {
+        return false;
+    }
     if (raft->role == RAFT_LEADER) {
         return true;
     }
@@ -276,6 +279,7 @@ void raft_step(struct raft *raft, const struct raft_message *message, struct raf
         message->term == 0) {
         return;
     }
+    raft->elapsed = PLANTED(BUG_TIMER_ANY) ? 0 : raft->elapsed;
     bool is_vote_of_old = PLANTED(BUG_OLD_TERM_REPLY) && message->type == RAFT_APPEND_REPLY;
     if (message->term < raft->term && !is_vote_of_old) {
         step_earlier_term(raft, message);
@@ -300,7 +304,8 @@ enum raft_outcome raft_propose(struct raft *raft, const uint32_t *bytes, size_t 
     }
     bool is_over =
         raft->uncommitted_bytes > 0 && raft->uncommitted_bytes + sum > raft->options.uncommitted_bytes_max;
-    if (raft->transferee != 0 || is_over || !log_may_grow(&raft->log, count)) {
+    bool is_handed_over = raft->transferee != 0 && !PLANTED(BUG_TRANSFER_PROPOSE);
+    if (is_handed_over || is_over || !log_may_grow(&raft->log, count)) {
         return RAFT_BUSY;
     }
     *out_first = raft->log.last_index + 1;

@@ -69,7 +69,7 @@ void reads_unpark(struct raft *raft) {
 
 // Reads that came since the last round wait for this one. Those that are parked keep waiting.
 void reads_begin_round(struct raft *raft) {
-    raft->sequence++;
+    raft->sequence += PLANTED(BUG_ROUND_REUSED) && raft->sequence > 0 ? 0 : 1;
     for (size_t i = 0; i < raft->read_count; i++) {
         if (raft->reads[i].index != 0 && raft->reads[i].sequence == 0) {
             raft->reads[i].sequence = raft->sequence;
@@ -90,6 +90,9 @@ void reads_count_round(struct raft *raft) {
     size_t done = 0;
     while (done < raft->read_count && raft->reads[done].sequence != 0 &&
            quorum_answered(raft, raft->reads[done].sequence)) {
+        if (PLANTED(BUG_FOREIGN_CONTEXT)) {
+            raft->reads[done].context = raft->reads[raft->read_count - 1].context;
+        }
         give(raft, &raft->reads[done], raft->reads[done].index);
         done++;
     }

@@ -2,9 +2,11 @@
 //
 // test/sim/raft_check.c — what must hold after every event of a simulated cluster.
 //
-// Election safety (one leader a term), leader completeness, a vote a term for good, commit backed by what a
-// quorum has on disk, state machine safety (the same entry at the same index everywhere, for ever), reads
-// never older than what was acknowledged when they were asked.
+// Election safety (one leader a term), leader completeness, a leader's log only grows, a vote a term for
+// good, term and commit never fall, commit backed by what a quorum has on disk, state machine safety (the
+// same entry at the same index everywhere, for ever), nothing is told that is not durable, reads never
+// older than what was acknowledged when they were asked. At quiet points: log matching between all pairs.
+// At the end: the same is durable everywhere.
 #include "test/sim/raft_world.h"
 
 uint64_t sim_hash(uint64_t state, const struct sim_entry *entry, uint64_t index) {
@@ -56,8 +58,30 @@ static void check_matches(struct sim *sim, const struct raft *raft) {
     }
 }
 
+// What only grows within one life of a node: term, commit, and the log of one who leads.
+static void check_growth(struct sim *sim, struct sim_node *node) {
+    const struct raft *raft = &node->raft;
+    bool is_leader = raft->role == RAFT_LEADER;
+    if (raft->term < node->seen_term) {
+        world_break(sim, "node %llu: its term fell to %llu", (unsigned long long)node->id,
+                    (unsigned long long)raft->term);
+    } else if (raft->commit < node->seen_commit || raft->applied > raft->commit) {
+        world_break(sim, "node %llu: commit fell from %llu to %llu, applied %llu",
+                    (unsigned long long)node->id, (unsigned long long)node->seen_commit,
+                    (unsigned long long)raft->commit, (unsigned long long)raft->applied);
+    } else if (is_leader && node->led_term == raft->term && raft->log.last_index < node->led_last) {
+        world_break(sim, "node %llu: the log of a leader was cut at %llu", (unsigned long long)node->id,
+                    (unsigned long long)raft->log.last_index);
+    }
+    node->seen_term = raft->term;
+    node->seen_commit = raft->commit;
+    node->led_term = is_leader ? raft->term : 0;
+    node->led_last = raft->log.last_index;
+}
+
 void check_node(struct sim *sim, struct sim_node *node) {
     const struct raft *raft = &node->raft;
+    check_growth(sim, node);
     check_follower_commit(sim, node);
     if (raft->role != RAFT_LEADER) {
         return;
@@ -126,9 +150,22 @@ void check_send(struct sim *sim, struct sim_node *node, const struct raft_messag
         world_break(sim, "node %llu: its vote for %llu is told and not durable", (unsigned long long)node->id,
                     (unsigned long long)message->to);
     }
-    if (message->type == RAFT_APPEND_REPLY && !message->is_reject && message->index > disk->last_index) {
+    // An answer of an earlier term may be out of date when it leaves, as if it had left in time and was slow.
+    bool is_of_now = message->term == node->raft.term;
+    if (message->type == RAFT_APPEND_REPLY && is_of_now && !message->is_reject &&
+        message->index > disk->last_index) {
         world_break(sim, "node %llu: entry %llu is acknowledged and not durable",
                     (unsigned long long)node->id, (unsigned long long)message->index);
+    }
+    if (message->type == RAFT_VOTE &&
+        (disk->term < message->term || (disk->term == message->term && disk->vote != node->id))) {
+        world_break(sim, "node %llu: asks for votes in term %llu, its own is not durable",
+                    (unsigned long long)node->id, (unsigned long long)message->term);
+    }
+    bool is_answer = message->type == RAFT_APPEND_REPLY || message->type == RAFT_HEARTBEAT_REPLY;
+    if (is_answer && disk->term < message->term) {
+        world_break(sim, "node %llu answers in term %llu, which is not durable", (unsigned long long)node->id,
+                    (unsigned long long)message->term);
     }
     bool is_of_leader = message->type == RAFT_APPEND || message->type == RAFT_HEARTBEAT;
     if (is_of_leader && disk->term < message->term) {
@@ -171,21 +208,83 @@ void check_restore(struct sim *sim, const struct sim_node *node, uint64_t index,
     }
 }
 
+static void check_read(struct sim *sim, const struct raft_read_result *result) {
+    struct sim_read *read = &sim->reads[result->context % (sizeof sim->reads / sizeof *sim->reads)];
+    if (result->context == 0 || result->context > sim->next_context) {
+        world_break(sim, "an answer to a read that nobody asked");
+    }
+    if (read->context != result->context) {
+        return; // long ago
+    }
+    if (result->index != 0 && result->index < read->floor) {
+        world_break(sim, "a read at %llu, though %llu had been acknowledged",
+                    (unsigned long long)result->index, (unsigned long long)read->floor);
+    } else if (result->index > sim->committed_last) {
+        world_break(sim, "a read at %llu, which is not committed", (unsigned long long)result->index);
+    }
+    sim_totals.reads += result->index != 0 && read->state == SIM_READ_WAITING;
+    read->state = result->index != 0 ? SIM_READ_SERVED : SIM_READ_LOST;
+}
+
 void check_reads(struct sim *sim, struct sim_node *node) {
     for (size_t i = 0; i < node->raft.result_count; i++) {
-        const struct raft_read_result *result = &node->raft.results[i];
-        for (size_t j = 0; j < sim->read_count; j++) {
-            if (sim->reads[j].context != result->context) {
-                continue;
-            }
-            if (result->index != 0 && result->index < sim->reads[j].floor) {
-                world_break(sim, "a read at %llu, though %llu had been acknowledged",
-                            (unsigned long long)result->index, (unsigned long long)sim->reads[j].floor);
-            }
-            sim_totals.reads += result->index != 0;
-            sim->reads[j] = sim->reads[--sim->read_count];
-            break;
-        }
+        check_read(sim, &node->raft.results[i]);
     }
     node->raft.result_count = 0;
+}
+
+// --- at quiet points ---
+
+static bool is_same(const struct sim_entry *a, const struct sim_entry *b) {
+    return a->term == b->term && a->value == b->value && a->type == b->type;
+}
+
+// If two logs have an entry of the same index and term, they are the same up to there.
+static void check_pair(struct sim *sim, const struct sim_node *a, const struct sim_node *b) {
+    const struct raft_log *one = &a->raft.log;
+    const struct raft_log *two = &b->raft.log;
+    uint64_t from = one->base_index > two->base_index ? one->base_index : two->base_index;
+    uint64_t at = one->last_index < two->last_index ? one->last_index : two->last_index;
+    while (at > from && a->log[at].term != b->log[at].term) {
+        at--;
+    }
+    for (; at > from; at--) {
+        if (!is_same(&a->log[at], &b->log[at])) {
+            world_break(sim, "log matching: %llu and %llu differ at %llu and agree later",
+                        (unsigned long long)a->id, (unsigned long long)b->id, (unsigned long long)at);
+            return;
+        }
+    }
+}
+
+void check_pairs(struct sim *sim) {
+    for (unsigned i = 0; i < sim->node_count; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            if (sim->nodes[i].is_member && sim->nodes[i].is_up && sim->nodes[j].is_member &&
+                sim->nodes[j].is_up) {
+                check_pair(sim, &sim->nodes[i], &sim->nodes[j]);
+            }
+        }
+    }
+}
+
+// --- at the end ---
+
+void check_agreement(struct sim *sim, const struct raft_configuration *members) {
+    for (unsigned i = 0; i < members->count; i++) {
+        const struct sim_node *node = world_node(sim, members->members[i].id);
+        const struct sim_disk *disk = &node->disk;
+        if (disk->applied != sim->truth_last || disk->state != sim->truth_state[sim->truth_last] ||
+            disk->term != node->raft.term || disk->last_index != node->raft.log.last_index) {
+            world_break(sim, "node %llu: what is durable at the end is not what was applied",
+                        (unsigned long long)node->id);
+        }
+        for (uint64_t index = disk->base_index + 1; index <= disk->applied; index++) {
+            if (!is_same(&node->disk_log[index], &sim->truth[index])) {
+                world_break(sim, "node %llu: entry %llu on its disk is not what was applied",
+                            (unsigned long long)node->id, (unsigned long long)index);
+                return;
+            }
+        }
+    }
 }

@@ -6,9 +6,16 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "test/sim/raft_world.h"
 
 #define STEP_MS 10
+// A leader within ten election timeouts (reliable systems' bar), of the slowest clock.
+#define ELECTION_MS_MAX (10 * 10 * 130)
+
+const char *const sim_knob_names[SIM_KNOBS] = {"loss",  "duplicate", "crash",  "cut",
+                                               "stall", "transfer",  "change", "compact",
+                                               "read",  "campaign",  "skew"};
 
 static unsigned one_of(struct prng *prng, const unsigned *items, size_t count) {
     return items[prng_below(prng, count)];
@@ -41,7 +48,13 @@ static void draw_knobs(struct sim *sim) {
     };
 }
 
-struct sim *sim_new(uint64_t seed, unsigned nodes) {
+static void switch_off(struct sim_knobs *knobs, unsigned off) {
+#define X(name, member) knobs->member = (off >> SIM_##name) & 1 ? 0 : knobs->member;
+    SIM_KNOB_LIST(X)
+#undef X
+}
+
+static struct sim *new_world(uint64_t seed) {
     struct sim *sim = NEW(struct sim);
     sim->seed = seed;
     sim->next_id = 1;
@@ -50,17 +63,33 @@ struct sim *sim_new(uint64_t seed, unsigned nodes) {
     sim->truth = xcalloc(SIM_LOG_MAX, sizeof *sim->truth);
     sim->truth_state = xcalloc(SIM_LOG_MAX, sizeof *sim->truth_state);
     sim->committed_term = xcalloc(SIM_LOG_MAX, sizeof *sim->committed_term);
-    draw_knobs(sim);
-    if (nodes > 0) {
-        sim->knobs.nodes = nodes;
-    }
-    struct raft_configuration first = {.count = sim->knobs.nodes};
+    return sim;
+}
+
+static void add_first_nodes(struct sim *sim, unsigned voters, unsigned learners) {
+    struct raft_configuration first = {.count = voters + learners};
     for (unsigned i = 0; i < first.count; i++) {
-        first.members[i] = (struct raft_member){.id = i + 1, .is_voter = true};
+        first.members[i] = (struct raft_member){.id = i + 1, .is_voter = i < voters};
     }
     for (unsigned i = 0; i < first.count; i++) {
         world_start(sim, world_add(sim, &first));
     }
+}
+
+static struct sim *new_random(const struct sim_case *run, struct buf *trace) {
+    struct sim *sim = new_world(run->seed);
+    sim->trace = trace;
+    draw_knobs(sim);
+    switch_off(&sim->knobs, run->off);
+    add_first_nodes(sim, sim->knobs.nodes, 0);
+    return sim;
+}
+
+struct sim *sim_new_manual(unsigned voters, unsigned learners) {
+    struct sim *sim = new_world(1);
+    sim->is_manual = true;
+    sim->knobs = (struct sim_knobs){.ring = SIM_RING, .append_bytes = 2048, .inflight = 64};
+    add_first_nodes(sim, voters, learners);
     return sim;
 }
 
@@ -78,10 +107,6 @@ void sim_free(struct sim *sim) {
     xfree(sim->truth_state);
     xfree(sim->committed_term);
     xfree(sim);
-}
-
-const char *sim_broken(const struct sim *sim) {
-    return sim->broken[0] != '\0' ? sim->broken : NULL;
 }
 
 // --- what happens in a step of 10 ms ---
@@ -118,6 +143,7 @@ static void cut_some(struct sim *sim) {
             sim->cut[i][a] = sim->cut[i][a] || prng_below(&sim->prng, 3) > 0;
         }
     }
+    sim_totals.cuts++;
     world_note(sim, "cut %u%s", a, is_island ? " from all" : "");
 }
 
@@ -146,6 +172,7 @@ static void disturb(struct sim *sim) {
         return;
     }
     if (happens(sim, knobs->stall)) {
+        sim_totals.stalls++;
         node->is_stalled = true; // its clock stands; messages wait in its queue (and are stepped late)
     }
     if (happens(sim, knobs->campaign)) {
@@ -157,7 +184,8 @@ static void use(struct sim *sim, struct sim_node *node) {
     const struct sim_knobs *knobs = &sim->knobs;
     bool is_leader = node->raft.role == RAFT_LEADER;
     if (is_leader && happens(sim, knobs->propose)) {
-        world_propose(sim, node);
+        uint64_t first;
+        world_propose(sim, node, 1 + prng_below(&sim->prng, 4), &first);
     }
     if (happens(sim, knobs->read)) {
         world_read(sim, node);
@@ -193,6 +221,12 @@ static void step_node(struct sim *sim, struct sim_node *node) {
     retire(sim, node);
 }
 
+static void report(struct sim *sim) {
+    sim->result->is_healed = sim->is_healed;
+    sim->result->at_ms = sim->now_ms;
+    sim->result->events = sim_totals.events - sim->events_before;
+}
+
 static void advance(struct sim *sim) {
     uint64_t until = sim->now_ms + STEP_MS;
     while (sim->heap_count > 0 && sim->heap[0]->at_ms <= until && sim->broken[0] == '\0') {
@@ -202,6 +236,7 @@ static void advance(struct sim *sim) {
         sim_totals.events++;
     }
     sim->now_ms = until;
+    report(sim);
     if (!sim->is_healed) {
         disturb(sim);
     }
@@ -260,52 +295,84 @@ static bool is_agreed(struct sim *sim, uint64_t past) {
     return true;
 }
 
-static void note_nodes(struct sim *sim) {
-    for (unsigned i = 0; i < sim->node_count; i++) {
-        const struct sim_node *node = &sim->nodes[i];
-        const struct raft *raft = &node->raft;
-        world_note(sim, "%llu %s%s%s term %llu log %llu-%llu commit %llu applied %llu members %u%s",
-                   (unsigned long long)node->id, node->is_member ? "" : "gone ", node->is_up ? "" : "down ",
-                   raft_role_names[raft->role], (unsigned long long)raft->term,
-                   (unsigned long long)raft->log.base_index, (unsigned long long)raft->log.last_index,
-                   (unsigned long long)raft->commit, (unsigned long long)node->applied,
-                   raft_configuration_now(raft)->count,
-                   raft->pending_configuration_index > 0 ? " (pending)" : "");
-    }
-}
-
-static void want_progress(struct sim *sim) {
-    heal_all(sim);
-    uint64_t past = sim->truth_last;
-    sim->knobs.propose = 2000;
-    for (int i = 0; i < 3000 && sim->broken[0] == '\0'; i++) { // 30 s
-        if (i == 1500) {
-            sim->knobs.propose = 0;
-        }
+// One that has committed in its term, so it is no leader of old that has not noticed yet.
+static void want_leader(struct sim *sim) {
+    struct sim_node *leader = NULL;
+    uint64_t healed_ms = sim->now_ms;
+    while (sim->now_ms < healed_ms + ELECTION_MS_MAX && sim->broken[0] == '\0') {
         advance(sim);
-        if (i > 1500 && is_agreed(sim, past)) {
+        leader = leader_of(sim);
+        if (leader != NULL && leader->raft.commit >= leader->raft.term_first_index) {
+            uint64_t took_ms = sim->now_ms - healed_ms;
+            sim_totals.election_ms_max =
+                took_ms > sim_totals.election_ms_max ? took_ms : sim_totals.election_ms_max;
             return;
         }
     }
-    note_nodes(sim);
+    world_note_nodes(sim);
+    world_break(sim, "liveness: ten election timeouts after everything was healed nobody leads");
+}
+
+static void want_progress(struct sim *sim) {
+    uint64_t past = sim->truth_last;
+    sim->knobs.propose = 2000;
+    for (int i = 0; i < 3000 && sim->broken[0] == '\0'; i++) { // 30 s
+        if (i == 500) {
+            sim->knobs.propose = 0;
+        }
+        advance(sim);
+        if (i > 500 && is_agreed(sim, past)) {
+            check_pairs(sim);
+            check_agreement(sim, raft_configuration_now(&leader_of(sim)->raft));
+            return;
+        }
+    }
+    world_note_nodes(sim);
     world_break(sim, "liveness: 30 s after everything was healed there is no agreement and progress");
 }
 
-bool sim_run(uint64_t seed, uint64_t virtual_ms, struct buf *out, struct buf *trace) {
-    struct sim *sim = sim_new(seed, /*nodes: as the seed says*/ 0);
-    sim->trace = trace;
+static void live(struct sim *sim, uint64_t virtual_ms) {
     while (sim->now_ms < virtual_ms && sim->broken[0] == '\0' && sim->truth_last < SIM_LOG_MAX - 4000) {
         advance(sim);
+        if (sim->now_ms % 1000 == 0) {
+            check_pairs(sim);
+        }
+    }
+    if (sim->broken[0] == '\0') {
+        heal_all(sim);
+        want_leader(sim);
     }
     if (sim->broken[0] == '\0') {
         want_progress(sim);
     }
+}
+
+bool sim_run(const struct sim_case *run, struct sim_result *out, struct buf *trace) {
+    struct sim *sim = new_random(run, trace);
+    *out = (struct sim_result){0};
+    sim->result = out;
+    sim->events_before = sim_totals.events;
+    live(sim, run->virtual_ms);
     sim_totals.runs++;
     sim_totals.virtual_ms += sim->now_ms;
-    bool is_fine = sim->broken[0] == '\0';
-    if (!is_fine) {
-        buf_adds(out, sim->broken);
-    }
+    report(sim);
+    out->is_fine = sim->broken[0] == '\0';
+    str_copy(out->what, sizeof out->what, sim->broken);
     sim_free(sim);
-    return is_fine;
+    return out->is_fine;
+}
+
+// --- totals ---
+
+void sim_totals_add(struct sim_totals *sum, const struct sim_totals *more) {
+#define X(name) sum->name += more->name;
+    SIM_TOTALS_LIST(X)
+#undef X
+    if (more->election_ms_max > sum->election_ms_max) {
+        sum->election_ms_max = more->election_ms_max;
+    }
+}
+
+uint64_t sim_faults(const struct sim_totals *totals) {
+    return totals->losses + totals->duplicates + totals->cuts + totals->crashes + totals->stalls;
 }

@@ -49,7 +49,10 @@ struct sim_node {
     uint64_t configuration_index;
     uint64_t next_tick_ms;
     unsigned tick_ms;
-    uint64_t snapshot_sender; // the stream under way to us; 0 = none
+    uint64_t stream;   // number of the snapshot stream under way to us; 0 = none
+    bool is_disk_slow; // turns end before their sync
+    // What check_node saw last in this life.
+    uint64_t seen_term, seen_commit, led_term, led_last;
 };
 
 struct sim_knobs {
@@ -62,22 +65,77 @@ struct sim_knobs {
     bool skews_clocks;
 };
 
+// What can be switched off in a run, to see whether it still fails without.
+#define SIM_KNOB_LIST(X)                                                                                     \
+    X(LOSS, loss)                                                                                            \
+    X(DUPLICATE, duplicate)                                                                                  \
+    X(CRASH, crash)                                                                                          \
+    X(CUT, cut)                                                                                              \
+    X(STALL, stall)                                                                                          \
+    X(TRANSFER, transfer)                                                                                    \
+    X(CHANGE, change)                                                                                        \
+    X(COMPACT, compact)                                                                                      \
+    X(READ, read)                                                                                            \
+    X(CAMPAIGN, campaign)                                                                                    \
+    X(SKEW, skews_clocks)
+
+enum sim_knob {
+#define X(name, member) SIM_##name,
+    SIM_KNOB_LIST(X)
+#undef X
+        SIM_KNOBS
+};
+extern const char *const sim_knob_names[SIM_KNOBS]; // "loss"
+
+// What makes a run: the same case gives the same run, byte for byte.
+struct sim_case {
+    uint64_t seed, virtual_ms;
+    unsigned off; // bit 1 << enum sim_knob: that knob is 0, whatever the seed says
+};
+
+struct sim_result {
+    bool is_fine, is_healed; // is_healed: it failed (or ended) after everything was healed
+    uint64_t at_ms, events;
+    char what[512]; // was found, and when
+};
+
 struct sim;
 
-// Runs a seed for `virtual_ms`, then heals everything and wants the cluster to agree and to go on. Returns
-// true when nothing was found; else `out` tells what and when. With `trace`, every event is appended to it.
-bool sim_run(uint64_t seed, uint64_t virtual_ms, struct buf *out, struct buf *trace);
+// Runs for `virtual_ms`, then heals everything and wants the cluster to elect, to go on and to agree. With
+// `trace`, every event is appended to it. Returns out->is_fine. `out` is kept up to date meanwhile, for who
+// shares it with a process that may die.
+bool sim_run(const struct sim_case *run, struct sim_result *out, struct buf *trace);
 
-// What a run did, added up over all runs of the process.
+// What runs did, added up over all of this process.
+#define SIM_TOTALS_LIST(X)                                                                                   \
+    X(runs)                                                                                                  \
+    X(virtual_ms)                                                                                            \
+    X(events)                                                                                                \
+    X(messages)                                                                                              \
+    X(committed)                                                                                             \
+    X(elections)                                                                                             \
+    X(snapshots)                                                                                             \
+    X(reads)                                                                                                 \
+    X(changes)                                                                                               \
+    X(losses)                                                                                                \
+    X(duplicates)                                                                                            \
+    X(cuts)                                                                                                  \
+    X(crashes)                                                                                               \
+    X(stalls)
 struct sim_totals {
-    uint64_t runs, virtual_ms, events, messages, committed, elections, crashes, snapshots, reads, changes;
+#define X(name) uint64_t name;
+    SIM_TOTALS_LIST(X)
+#undef X
+    uint64_t election_ms_max; // from healing to a leader that commits
 };
 extern struct sim_totals sim_totals;
+void sim_totals_add(struct sim_totals *sum, const struct sim_totals *more);
+uint64_t sim_faults(const struct sim_totals *totals);
 
-// --- for scenarios: one step at a time (raft_script.c) ---
+// --- for scripts: one step at a time ---
 
-struct sim *sim_new(uint64_t seed, unsigned nodes);
+// Nodes 1 … voters + learners, all up, in one configuration; nothing happens by itself.
+struct sim *sim_new_manual(unsigned voters, unsigned learners);
 void sim_free(struct sim *sim);
-const char *sim_broken(const struct sim *sim); // NULL = nothing found
 
 #endif

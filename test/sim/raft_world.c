@@ -13,6 +13,22 @@
 
 struct sim_totals sim_totals;
 
+static const char *const message_names[RAFT_MESSAGE_TYPES] = {
+    [RAFT_APPEND] = "append",       [RAFT_APPEND_REPLY] = "append-reply",
+    [RAFT_HEARTBEAT] = "heartbeat", [RAFT_HEARTBEAT_REPLY] = "heartbeat-reply",
+    [RAFT_PRE_VOTE] = "pre-vote",   [RAFT_PRE_VOTE_REPLY] = "pre-vote-reply",
+    [RAFT_VOTE] = "vote",           [RAFT_VOTE_REPLY] = "vote-reply",
+    [RAFT_SNAPSHOT] = "snapshot",   [RAFT_TIMEOUT_NOW] = "timeout-now",
+    [RAFT_READ] = "read",           [RAFT_READ_REPLY] = "read-reply",
+    [RAFT_REMOVED] = "removed",
+};
+
+const char *parcel_name(const struct sim_parcel *parcel) {
+    return parcel->is_install        ? "install"
+           : parcel->is_snapshot_end ? "snapshot-end"
+                                     : message_names[parcel->message.type];
+}
+
 static bool chance(struct sim *sim, unsigned per, unsigned of) {
     return per > 0 && prng_below(&sim->prng, of) < per;
 }
@@ -46,9 +62,10 @@ void world_break(struct sim *sim, const char *format, ...) {
     if (sim->broken[0] != '\0') {
         return;
     }
-    int len =
-        snprintf(sim->broken, sizeof sim->broken, "seed %llu at %llu ms: ", (unsigned long long)sim->seed,
-                 (unsigned long long)sim->now_ms);
+    int len = sim->is_manual ? 0
+                             : snprintf(sim->broken, sizeof sim->broken,
+                                        "seed %llu at %llu ms: ", (unsigned long long)sim->seed,
+                                        (unsigned long long)sim->now_ms);
     va_list args;
     va_start(args, format);
     vsnprintf(sim->broken + len, sizeof sim->broken - (size_t)len, format, args);
@@ -68,6 +85,27 @@ static void heap_swap(struct sim *sim, size_t a, size_t b) {
     sim->heap[b] = parcel;
 }
 
+static void heap_rise(struct sim *sim, size_t at) {
+    while (at > 0 && is_before(sim->heap[at], sim->heap[(at - 1) / 2])) {
+        heap_swap(sim, at, (at - 1) / 2);
+        at = (at - 1) / 2;
+    }
+}
+
+static void heap_sink(struct sim *sim, size_t at) {
+    for (;;) {
+        size_t least = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < sim->heap_count; child++) {
+            least = is_before(sim->heap[child], sim->heap[least]) ? child : least;
+        }
+        if (least == at) {
+            return;
+        }
+        heap_swap(sim, at, least);
+        at = least;
+    }
+}
+
 void world_post(struct sim *sim, struct sim_parcel *parcel, uint64_t delay_ms) {
     parcel->at_ms = sim->now_ms + delay_ms;
     parcel->order = sim->next_order++;
@@ -75,31 +113,22 @@ void world_post(struct sim *sim, struct sim_parcel *parcel, uint64_t delay_ms) {
         sim->heap_capacity = sim->heap_capacity == 0 ? 256 : sim->heap_capacity * 2;
         sim->heap = xrealloc(sim->heap, sim->heap_capacity * sizeof(void *));
     }
-    size_t at = sim->heap_count++;
-    sim->heap[at] = parcel;
-    while (at > 0 && is_before(sim->heap[at], sim->heap[(at - 1) / 2])) {
-        heap_swap(sim, at, (at - 1) / 2);
-        at = (at - 1) / 2;
+    sim->heap[sim->heap_count] = parcel;
+    heap_rise(sim, sim->heap_count++);
+}
+
+struct sim_parcel *world_pick(struct sim *sim, size_t place) {
+    struct sim_parcel *picked = sim->heap[place];
+    sim->heap[place] = sim->heap[--sim->heap_count];
+    if (place < sim->heap_count) {
+        heap_sink(sim, place);
+        heap_rise(sim, place);
     }
+    return picked;
 }
 
 struct sim_parcel *world_take(struct sim *sim) {
-    if (sim->heap_count == 0) {
-        return NULL;
-    }
-    struct sim_parcel *first = sim->heap[0];
-    sim->heap[0] = sim->heap[--sim->heap_count];
-    for (size_t at = 0;;) {
-        size_t least = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < sim->heap_count; child++) {
-            least = is_before(sim->heap[child], sim->heap[least]) ? child : least;
-        }
-        if (least == at) {
-            return first;
-        }
-        heap_swap(sim, at, least);
-        at = least;
-    }
+    return sim->heap_count > 0 ? world_pick(sim, 0) : NULL;
 }
 
 void parcel_free(struct sim_parcel *parcel) {
@@ -111,7 +140,7 @@ void parcel_free(struct sim_parcel *parcel) {
 // --- sending ---
 
 // What the driver adds to a message of the core: entries from the log, the state of a snapshot.
-static struct sim_parcel *wrap(struct sim *sim, struct sim_node *node, const struct raft_message *message) {
+static struct sim_parcel *wrap(const struct sim_node *node, const struct raft_message *message) {
     struct sim_parcel *parcel = NEW(struct sim_parcel);
     parcel->message = *message;
     if (message->type == RAFT_APPEND && message->count > 0) {
@@ -129,33 +158,30 @@ static struct sim_parcel *wrap(struct sim *sim, struct sim_node *node, const str
         }
         parcel->message.entries = parcel->entries;
     } else if (message->type == RAFT_SNAPSHOT) {
-        ASSERT(message->index == node->applied);
-        parcel->state = node->state;
-        parcel->configuration = node->configuration;
-        parcel->configuration_index = node->configuration_index;
+        ASSERT(message->index == node->disk.applied); // what a read transaction shows
+        parcel->state = node->disk.state;
+        parcel->configuration = node->disk.configuration;
+        parcel->configuration_index = node->disk.configuration_index;
     }
-    (void)sim;
     return parcel;
 }
 
-static struct sim_parcel *copy(struct sim *sim, struct sim_node *node, const struct raft_message *message,
-                               const struct sim_parcel *parcel) {
+struct sim_parcel *world_copy(const struct sim_parcel *parcel) {
+    uint32_t count = parcel->message.count;
     struct sim_parcel *other = NEW(struct sim_parcel);
     *other = *parcel;
     other->entries = NULL;
     other->payloads = NULL;
-    if (message->count > 0) {
-        other->entries = xcalloc(message->count, sizeof *other->entries);
-        other->payloads = xcalloc(message->count, sizeof *other->payloads);
-        memcpy(other->entries, parcel->entries, message->count * sizeof *other->entries);
-        memcpy(other->payloads, parcel->payloads, message->count * sizeof *other->payloads);
+    if (count > 0) {
+        other->entries = xcalloc(count, sizeof *other->entries);
+        other->payloads = xcalloc(count, sizeof *other->payloads);
+        memcpy(other->entries, parcel->entries, count * sizeof *other->entries);
+        memcpy(other->payloads, parcel->payloads, count * sizeof *other->payloads);
         other->message.entries = other->entries;
     }
     if (parcel->message.configuration != NULL) {
         other->message.configuration = &other->configuration;
     }
-    (void)sim;
-    (void)node;
     return other;
 }
 
@@ -163,7 +189,19 @@ static void tell_snapshot_end(struct sim *sim, uint64_t sender, uint64_t receive
     struct sim_parcel *end = NEW(struct sim_parcel);
     end->is_snapshot_end = true;
     end->message = (struct raft_message){.to = sender, .from = receiver, .index = index};
-    world_post(sim, end, 5 + prng_below(&sim->prng, 50));
+    world_post(sim, end, sim->is_manual ? 0 : 5 + prng_below(&sim->prng, 50));
+}
+
+void world_lose(struct sim *sim, struct sim_parcel *parcel) {
+    if (parcel->message.type == RAFT_SNAPSHOT && !parcel->is_snapshot_end) {
+        tell_snapshot_end(sim, parcel->message.from, parcel->message.to, 0);
+    }
+    parcel_free(parcel);
+}
+
+static uint64_t delay(struct sim *sim) {
+    unsigned most = sim->is_healed ? 10 : sim->knobs.delay_max_ms;
+    return sim->is_manual ? 0 : 1 + prng_below(&sim->prng, most);
 }
 
 static void send_one(struct sim *sim, struct sim_node *node, const struct raft_message *message) {
@@ -172,19 +210,21 @@ static void send_one(struct sim *sim, struct sim_node *node, const struct raft_m
     bool is_lost = is_cut || chance(sim, sim->is_healed ? 0 : sim->knobs.loss, 1000);
     sim_totals.messages++;
     check_send(sim, node, message);
+    struct sim_parcel *parcel = wrap(node, message);
+    world_note(sim, "%llu -> %llu %s term %llu index %llu count %u commit %llu%s%s",
+               (unsigned long long)message->from, (unsigned long long)message->to, parcel_name(parcel),
+               (unsigned long long)message->term, (unsigned long long)message->index, message->count,
+               (unsigned long long)message->commit, message->is_reject ? " no" : "", is_lost ? " lost" : "");
     if (is_lost) {
-        if (message->type == RAFT_SNAPSHOT) {
-            tell_snapshot_end(sim, node->id, message->to, 0);
-        }
+        sim_totals.losses++;
+        world_lose(sim, parcel);
         return;
     }
-    struct sim_parcel *parcel = wrap(sim, node, message);
-    unsigned most = sim->is_healed ? 10 : sim->knobs.delay_max_ms;
     if (message->type != RAFT_SNAPSHOT && chance(sim, sim->is_healed ? 0 : sim->knobs.duplicate, 1000)) {
-        world_post(sim, copy(sim, node, message, parcel), 1 + prng_below(&sim->prng, 4 * most));
+        sim_totals.duplicates++;
+        world_post(sim, world_copy(parcel), 4 * delay(sim));
     }
-    bool is_slow = message->type == RAFT_SNAPSHOT;
-    world_post(sim, parcel, 1 + prng_below(&sim->prng, is_slow ? 10 * most : most));
+    world_post(sim, parcel, delay(sim));
 }
 
 // Sends what may be sent now; returns how many of the messages stay for after the sync.
@@ -258,8 +298,11 @@ void world_start(struct sim *sim, struct sim_node *node) {
     node->configuration = disk->configuration;
     node->configuration_index = disk->configuration_index;
     node->is_up = true;
-    node->is_stalled = false;
-    node->snapshot_sender = 0;
+    node->is_stalled = node->is_disk_slow = false;
+    node->stream = 0;
+    node->seen_term = disk->term;
+    node->seen_commit = disk->applied;
+    node->led_term = node->led_last = 0;
     node->tick_ms = sim->knobs.skews_clocks ? 80 + (unsigned)prng_below(&sim->prng, 50) : 100;
     node->next_tick_ms = sim->now_ms + 1 + prng_below(&sim->prng, node->tick_ms);
     world_note(sim, "%llu starts: term %llu last %llu applied %llu", (unsigned long long)node->id,
@@ -304,9 +347,11 @@ struct sim_node *world_add(struct sim *sim, const struct raft_configuration *con
 static void write_disk(struct sim *sim, struct sim_node *node) {
     struct raft *raft = &node->raft;
     struct sim_disk *disk = &node->disk;
-    check_persist(sim, node, raft->term, raft->vote);
-    disk->term = raft->term;
-    disk->vote = raft->vote;
+    if (raft->is_hard_state_dirty) {
+        check_persist(sim, node, raft->term, raft->vote);
+        disk->term = raft->term;
+        disk->vote = raft->vote;
+    }
     uint64_t from =
         raft->persisted + 1 > raft->log.base_index + 1 ? raft->persisted + 1 : raft->log.base_index + 1;
     for (uint64_t index = from; index <= raft->log.last_index; index++) {
@@ -357,9 +402,8 @@ static bool has_work(const struct sim_node *node) {
            raft->applied < raft->commit || raft->noop_index != 0;
 }
 
-static void turn_once(struct sim *sim, struct sim_node *node) {
+static void turn_until_sync(struct sim *sim, struct sim_node *node) {
     struct raft *raft = &node->raft;
-    uint64_t commit_before = node->applied;
     note_noop(node);
     raft_flush(raft);
     note_noop(node);
@@ -367,21 +411,31 @@ static void turn_once(struct sim *sim, struct sim_node *node) {
         send_messages(sim, node, /*only_early=*/true);
     }
     apply_committed(sim, node);
-    if (sim->broken[0] != '\0' || crashes_here(sim, node)) {
+}
+
+void world_crash_after_sync(struct sim *sim, struct sim_node *node) {
+    turn_until_sync(sim, node);
+    write_disk(sim, node);
+    world_crash(sim, node);
+}
+
+static void turn_once(struct sim *sim, struct sim_node *node) {
+    struct raft *raft = &node->raft;
+    uint64_t applied_before = raft->applied;
+    turn_until_sync(sim, node);
+    if (node->is_disk_slow || sim->broken[0] != '\0' || crashes_here(sim, node)) {
         return;
     }
     write_disk(sim, node);
     if (crashes_here(sim, node)) {
         return;
     }
-    size_t before = raft->message_count;
     raft_persisted(raft, raft->log.last_index);
     note_noop(node);
     raft_applied(raft, node->applied);
-    if (raft->role == RAFT_LEADER && node->applied > commit_before && node->applied > sim->acknowledged) {
+    if (raft->role == RAFT_LEADER && node->applied > applied_before && node->applied > sim->acknowledged) {
         sim->acknowledged = node->applied; // the clients of this leader are told
     }
-    (void)before;
     send_messages(sim, node, /*only_early=*/raft->is_hard_state_dirty);
 }
 
@@ -397,7 +451,7 @@ void world_turn(struct sim *sim, struct sim_node *node) {
         }
         check_node(sim, node);
         check_reads(sim, node);
-        if (!has_work(node)) {
+        if (!has_work(node) || node->is_disk_slow) {
             return;
         }
     }
@@ -413,7 +467,7 @@ static void take_entries(struct sim_node *node, const struct sim_parcel *parcel,
     }
 }
 
-static void install(struct sim *sim, struct sim_node *node, const struct sim_parcel *parcel) {
+static void restore(struct sim *sim, struct sim_node *node, const struct sim_parcel *parcel) {
     const struct raft_message *message = &parcel->message;
     check_restore(sim, node, message->index, parcel->state);
     raft_restored(&node->raft, message->index, message->log_term, &parcel->configuration,
@@ -427,72 +481,110 @@ static void install(struct sim *sim, struct sim_node *node, const struct sim_par
                (unsigned long long)message->index);
 }
 
+// The stream takes a while, and much may happen meanwhile: a newer one, an election, entries up to there.
+static void begin_stream(struct sim *sim, struct sim_node *node, struct sim_parcel *parcel) {
+    if (parcel->message.index <= node->raft.commit) {
+        world_break(sim, "node %llu wants a snapshot at %llu and has committed up to %llu",
+                    (unsigned long long)node->id, (unsigned long long)parcel->message.index,
+                    (unsigned long long)node->raft.commit);
+    }
+    parcel->is_install = true;
+    node->stream = parcel->stream = ++sim->next_stream;
+    world_post(sim, parcel, 9 * delay(sim));
+}
+
+static void install(struct sim *sim, struct sim_node *node, const struct sim_parcel *parcel) {
+    const struct sim_node *sender = world_node(sim, parcel->message.from);
+    bool is_current = node->stream == parcel->stream && sender != NULL && sender->is_up;
+    bool installs = is_current && parcel->message.index > node->raft.commit && node->raft.role != RAFT_LEADER;
+    if (installs) {
+        restore(sim, node, parcel);
+    }
+    node->stream = is_current ? 0 : node->stream;
+    tell_snapshot_end(sim, parcel->message.from, node->id, installs ? parcel->message.index : 0);
+}
+
 static void deliver_message(struct sim *sim, struct sim_node *node, struct sim_parcel *parcel) {
     const struct raft_message *message = &parcel->message;
     struct raft_accept accept;
     uint64_t commit = node->raft.commit;
+    world_note(sim, "%llu takes %s of %llu, term %llu index %llu", (unsigned long long)node->id,
+               parcel_name(parcel), (unsigned long long)message->from, (unsigned long long)message->term,
+               (unsigned long long)message->index);
     raft_step(&node->raft, message, &accept);
     take_entries(node, parcel, &accept);
     note_noop(node);
     if (node->raft.role == RAFT_LEADER && node->raft.commit > commit) {
         check_commit(sim, node, node->raft.commit);
     }
-    bool installed = false;
-    if (accept.wants_snapshot && message->index > node->raft.commit) {
-        install(sim, node, parcel);
-        installed = true;
-    }
-    if (message->type == RAFT_SNAPSHOT) {
-        tell_snapshot_end(sim, message->from, message->to, installed ? message->index : 0);
+    if (accept.wants_snapshot) {
+        begin_stream(sim, node, parcel);
+    } else {
+        world_lose(sim, parcel);
     }
 }
 
 void world_deliver(struct sim *sim, struct sim_parcel *parcel) {
     struct sim_node *node = world_node(sim, parcel->message.to);
-    if (node != NULL && node->is_up) {
-        if (parcel->is_snapshot_end) {
-            raft_snapshot_ended(&node->raft, parcel->message.from, parcel->message.index);
-        } else {
-            deliver_message(sim, node, parcel);
-        }
-        check_node(sim, node);
-        if (!node->is_stalled) {
-            world_turn(sim, node);
-        }
-    } else if (parcel->message.type == RAFT_SNAPSHOT && !parcel->is_snapshot_end) {
-        tell_snapshot_end(sim, parcel->message.from, parcel->message.to, 0);
+    if (node == NULL || !node->is_up) {
+        world_lose(sim, parcel);
+        return;
     }
-    parcel_free(parcel);
+    if (parcel->is_snapshot_end) {
+        raft_snapshot_ended(&node->raft, parcel->message.from, parcel->message.index);
+        parcel_free(parcel);
+    } else if (parcel->is_install) {
+        install(sim, node, parcel);
+        parcel_free(parcel);
+    } else {
+        deliver_message(sim, node, parcel);
+    }
+    check_node(sim, node);
+    if (!node->is_stalled) {
+        world_turn(sim, node);
+    }
+}
+
+void world_note_nodes(struct sim *sim) {
+    for (unsigned i = 0; i < sim->node_count; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        const struct raft *raft = &node->raft;
+        world_note(sim, "%llu %s%s%s term %llu log %llu-%llu commit %llu applied %llu members %u%s",
+                   (unsigned long long)node->id, node->is_member ? "" : "gone ", node->is_up ? "" : "down ",
+                   raft_role_names[raft->role], (unsigned long long)raft->term,
+                   (unsigned long long)raft->log.base_index, (unsigned long long)raft->log.last_index,
+                   (unsigned long long)raft->commit, (unsigned long long)node->applied,
+                   raft_configuration_now(raft)->count,
+                   raft->pending_configuration_index > 0 ? " (pending)" : "");
+    }
 }
 
 // --- clients ---
 
-bool world_propose(struct sim *sim, struct sim_node *node) {
+enum raft_outcome world_propose(struct sim *sim, struct sim_node *node, size_t count, uint64_t *out_first) {
     uint32_t bytes[4] = {VALUE_BYTES, VALUE_BYTES, VALUE_BYTES, VALUE_BYTES};
-    size_t count = 1 + prng_below(&sim->prng, 4);
-    uint64_t first;
-    if (node->raft.log.last_index + count + 8 >= SIM_LOG_MAX ||
-        raft_propose(&node->raft, bytes, count, &first) != RAFT_DONE) {
-        return false;
+    if (node->raft.log.last_index + count + 8 >= SIM_LOG_MAX) {
+        return RAFT_BUSY;
     }
-    for (size_t i = 0; i < count; i++) {
-        node->log[first + i] =
+    enum raft_outcome outcome = raft_propose(&node->raft, bytes, count, out_first);
+    for (size_t i = 0; outcome == RAFT_DONE && i < count; i++) {
+        node->log[*out_first + i] =
             (struct sim_entry){.term = node->raft.term, .value = ++sim->next_value, .type = RAFT_ENTRY_DATA};
     }
-    return true;
+    return outcome;
 }
 
-void world_read(struct sim *sim, struct sim_node *node) {
-    if (sim->read_count == sizeof sim->reads / sizeof *sim->reads) {
-        sim->reads[0] = sim->reads[--sim->read_count]; // its answer was lost
-    }
+enum raft_outcome world_read(struct sim *sim, struct sim_node *node) {
     uint64_t context = ++sim->next_context;
-    if (raft_read_index(&node->raft, context) == RAFT_DONE) {
-        sim->reads[sim->read_count++] = (struct sim_read){context, sim->acknowledged};
+    enum raft_outcome outcome = raft_read_index(&node->raft, context);
+    if (outcome == RAFT_DONE) {
+        sim->reads[context % (sizeof sim->reads / sizeof *sim->reads)] =
+            (struct sim_read){context, sim->acknowledged, SIM_READ_WAITING};
     }
+    return outcome;
 }
 
-static void insert_member(struct raft_configuration *configuration, struct raft_member member) {
+void configuration_insert(struct raft_configuration *configuration, struct raft_member member) {
     unsigned at = configuration->count++;
     while (at > 0 && configuration->members[at - 1].id > member.id) {
         configuration->members[at] = configuration->members[at - 1];
@@ -501,7 +593,30 @@ static void insert_member(struct raft_configuration *configuration, struct raft_
     configuration->members[at] = member;
 }
 
-// A random change that a user could ask for: add a learner, promote, demote, remove.
+void configuration_remove(struct raft_configuration *configuration, unsigned at) {
+    memmove(&configuration->members[at], &configuration->members[at + 1],
+            (--configuration->count - at) * sizeof *configuration->members);
+}
+
+enum raft_outcome world_configure(struct sim *sim, struct sim_node *leader,
+                                  const struct raft_configuration *next) {
+    uint64_t index;
+    if (leader->raft.log.last_index + 8 >= SIM_LOG_MAX) {
+        return RAFT_BUSY;
+    }
+    enum raft_outcome outcome = raft_propose_configuration(&leader->raft, next, VALUE_BYTES, &index);
+    if (outcome == RAFT_DONE) {
+        leader->log[index] = (struct sim_entry){.term = leader->raft.term,
+                                                .value = ++sim->next_value,
+                                                .type = RAFT_ENTRY_CONFIGURATION,
+                                                .configuration = *next};
+        sim_totals.changes++;
+        world_note(sim, "%llu changes the members: %u now", (unsigned long long)leader->id, next->count);
+    }
+    return outcome;
+}
+
+// What a user could ask for: add a learner, promote, demote, remove.
 void world_change(struct sim *sim, struct sim_node *leader) {
     struct raft_configuration next = *raft_configuration_now(&leader->raft);
     unsigned pick = next.count > 0 ? (unsigned)prng_below(&sim->prng, next.count) : 0;
@@ -512,7 +627,7 @@ void world_change(struct sim *sim, struct sim_node *leader) {
         if (added == NULL) {
             return;
         }
-        insert_member(&next, (struct raft_member){added->id, false});
+        configuration_insert(&next, (struct raft_member){added->id, false});
         break;
     case 1:
     case 2:
@@ -522,24 +637,13 @@ void world_change(struct sim *sim, struct sim_node *leader) {
         if (next.count < 3) {
             return;
         }
-        memmove(&next.members[pick], &next.members[pick + 1], (--next.count - pick) * sizeof *next.members);
+        configuration_remove(&next, pick);
         break;
     }
-    uint64_t index;
-    if (leader->raft.log.last_index + 8 >= SIM_LOG_MAX ||
-        raft_propose_configuration(&leader->raft, &next, VALUE_BYTES, &index) != RAFT_DONE) {
-        if (added != NULL) {
-            added->is_member = false;
-        }
-        return;
-    }
-    leader->log[index] = (struct sim_entry){.term = leader->raft.term,
-                                            .value = ++sim->next_value,
-                                            .type = RAFT_ENTRY_CONFIGURATION,
-                                            .configuration = next};
-    if (added != NULL) {
+    bool is_done = world_configure(sim, leader, &next) == RAFT_DONE;
+    if (added != NULL && is_done) {
         world_start(sim, added);
+    } else if (added != NULL) {
+        added->is_member = false;
     }
-    sim_totals.changes++;
-    world_note(sim, "%llu changes the members: %u now", (unsigned long long)leader->id, next.count);
 }

@@ -17,15 +17,20 @@ struct sim_parcel {
     struct raft_configuration configuration;
     // Of a SNAPSHOT: the state that is streamed.
     uint64_t state, configuration_index;
-    bool is_snapshot_end; // not a message: tells the sender how its stream to message.from ended
+    uint64_t stream; // its number
+    // What is not a message of the core: a stream is complete and can be installed; it ended at message.from
+    // with the state up to message.index, 0 = it failed.
+    bool is_install, is_snapshot_end;
 };
 
+enum sim_read_state { SIM_READ_WAITING, SIM_READ_SERVED, SIM_READ_LOST };
 struct sim_read {
     uint64_t context, floor; // what had been acknowledged when it was asked
+    enum sim_read_state state;
 };
 
 struct sim {
-    uint64_t seed, now_ms, next_order, next_value, next_id;
+    uint64_t seed, now_ms, next_order, next_value, next_id, next_stream;
     struct prng prng;      // of the world
     struct prng node_prng; // of the cores
     struct sim_knobs knobs;
@@ -33,6 +38,7 @@ struct sim {
     unsigned node_count;
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; // from, to
     bool is_healed;
+    bool is_manual; // a script delivers, and nothing happens by itself
     struct sim_parcel **heap;
     size_t heap_count, heap_capacity;
     // What is true, once anybody applied it.
@@ -46,32 +52,44 @@ struct sim {
     struct {
         uint64_t term, leader;
     } leaders[1024];
-    size_t read_count;
-    struct sim_read reads[64];
+    struct sim_read reads[64]; // by context, the last ones
     uint64_t next_context;
+    struct sim_result *result; // NULL = nobody looks
+    uint64_t events_before;
     char broken[512];
     struct buf *trace;
 };
 
 struct sim_node *world_node(struct sim *sim, uint64_t id); // NULL = no such node
 void world_note(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_note_nodes(struct sim *sim);
 void world_break(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void world_start(struct sim *sim, struct sim_node *node); // from its disk
 void world_crash(struct sim *sim, struct sim_node *node);
+// Dies after the sync of its turn and before the messages that waited for it.
+void world_crash_after_sync(struct sim *sim, struct sim_node *node);
 struct sim_node *world_add(struct sim *sim, const struct raft_configuration *configuration);
 
 // One turn of a node's loop. Draws whether it crashes in the middle.
 void world_turn(struct sim *sim, struct sim_node *node);
 void world_deliver(struct sim *sim, struct sim_parcel *parcel); // frees it
 void world_post(struct sim *sim, struct sim_parcel *parcel, uint64_t delay_ms);
-struct sim_parcel *world_take(struct sim *sim); // the next to arrive, or NULL
+struct sim_parcel *world_take(struct sim *sim);               // the next to arrive, or NULL
+struct sim_parcel *world_pick(struct sim *sim, size_t place); // out of the heap
+struct sim_parcel *world_copy(const struct sim_parcel *parcel);
+void world_lose(struct sim *sim, struct sim_parcel *parcel); // a stream that breaks is noticed; frees it
 void parcel_free(struct sim_parcel *parcel);
+const char *parcel_name(const struct sim_parcel *parcel); // "append-reply"
 
 // Clients.
-bool world_propose(struct sim *sim, struct sim_node *node);
-void world_read(struct sim *sim, struct sim_node *node);
-void world_change(struct sim *sim, struct sim_node *leader);
+enum raft_outcome world_propose(struct sim *sim, struct sim_node *node, size_t count, uint64_t *out_first);
+enum raft_outcome world_read(struct sim *sim, struct sim_node *node);
+enum raft_outcome world_configure(struct sim *sim, struct sim_node *leader,
+                                  const struct raft_configuration *next);
+void world_change(struct sim *sim, struct sim_node *leader); // at random
+void configuration_insert(struct raft_configuration *configuration, struct raft_member member);
+void configuration_remove(struct raft_configuration *configuration, unsigned place);
 
 // --- raft_check.c ---
 
@@ -83,6 +101,10 @@ void check_persist(struct sim *sim, const struct sim_node *node, uint64_t term, 
 void check_apply(struct sim *sim, const struct sim_node *node, uint64_t index, const struct sim_entry *entry);
 void check_restore(struct sim *sim, const struct sim_node *node, uint64_t index, uint64_t state);
 void check_reads(struct sim *sim, struct sim_node *node);
+// At quiet points: the logs of all pairs match.
+void check_pairs(struct sim *sim);
+// At the end: what is durable is the same everywhere, and is what was applied.
+void check_agreement(struct sim *sim, const struct raft_configuration *members);
 uint64_t sim_hash(uint64_t state, const struct sim_entry *entry, uint64_t index);
 
 #endif

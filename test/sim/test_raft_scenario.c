@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/sim/test_raft_scenario.c — every directed case of the Raft core is a test, and every known trap has
+// one.
+//
+//     SCENARIO=name test_raft_scenario      runs one and prints what happened
+//
+// The traps are those that implementations of Raft have fallen into, numbered as in the study that this core
+// is built on. A trap of the core is a file test/sim/scenario/trap_NN_….raft; a trap of what is around it
+// (store, driver, daemon) is a row of `held` below, with the test function that holds it.
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "test/lib/check.h"
+#include "test/sim/raft_script.h"
+
+#define TRAPS 30
+#define DRIVER_FOLDER "reconciler/daemon"
+
+static struct script_list list;
+
+static void goes_as_told(void **state) {
+    AUTO_BUF out = buf_make(0);
+    if (!script_run_name(*state, &out)) {
+        fputs(buf_text(&out), stderr); // longer than what cmocka prints
+        fail_msg("%s", (const char *)*state);
+    }
+}
+
+// --- traps ---
+
+static const struct {
+    int trap;
+    const char *file, *function;
+} held[] = {
+    {30, NULL, NULL}, // place-holder: the rows follow
+};
+
+// Not held by anything yet. May only be while the daemon does not run on the driver.
+static const struct {
+    int trap;
+    const char *what;
+} owed[] = {
+    {8, "a client is answered and a reader released only after the commit of the transaction"},
+    {9, "after a failed sync or write of the vote the process ends"},
+    {20, "the chunks of a snapshot stream that broke are thrown away, by the number of the stream"},
+    {21, "a stream's read transaction is bounded in time"},
+    {24, "one or two managers: any failure stops the cluster, and the user is told"},
+    {26, "the work of a turn is bounded; heartbeats go out under load"},
+    {28, "a proposal whose leader was lost is answered `unknown`; a retry is recognised"},
+    {29, "times and ids come from the leader's entry; apply is deterministic"},
+    {30, "a follower's full disk does not stop the cluster; a leader's moves leadership"},
+};
+
+static bool has_scenario(int trap) {
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "trap_%02d_", trap);
+    for (size_t i = 0; i < list.count; i++) {
+        if (str_starts(list.names[i], prefix)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_owed(int trap) {
+    for (size_t i = 0; i < sizeof owed / sizeof *owed; i++) {
+        if (owed[i].trap == trap) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_held(int trap) {
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        if (held[i].trap == trap && held[i].file != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void every_trap_has_a_place(void **state) {
+    (void)state;
+    for (int trap = 1; trap <= TRAPS; trap++) {
+        if (!has_scenario(trap) && !is_held(trap) && !is_owed(trap)) {
+            fail_msg("trap %d has neither a scenario nor a row of `held`", trap);
+        }
+        if (is_held(trap) && is_owed(trap)) {
+            fail_msg("trap %d is held; take it out of `owed`", trap);
+        }
+    }
+}
+
+static void every_holder_exists(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        AUTO_BUF text = buf_make(0);
+        if (held[i].file == NULL) {
+            continue;
+        }
+        if (fs_read(AT_FDCWD, held[i].file, (size_t)1 << 20, &text, NULL) != 0 ||
+            strstr(buf_text(&text), held[i].function) == NULL) {
+            fail_msg("trap %d: there is no %s in %s", held[i].trap, held[i].function, held[i].file);
+        }
+    }
+}
+
+static bool includes_the_driver(const char *folder, const char *name) {
+    AUTO_BUF path = buf_make(0);
+    AUTO_BUF text = buf_make(0);
+    buf_addf(&path, "%s/%s", folder, name);
+    return str_ends(name, ".c") && fs_read(AT_FDCWD, buf_text(&path), (size_t)1 << 20, &text, NULL) == 0 &&
+           strstr(buf_text(&text), "\"reconciler/store/replica.h\"") != NULL;
+}
+
+// What the daemon runs on must hold them all.
+static void nothing_is_owed_once_the_daemon_runs_on_it(void **state) {
+    (void)state;
+    bool is_in_use = false;
+    DIR *folder = opendir(DRIVER_FOLDER);
+    assert_non_null(folder);
+    const struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL) {
+        is_in_use = is_in_use || includes_the_driver(DRIVER_FOLDER, entry->d_name);
+    }
+    closedir(folder);
+    for (size_t i = 0; is_in_use && i < sizeof owed / sizeof *owed; i++) {
+        fail_msg("trap %d (%s) is not held by any test", owed[i].trap, owed[i].what);
+    }
+}
+
+// --- the language ---
+
+static const struct {
+    const char *text, *says;
+} mistakes[] = {
+    {"", "x.raft:1:1: there is no story: it begins with `nodes`"},
+    {"nodes 3\nexpct leader 1", "x.raft:2:1: no statement \"expct\"; did you mean \"expect\"?"},
+    {"campaign 1", "x.raft:1:1: a story begins with"},
+    {"nodes 3\nnodes 3", "x.raft:2:1: a story begins with"},
+    {"nodes 3\ncampaign 4", "x.raft:2:10: no node 4; there are 1 to 3"},
+    {"nodes 3\ncampaign", "x.raft:2:9: too short: campaign NODE"},
+    {"nodes 3\n  tick 1 ten", "x.raft:2:10: \"ten\" is no number"},
+    {"nodes 3\nexpect log 1 \"1 1", "x.raft:2:14: a text without its end; close it with \""},
+    {"nodes 3\nexpect rule 1 leader",
+     "x.raft:2:8: nothing of that name can be expected; did you mean \"role\"?"},
+    {"nodes 3\nexpect role 1 leader", "x.raft:2:8: expected role 1 leader; it is: follower"},
+    {"nodes 3\nexpect not role 1 follower", "x.raft:2:12: expected not role 1 follower; it is: follower"},
+    {"nodes 3\ndeliver 1 2 apend", "x.raft:2:13: \"apend\" is neither a kind of message"},
+    {"nodes 3\ndeliver 1 2", "x.raft:2:1: there is no such message: 0 on the way, 1 wanted"},
+    {"nodes 3\nstart 1", "x.raft:2:7: node 1 is up; `crash` it first"},
+    {"nodes 3\ncrash 1\ntick 1", "x.raft:3:6: node 1 is down; `start 1` first"},
+    {"nodes 3\nexpect read r served", "x.raft:2:13: no such name"},
+    {"bites NO_SUCH_BUG\nnodes 1", "x.raft:1:7: no planted bug \"NO_SUCH_BUG\""},
+    {"nodes 0", "x.raft:1:7: 1 to 10 nodes"},
+};
+
+static void a_mistake_is_told_with_its_place(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        AUTO_BUF out = buf_make(0);
+        assert_false(script_run("x.raft", mistakes[i].text, &out));
+        if (!str_starts(buf_text(&out), mistakes[i].says)) {
+            fail_msg("wanted: %s, got: %s", mistakes[i].says, buf_text(&out));
+        }
+    }
+}
+
+static const struct CMUnitTest fixed[] = {
+    cmocka_unit_test(every_trap_has_a_place),
+    cmocka_unit_test(every_holder_exists),
+    cmocka_unit_test(nothing_is_owed_once_the_daemon_runs_on_it),
+    cmocka_unit_test(a_mistake_is_told_with_its_place),
+};
+
+// A file is a test by being there.
+int main(void) {
+    static struct CMUnitTest tests[SCRIPT_FILES_MAX + sizeof fixed / sizeof *fixed];
+    size_t count = 0;
+    const char *only = getenv("SCENARIO");
+    script_list_load(&list);
+    for (size_t i = 0; i < list.count; i++) {
+        if (only == NULL || str_equal(only, list.names[i])) {
+            tests[count++] = (struct CMUnitTest){
+                .name = list.names[i], .test_func = goes_as_told, .initial_state = list.names[i]};
+        }
+    }
+    for (size_t i = 0; only == NULL && i < sizeof fixed / sizeof *fixed; i++) {
+        tests[count++] = fixed[i];
+    }
+    return _cmocka_run_group_tests(__FILE__, tests, count, NULL, NULL);
+}
