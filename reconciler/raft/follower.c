@@ -127,12 +127,15 @@ void follower_on_heartbeat(struct raft *raft, const struct raft_message *heartbe
 
 // --- snapshots ---
 
+static bool log_has(const struct raft *raft, uint64_t index, uint64_t term) {
+    uint64_t ours;
+    return log_term(&raft->log, index, &ours) && ours == term;
+}
+
 void follower_on_snapshot(struct raft *raft, const struct raft_message *snapshot, struct raft_accept *out) {
-    uint64_t term;
     if (snapshot->index <= raft->commit && !PLANTED(BUG_OLD_SNAPSHOT)) {
         reply_match(raft, snapshot->from, raft->commit);
-    } else if (log_term(&raft->log, snapshot->index, &term) && term == snapshot->log_term &&
-               !PLANTED(BUG_SNAPSHOT_DROPS_LOG)) {
+    } else if (log_has(raft, snapshot->index, snapshot->log_term) && !PLANTED(BUG_SNAPSHOT_DROPS_LOG)) {
         raft_advance_commit(raft, snapshot->index); // we have all of it, and maybe more
         reply_match(raft, snapshot->from, snapshot->index);
     } else {
@@ -140,9 +143,24 @@ void follower_on_snapshot(struct raft *raft, const struct raft_message *snapshot
     }
 }
 
+bool raft_may_restore(struct raft *raft, uint64_t index, uint64_t term) {
+    if (raft->role == RAFT_LEADER || index <= raft->commit) {
+        return false;
+    }
+    if (log_has(raft, index, term) && !PLANTED(BUG_SNAPSHOT_OVERTAKEN)) {
+        raft_advance_commit(raft, index);
+        if (raft->leader != 0) {
+            reply_match(raft, raft->leader, index);
+        }
+        return false;
+    }
+    return true;
+}
+
 void raft_restored(struct raft *raft, uint64_t index, uint64_t term,
                    const struct raft_configuration *configuration, uint64_t configuration_index) {
     ASSERT(raft->role != RAFT_LEADER && index > raft->commit);
+    ASSERT(!log_has(raft, index, term) || PLANTED(BUG_SNAPSHOT_DROPS_LOG) || PLANTED(BUG_SNAPSHOT_OVERTAKEN));
     if (raft->role != RAFT_FOLLOWER && !PLANTED(BUG_SNAPSHOT_CANDIDATE)) {
         raft_become_follower(raft, raft->term, /*leader=*/0); // its candidacy vouched for the old log
     }

@@ -54,6 +54,7 @@
     X(FOREIGN_CONTEXT, "a read gets the answer of another")                                                  \
     X(OLD_SNAPSHOT, "a snapshot older than what is committed is taken")                                      \
     X(SNAPSHOT_DROPS_LOG, "a snapshot of what the log has drops the log behind it")                          \
+    X(SNAPSHOT_OVERTAKEN, "a snapshot that came too late drops what the log has")                            \
     X(SNAPSHOT_CANDIDATE, "a candidacy survives the snapshot that replaced its log")                         \
     X(SNAPSHOT_MEMBERS, "the configuration of a snapshot is not taken")                                      \
     X(SNAPSHOT_STUCK, "a snapshot that failed is never sent again")

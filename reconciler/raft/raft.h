@@ -224,7 +224,7 @@ struct raft_accept {
     // from number `skip` on. count 0 = nothing.
     uint64_t from;
     uint32_t skip, count;
-    bool wants_snapshot; // of a SNAPSHOT: receive it and install it; then raft_restored
+    bool wants_snapshot; // of a SNAPSHOT: receive it; ask raft_may_restore; install it; raft_restored
 };
 // Messages of others come in any order, any number of times, or not at all. Those that cannot be are dropped.
 void raft_step(struct raft *raft, const struct raft_message *message, struct raft_accept *out);
@@ -255,7 +255,12 @@ void raft_applied(struct raft *raft, uint64_t index);
 void raft_compact(struct raft *raft, uint64_t index);
 // The snapshot for this member ended: it has the state up to `index` now; 0 = it failed.
 void raft_snapshot_ended(struct raft *raft, uint64_t id, uint64_t index);
-// A snapshot was installed, durably and whole, instead of log and state.
+// A snapshot was received whole: may it take the place of log and state now? Streams take a while. False when
+// this node leads, or has that much otherwise meanwhile: then nothing may be thrown away, because what is
+// behind it in the log may be acknowledged; commit is raised to `index` instead. To be asked in the turn of
+// the installation, before anything of it becomes durable.
+bool raft_may_restore(struct raft *raft, uint64_t index, uint64_t term);
+// It was installed, durably and whole, instead of log and state.
 void raft_restored(struct raft *raft, uint64_t index, uint64_t term,
                    const struct raft_configuration *configuration, uint64_t configuration_index);
 

@@ -496,7 +496,8 @@ static void begin_stream(struct sim *sim, struct sim_node *node, struct sim_parc
 static void install(struct sim *sim, struct sim_node *node, const struct sim_parcel *parcel) {
     const struct sim_node *sender = world_node(sim, parcel->message.from);
     bool is_current = node->stream == parcel->stream && sender != NULL && sender->is_up;
-    bool installs = is_current && parcel->message.index > node->raft.commit && node->raft.role != RAFT_LEADER;
+    bool installs =
+        is_current && raft_may_restore(&node->raft, parcel->message.index, parcel->message.log_term);
     if (installs) {
         restore(sim, node, parcel);
     }
