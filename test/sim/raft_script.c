@@ -324,9 +324,8 @@ static void run_send(struct script *script) {
 }
 
 static void run_settle(struct script *script) {
-    struct sim_parcel *parcel;
-    for (int i = 0; i < SETTLE_MAX && script->sim->broken[0] == '\0'; i++) {
-        parcel = world_take(script->sim);
+    for (int i = 0; i < SETTLE_MAX; i++) {
+        struct sim_parcel *parcel = script->sim->broken[0] == '\0' ? world_take(script->sim) : NULL;
         if (parcel == NULL) {
             return;
         }

@@ -21,6 +21,7 @@
 
 #define TRAPS 30
 #define DRIVER_FOLDER "reconciler/daemon"
+#define DRIVER_HEADER "\"reconciler/store/replica.h\""
 
 static struct script_list list;
 
@@ -38,7 +39,8 @@ static const struct {
     int trap;
     const char *file, *function;
 } held[] = {
-    {30, NULL, NULL}, // place-holder: the rows follow
+    // 27 has cases of the core; this is the planted bug that they find.
+    {27, "test/sim/test_raft_planted.c", "every_bug_is_found"},
 };
 
 // Not held by anything yet. May only be while the daemon does not run on the driver.
@@ -79,7 +81,7 @@ static bool is_owed(int trap) {
 
 static bool is_held(int trap) {
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
-        if (held[i].trap == trap && held[i].file != NULL) {
+        if (held[i].trap == trap) {
             return true;
         }
     }
@@ -98,16 +100,25 @@ static void every_trap_has_a_place(void **state) {
     }
 }
 
+// Of cmocka, and in its list; or of bats.
+static bool defines_test(const char *text, const char *name) {
+    AUTO_BUF function = buf_make(0);
+    AUTO_BUF row = buf_make(0);
+    AUTO_BUF bats = buf_make(0);
+    buf_addf(&function, "static void %s(void **state)", name);
+    buf_addf(&row, "unit_test(%s)", name);
+    buf_addf(&bats, "@test \"%s\"", name);
+    return strstr(text, buf_text(&bats)) != NULL ||
+           (strstr(text, buf_text(&function)) != NULL && strstr(text, buf_text(&row)) != NULL);
+}
+
 static void every_holder_exists(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
         AUTO_BUF text = buf_make(0);
-        if (held[i].file == NULL) {
-            continue;
-        }
         if (fs_read(AT_FDCWD, held[i].file, (size_t)1 << 20, &text, NULL) != 0 ||
-            strstr(buf_text(&text), held[i].function) == NULL) {
-            fail_msg("trap %d: there is no %s in %s", held[i].trap, held[i].function, held[i].file);
+            !defines_test(buf_text(&text), held[i].function)) {
+            fail_msg("trap %d: there is no test %s in %s", held[i].trap, held[i].function, held[i].file);
         }
     }
 }
@@ -117,7 +128,7 @@ static bool includes_the_driver(const char *folder, const char *name) {
     AUTO_BUF text = buf_make(0);
     buf_addf(&path, "%s/%s", folder, name);
     return str_ends(name, ".c") && fs_read(AT_FDCWD, buf_text(&path), (size_t)1 << 20, &text, NULL) == 0 &&
-           strstr(buf_text(&text), "\"reconciler/store/replica.h\"") != NULL;
+           strstr(buf_text(&text), DRIVER_HEADER) != NULL;
 }
 
 // What the daemon runs on must hold them all.
