@@ -180,7 +180,7 @@ struct raft {
     // Effects. The driver clears what it has dealt with.
     bool is_hard_state_dirty; // (term, vote) must become durable
     bool is_removed;          // somebody who must know says that we are no member
-    uint64_t noop_index;      // an empty entry was added to the log at this index; 0 = none
+    uint64_t noop_index;      // an empty entry was added to the log here (its term: raft_term_at); 0 = none
     size_t message_count;     // in options.messages; cleared by raft_sent
     size_t result_count;      // in results; set to 0 when read
     struct raft_read_result results[RAFT_READS_MAX];

@@ -383,8 +383,9 @@ static void apply_committed(struct sim *sim, struct sim_node *node) {
 
 static void note_noop(struct sim_node *node) {
     struct raft *raft = &node->raft;
-    if (raft->noop_index != 0 && raft->noop_index <= raft->log.last_index) {
-        node->log[raft->noop_index] = (struct sim_entry){.term = raft->term, .type = RAFT_ENTRY_NOOP};
+    uint64_t term; // of the entry: who stalls may be in a later term by now
+    if (raft->noop_index != 0 && raft_term_at(raft, raft->noop_index, &term)) {
+        node->log[raft->noop_index] = (struct sim_entry){.term = term, .type = RAFT_ENTRY_NOOP};
     }
 }
 
