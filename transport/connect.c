@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/connect.c — how links come to be: a listener whose accept loop only our own close ends, and a
-// dial with a deadline.
+// transport/connect.c — how links come to be: a listener whose accept loop only our own close ends, and
+// dials, one that waits and one that does not.
 //
 // nng maps a vanished peer to "closed" in places; so the accept loop here takes every error but our own
 // close as passing. Its dialer gives up at once when the listener's queue (128) is full, as it is when many
@@ -61,8 +61,17 @@ void listener_resume(struct listener *listener) {
     listener_accept(listener);
 }
 
-// nng sets the mode of the socket after bind only; the mask closes the moment in between.
+int listener_port(const struct listener *listener) {
+    int port = 0;
+    return nng_stream_listener_get_int(listener->stream_listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0 ? port
+                                                                                                      : 0;
+}
+
+// nng sets the mode of the socket after bind only; the mask closes the moment in between. Options that the
+// transport does not have are refused, which is no harm; Nagle's algorithm is on unless told.
 static int listener_listen(struct listener *listener) {
+    nng_stream_listener_set_bool(listener->stream_listener, NNG_OPT_TCP_NODELAY, true);
+    nng_stream_listener_set_bool(listener->stream_listener, NNG_OPT_TCP_KEEPALIVE, true);
     mode_t mask = umask(0177);
     nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS, 0600);
     int rc = nng_stream_listener_listen(listener->stream_listener);
@@ -141,4 +150,59 @@ int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum
         nng_stream_dialer_free(dialer);
     }
     return rc == 0 ? 0 : error_set(err, dial_error(rc), "connect to %s: %s", url, nng_strerror(rc));
+}
+
+// --- dials that do not wait ---
+
+struct dial {
+    nng_stream_dialer *dialer;
+    nng_aio *aio;
+    struct mailbox *mailbox;
+    void *owner;
+};
+
+static void dial_on_done(void *context) {
+    struct dial *dial = context;
+    int rc = nng_aio_result(dial->aio);
+    struct link_letter *letter = NEW(struct link_letter);
+    letter->kind = LINK_DIALED;
+    letter->dial = dial;
+    if (rc == 0) {
+        letter->stream = nng_aio_get_output(dial->aio, 0);
+    } else {
+        letter->reason = nng_strerror(rc);
+    }
+    mailbox_post(dial->mailbox, &letter->letter);
+}
+
+int dial_start(const char *url, struct mailbox *mailbox, void *owner, struct dial **out, struct error *err) {
+    struct dial *dial = NEW(struct dial);
+    dial->mailbox = mailbox;
+    dial->owner = owner;
+    int rc = nng_stream_dialer_alloc(&dial->dialer, url);
+    if (rc != 0) {
+        xfree(dial);
+        return error_set(err, ERR_INVALID, "connect to %s: %s", url, nng_strerror(rc));
+    }
+    nng_stream_dialer_set_bool(dial->dialer, NNG_OPT_TCP_NODELAY, true);
+    nng_stream_dialer_set_bool(dial->dialer, NNG_OPT_TCP_KEEPALIVE, true);
+    rc = nng_aio_alloc(&dial->aio, dial_on_done, dial);
+    ASSERT(rc == 0); // fails only without memory
+    nng_stream_dialer_dial(dial->dialer, dial->aio);
+    *out = dial;
+    return 0;
+}
+
+void dial_cancel(struct dial *dial) {
+    nng_stream_dialer_close(dial->dialer);
+}
+
+void dial_free(struct dial *dial) {
+    nng_aio_free(dial->aio); // waits for a callback that is just returning
+    nng_stream_dialer_free(dial->dialer);
+    xfree(dial);
+}
+
+void *dial_owner(const struct dial *dial) {
+    return dial->owner;
 }

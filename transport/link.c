@@ -40,6 +40,7 @@ struct link {
     bool receive_paused;
     struct list queue; // of struct outgoing
     size_t queue_bytes;
+    uint64_t sent_bytes;
     bool was_full;
 
     uint8_t inbox[INBOX_BYTES];
@@ -251,6 +252,7 @@ static void link_sent_locked(struct link *link, size_t count) {
     struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
     out->sent += count;
     link->queue_bytes -= count;
+    link->sent_bytes += count;
     if (out->sent == out->len) {
         list_remove(&out->node);
         xfree(out);
@@ -287,6 +289,11 @@ static void link_on_sent(void *context) {
 }
 
 void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body) {
+    (void)link_send_within(link, number, conversation, body, SIZE_MAX);
+}
+
+bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
+                      size_t queue_bytes_max) {
     ASSERT(body.len <= FRAME_BYTES_MAX);
     struct outgoing *out = xmalloc(sizeof *out + FRAME_HEADER_BYTES + body.len);
     *out = (struct outgoing){.len = FRAME_HEADER_BYTES + body.len};
@@ -296,10 +303,10 @@ void link_send(struct link *link, uint16_t number, uint64_t conversation, struct
         memcpy(out->bytes + FRAME_HEADER_BYTES, body.data, body.len);
     }
     pthread_mutex_lock(&link->lock);
-    if (link->closed) {
+    if (link->closed || out->len > queue_bytes_max || link->queue_bytes > queue_bytes_max - out->len) {
         pthread_mutex_unlock(&link->lock);
         xfree(out);
-        return;
+        return false;
     }
     list_append(&link->queue, &out->node);
     link->queue_bytes += out->len;
@@ -308,6 +315,14 @@ void link_send(struct link *link, uint16_t number, uint64_t conversation, struct
         link_send_locked(link);
     }
     pthread_mutex_unlock(&link->lock);
+    return true;
+}
+
+uint64_t link_sent_bytes(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    uint64_t bytes = link->sent_bytes;
+    pthread_mutex_unlock(&link->lock);
+    return bytes;
 }
 
 size_t link_queue_bytes(struct link *link) {
@@ -364,6 +379,21 @@ bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid) {
     *out_uid = (uint32_t)uid;
     *out_pid = (uint32_t)pid;
     return true;
+}
+
+bool link_remote(struct link *link, uint8_t out[16]) {
+    nng_sockaddr address;
+    if (nng_stream_get_addr(link->stream, NNG_OPT_REMADDR, &address) != 0) {
+        return false;
+    }
+    if (address.s_family == NNG_AF_INET6) {
+        memcpy(out, address.s_in6.sa_addr, 16);
+        return true;
+    }
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    memcpy(out, mapped, sizeof mapped);
+    memcpy(out + 12, &address.s_in.sa_addr, 4);
+    return address.s_family == NNG_AF_INET;
 }
 
 void *link_owner(const struct link *link) {

@@ -34,19 +34,29 @@
 #define LINK_QUEUE_LOW_BYTES (LINK_QUEUE_BYTES_MAX / 4)
 
 struct link;
+struct dial;
 struct nng_stream;
 
-enum link_letter_kind { LINK_ACCEPTED, LINK_ACCEPT_FAILED, LINK_FRAME, LINK_WRITABLE, LINK_DOWN };
+enum link_letter_kind {
+    LINK_ACCEPTED,
+    LINK_ACCEPT_FAILED,
+    LINK_DIALED,
+    LINK_FRAME,
+    LINK_WRITABLE,
+    LINK_DOWN
+};
 
 // What the owner takes from the mailbox and frees with link_letter_free.
 struct link_letter {
     struct letter letter;
     enum link_letter_kind kind;
-    struct link *link;          // of FRAME, WRITABLE, DOWN
-    struct nng_stream *stream;  // of ACCEPTED: hand it to link_new, or it leaks
+    struct link *link; // of FRAME, WRITABLE, DOWN
+    struct dial *dial; // of DIALED
+    // of ACCEPTED, and of DIALED when it succeeded: hand it to link_new or link_discard, or it leaks
+    struct nng_stream *stream;
     struct frame_header header; // of FRAME
     uint8_t *body;              // of FRAME: header.len bytes
-    const char *reason;         // of DOWN and ACCEPT_FAILED: static text
+    const char *reason;         // of DOWN, ACCEPT_FAILED and a DIALED that failed: static text
     bool is_consumed;           // of FRAME: link_consumed was called
 };
 void link_letter_free(struct link_letter *letter);
@@ -63,7 +73,11 @@ void link_close(struct link *link, const char *reason);
 
 // Queues a frame; on a closed link it is dropped.
 void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body);
+// The same, unless that would make the queue longer than so many bytes: then, and on a closed link, false.
+bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
+                      size_t queue_bytes_max);
 size_t link_queue_bytes(struct link *link);
+uint64_t link_sent_bytes(struct link *link); // taken by the stream since the link began
 // This frame was taken from the mailbox and dealt with: there is room for another. Repeating is harmless.
 void link_consumed(struct link_letter *frame);
 // The peer has said who it is: frames may have the size that their rows allow.
@@ -71,19 +85,29 @@ void link_trust(struct link *link);
 // Credentials of the peer, from the kernel. False when the stream has none.
 bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid);
 
+// The network address of the peer; an IPv4 address is mapped into IPv6. False when the stream has none.
+bool link_remote(struct link *link, uint8_t out[16]);
+
 void *link_owner(const struct link *link);
 void link_set_owner(struct link *link, void *owner);
 
 // --- making connections ---
 
 struct listener;
-// "ipc:///path". Accepted streams arrive as LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors)
-// accepting rests until listener_resume.
+// "ipc:///path" or "tcp://ADDRESS:PORT" (port 0: any that is free). Accepted streams arrive as
+// LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors) accepting rests until listener_resume.
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err);
 void listener_resume(struct listener *listener);
-void listener_close(struct listener *listener); // waits for the accept in flight
+int listener_port(const struct listener *listener); // of tcp; else 0
+void listener_close(struct listener *listener);     // waits for the accept in flight
 // Blocks at most timeout_ms; a listener whose queue is full is tried again until then.
 int link_dial(const char *url, int64_t timeout_ms, struct mailbox *mailbox, enum message_sender peer,
               struct link **out, struct error *err);
+
+// Connects without waiting: exactly one LINK_DIALED follows, whatever happens. -ERR_INVALID: no such URL.
+int dial_start(const char *url, struct mailbox *mailbox, void *owner, struct dial **out, struct error *err);
+void dial_cancel(struct dial *dial); // returns at once; LINK_DIALED comes soon. Repeating is harmless
+void dial_free(struct dial *dial);   // after LINK_DIALED was taken; never earlier
+void *dial_owner(const struct dial *dial);
 
 #endif

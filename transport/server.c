@@ -337,6 +337,8 @@ static void server_on_letter(struct server *server, struct link_letter *letter) 
         log_event(LOG_WARN, "link.accept", LOG_STR("error", letter->reason));
         server->accept_rests = true;
         break;
+    case LINK_DIALED:
+        UNREACHABLE("a server does not dial");
     case LINK_FRAME:
         session_on_frame(session, letter);
         link_consumed(letter);
