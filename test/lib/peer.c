@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/lib/peer.c — frames over a plain AF_UNIX socket, every wait with a deadline.
+// test/lib/peer.c — frames over a plain socket, every wait with a deadline.
 #include "test/lib/peer.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <poll.h>
 #include <string.h>
@@ -42,6 +43,33 @@ int peer_listen(const char *path, int backlog) {
     int rc = bind(fd, (const struct sockaddr *)&address, sizeof address);
     rc = rc == 0 ? listen(fd, backlog) : rc;
     ASSERT(rc == 0);
+    return fd;
+}
+
+static struct sockaddr_in peer_address_port(int port) {
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+int peer_connect_port(int port) {
+    struct sockaddr_in address = peer_address_port(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT(fd >= 0);
+    int rc = connect(fd, (const struct sockaddr *)&address, sizeof address);
+    ASSERT(rc == 0);
+    return fd;
+}
+
+int peer_listen_port(int *port) {
+    struct sockaddr_in address = peer_address_port(*port);
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT(fd >= 0);
+    int rc = bind(fd, (const struct sockaddr *)&address, sizeof address);
+    rc = rc == 0 ? listen(fd, 16) : rc;
+    rc = rc == 0 ? getsockname(fd, (struct sockaddr *)&address, &len) : rc;
+    ASSERT(rc == 0);
+    *port = ntohs(address.sin_port);
     return fd;
 }
 

@@ -12,6 +12,9 @@
 int peer_connect(const char *path);
 int peer_listen(const char *path, int backlog);
 int peer_accept(int listening_fd);
+// The same over TCP on 127.0.0.1; *port 0 = any, and becomes the one that it is.
+int peer_connect_port(int port);
+int peer_listen_port(int *port);
 
 // False when the other side is gone.
 bool peer_send_bytes(int fd, const void *data, size_t len);

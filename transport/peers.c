@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/peers.c — life, members, and the way of each letter to the slot or line it is of.
+#include "transport/peers.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "transport/peers_parts.h"
+
+struct raft_id_text raft_id_text(uint64_t raft_id) {
+    struct raft_id_text out;
+    snprintf(out.text, sizeof out.text, "%016llx", (unsigned long long)raft_id);
+    return out;
+}
+
+// --- lines ---
+
+struct line *line_new(struct peers *peers) {
+    struct line *line = NEW(struct line);
+    line->peers = peers;
+    list_append(&peers->lines, &line->node);
+    return line;
+}
+
+void line_end(struct line *line, const char *reason) {
+    line->is_over = line->is_closing = true;
+    line->slot = NULL;
+    if (line->dial != NULL) {
+        dial_cancel(line->dial);
+    } else {
+        link_close(line->link, reason);
+    }
+}
+
+void line_send(struct line *line, uint16_t number, const void *payload) {
+    const struct message_row *row = message_row(number);
+    AUTO_BUF body = buf_make(row->bytes_max);
+    wire_encode(row->payload, payload, &body);
+    ASSERT(!body.overflow); // small by what goes into it
+    link_send(line->link, number, 0, buf_bytes(&body));
+}
+
+// --- letters ---
+
+static void line_on_frame(struct line *line, struct link_letter *letter) {
+    if (line->is_over) {
+        return;
+    }
+    if (line->via != 0) {
+        incoming_on_frame(line, letter);
+    } else {
+        slot_on_frame(line->slot, letter);
+    }
+}
+
+static void line_on_down(struct line *line, const char *reason) {
+    struct slot *slot = TAKE(line->slot);
+    link_free(line->link);
+    list_remove(&line->node);
+    xfree(line);
+    if (slot != NULL) {
+        slot->line = NULL;
+        slot_lost(slot, reason);
+    }
+}
+
+static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
+    switch (letter->kind) {
+    case LINK_ACCEPTED:
+        if (peers->is_closing) {
+            link_discard(letter->stream);
+        } else {
+            incoming_on_accepted(peers, letter->stream);
+        }
+        break;
+    case LINK_ACCEPT_FAILED:
+        log_event(LOG_WARN, "peer.accept", LOG_STR("error", letter->reason));
+        peers->accept_rests = true;
+        break;
+    case LINK_DIALED:
+        slot_on_dialed(dial_owner(letter->dial), letter);
+        break;
+    case LINK_FRAME:
+        line_on_frame(link_owner(letter->link), letter);
+        link_consumed(letter);
+        break;
+    case LINK_WRITABLE:
+        break;
+    case LINK_DOWN:
+        line_on_down(link_owner(letter->link), letter->reason);
+        break;
+    }
+}
+
+void peers_take(struct peers *peers, size_t max_frames) {
+    ASSERT(!peers->is_working);
+    peers->is_working = true;
+    for (size_t i = 0; i < max_frames; i++) {
+        struct link_letter *letter = (struct link_letter *)mailbox_take(&peers->mailbox);
+        if (letter == NULL) {
+            break;
+        }
+        peers_on_letter(peers, letter);
+        link_letter_free(letter);
+    }
+    peers->is_working = false;
+}
+
+int peers_fd(const struct peers *peers) {
+    return mailbox_fd(&peers->mailbox);
+}
+
+// --- time ---
+
+static void asks_tick(struct peers *peers) {
+    LIST_EACH(node, &peers->asks) {
+        struct ask *ask = LIST_ENTRY(node, struct ask, node);
+        if (peers->now_ms >= ask->deadline_ms) {
+            struct error err = {0};
+            error_set(&err, ERR_UNREACHABLE, "no answer in time");
+            ask_end(ask, &err, 0, (struct bytes){0});
+        } else {
+            slot_tick(&ask->slot);
+        }
+    }
+}
+
+void peers_tick(struct peers *peers, int64_t mono_ms) {
+    ASSERT(!peers->is_working);
+    peers->is_working = true;
+    int64_t passed_ms = peers->last_mono_ms < 0 ? 0 : mono_ms - peers->last_mono_ms;
+    peers->now_ms += passed_ms < PEERS_TICK_MS_MAX ? passed_ms : PEERS_TICK_MS_MAX;
+    peers->last_mono_ms = mono_ms;
+    if (TAKE(peers->accept_rests)) {
+        listener_resume(peers->listener);
+    }
+    for (size_t i = 0; i < peers->member_count; i++) {
+        slot_tick(&peers->members[i]->slots[0]);
+        slot_tick(&peers->members[i]->slots[1]);
+    }
+    asks_tick(peers);
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line->via != 0) {
+            incoming_tick(line);
+        }
+    }
+    peers->is_working = false;
+}
+
+// --- members ---
+
+static struct member *peers_find(const struct peers *peers, uint64_t raft_id) {
+    for (size_t i = 0; i < peers->member_count; i++) {
+        if (peers->members[i]->raft_id == raft_id) {
+            return peers->members[i];
+        }
+    }
+    return NULL;
+}
+
+static void member_free(struct member *member, const char *reason) {
+    slot_reset(&member->slots[0], reason);
+    slot_reset(&member->slots[1], reason);
+    xfree(member->address);
+    xfree(member);
+}
+
+static int member_set_address(struct member *member, struct peers *peers, const char *address,
+                              struct error *err) {
+    char url[PEER_URL_BYTES];
+    struct error unusable = {0};
+    int rc = peer_address_url(address, url, &unusable);
+    xfree(member->address);
+    member->address = xstrdup(address);
+    for (int i = 0; i < 2; i++) {
+        struct slot *slot = &member->slots[i];
+        if (slot->peers != NULL) {
+            slot_reset(slot, "the address changed");
+        }
+        slot_init(slot, peers, member->raft_id, rc < 0 ? NULL : url);
+        slot->member = member;
+        slot->is_bulk = i == 1;
+        snprintf(slot->trouble, sizeof slot->trouble, "%s", unusable.root);
+    }
+    if (rc < 0 && err != NULL) {
+        *err = unusable;
+    }
+    return error_wrap(err, rc, "reach manager %s", raft_id_text(member->raft_id).text);
+}
+
+static int peers_set_member(struct peers *peers, const struct peers_member *wanted, struct error *err) {
+    struct member *member = peers_find(peers, wanted->raft_id);
+    if (member == NULL) {
+        ASSERT(peers->member_count < PEERS_MEMBERS_MAX);
+        member = NEW(struct member);
+        member->raft_id = wanted->raft_id;
+        peers->members[peers->member_count++] = member;
+    }
+    if (member->address != NULL && strcmp(member->address, wanted->address) == 0) {
+        return 0;
+    }
+    return member_set_address(member, peers, wanted->address, err);
+}
+
+static bool is_wanted(const struct peers *peers, uint64_t raft_id, const struct peers_member *members,
+                      size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].raft_id == raft_id) {
+            return raft_id != peers->self.raft_id;
+        }
+    }
+    return false;
+}
+
+// Also from those who were let in as members and are none any more.
+static void peers_drop_others(struct peers *peers, const struct peers_member *members, size_t count) {
+    struct member *others[PEERS_MEMBERS_MAX];
+    size_t kept = 0, dropped = 0;
+    for (size_t i = 0; i < peers->member_count; i++) {
+        struct member *member = peers->members[i];
+        *(is_wanted(peers, member->raft_id, members, count) ? &peers->members[kept++] : &others[dropped++]) =
+            member;
+    }
+    peers->member_count = kept; // before anybody is told
+    for (size_t i = 0; i < dropped; i++) {
+        member_free(others[i], "not a member any more");
+    }
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line->via != 0 && line->is_greeted && !line->is_stranger && !line->is_over &&
+            !peers->callbacks.is_member(peers->callbacks.context, line->from)) {
+            line_end(line, "not a member any more");
+        }
+    }
+}
+
+int peers_set_members(struct peers *peers, const struct peers_member *members, size_t count,
+                      struct error *err) {
+    ASSERT(!peers->is_working && count <= PEERS_MEMBERS_MAX);
+    peers->is_working = true;
+    peers_drop_others(peers, members, count);
+    int first = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].raft_id != peers->self.raft_id) {
+            int rc = peers_set_member(peers, &members[i], first == 0 ? err : NULL);
+            first = first == 0 ? rc : first;
+        }
+    }
+    peers->is_working = false;
+    return first;
+}
+
+void peers_set_self(struct peers *peers, const struct peers_self *self) {
+    ASSERT(!peers->is_working);
+    bool is_other = self->raft_id != peers->self.raft_id || self->epoch != peers->self.epoch ||
+                    !id_equal(&self->cluster_id, &peers->self.cluster_id);
+    char *address = xstrdup(self->address != NULL ? self->address : "");
+    xfree(peers->self_address);
+    peers->self = *self;
+    peers->self.address = peers->self_address = address;
+    if (!is_other) {
+        return;
+    }
+    peers->is_working = true;
+    for (size_t i = 0; i < peers->member_count; i++) {
+        slot_reset(&peers->members[i]->slots[0], "who we are changed");
+        slot_reset(&peers->members[i]->slots[1], "who we are changed");
+    }
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line->via != 0 && !line->is_closing) {
+            line_end(line, "who we are changed");
+        }
+    }
+    peers->is_working = false;
+}
+
+// --- sending ---
+
+bool peers_send(struct peers *peers, uint64_t to, uint16_t number, struct bytes body, bool is_bulk) {
+    struct member *member = peers_find(peers, to);
+    ASSERT(body.len <= message_row(number)->bytes_max);
+    if (member == NULL) {
+        return false;
+    }
+    bool is_sent = slot_send(&member->slots[is_bulk ? 1 : 0], number, body);
+    member->sent += is_sent;
+    member->dropped += !is_sent;
+    return is_sent;
+}
+
+bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body) {
+    ASSERT(body.len <= message_row(number)->bytes_max);
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (via != 0 && line->via == via) {
+            return !line->is_over && link_send_within(line->link, number, 0, body, PEERS_QUEUE_BYTES_MAX);
+        }
+    }
+    return false;
+}
+
+bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_status *out) {
+    const struct member *member = peers_find(peers, raft_id);
+    if (member == NULL) {
+        return false;
+    }
+    const struct slot *slot = &member->slots[0];
+    *out =
+        (struct peers_status){.is_up = slot->state == SLOT_UP,
+                              .is_bulk_up = member->slots[1].state == SLOT_UP,
+                              .sent = member->sent,
+                              .dropped = member->dropped,
+                              .queue_bytes = slot->state == SLOT_UP ? link_queue_bytes(slot->line->link) : 0,
+                              .trouble = slot->trouble};
+    return true;
+}
+
+// --- questions ---
+
+void ask_end(struct ask *ask, const struct error *err, uint16_t number, struct bytes body) {
+    struct peers *peers = ask->slot.peers;
+    list_remove(&ask->node);
+    peers->ask_count--;
+    if (ask->slot.line != NULL) {
+        line_end(ask->slot.line, "answered");
+    }
+    if (!peers->is_closing) {
+        peers->callbacks.on_answer(peers->callbacks.context, ask->number, err, number, body);
+    }
+    buf_free(&ask->body);
+    xfree(ask);
+}
+
+int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,
+              int64_t timeout_ms, uint64_t *out, struct error *err) {
+    ASSERT(number == MESSAGE_JOIN && body.len <= message_row(number)->bytes_max);
+    char url[PEER_URL_BYTES];
+    int rc = peer_address_url(address, url, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (peers->ask_count >= PEERS_ASKS_MAX) {
+        return error_set(err, ERR_BUSY, "%u questions wait for their answers", peers->ask_count);
+    }
+    struct ask *ask = NEW(struct ask);
+    ask->number = *out = ++peers->last_number;
+    ask->message = number;
+    ask->deadline_ms = peers->now_ms + timeout_ms;
+    buf_add(&ask->body, body.data, body.len);
+    slot_init(&ask->slot, peers, 0, url);
+    ask->slot.ask = ask;
+    list_append(&peers->asks, &ask->node);
+    peers->ask_count++;
+    return 0;
+}
+
+// --- life ---
+
+static int peers_listen(struct peers *peers, const char *address, struct error *err) {
+    char url[PEER_URL_BYTES];
+    int rc = peer_address_url(address, url, err);
+    rc = rc < 0 ? rc : listener_open(url, &peers->mailbox, &peers->listener, err);
+    return error_wrap(err, rc, "listen for managers");
+}
+
+int peers_open(const struct peers_options *options, struct peers **out, struct error *err) {
+    struct peers *peers = NEW(struct peers);
+    peers->prng = options->prng;
+    peers->callbacks = options->callbacks;
+    peers->last_mono_ms = -1;
+    peers->self.address = peers->self_address = xstrdup("");
+    list_init(&peers->lines);
+    list_init(&peers->asks);
+    int rc = mailbox_init(&peers->mailbox, err);
+    if (rc == 0 && options->listen != NULL) {
+        rc = peers_listen(peers, options->listen, err);
+        if (rc < 0) {
+            mailbox_deinit(&peers->mailbox);
+        }
+    }
+    if (rc < 0) {
+        xfree(peers->self_address);
+        xfree(peers);
+        return rc;
+    }
+    *out = peers;
+    return 0;
+}
+
+int peers_port(const struct peers *peers) {
+    return peers->listener != NULL ? listener_port(peers->listener) : 0;
+}
+
+static void peers_end_all(struct peers *peers) {
+    for (size_t i = 0; i < peers->member_count; i++) {
+        member_free(peers->members[i], "the manager stops");
+    }
+    peers->member_count = 0;
+    LIST_EACH(node, &peers->asks) {
+        ask_end(LIST_ENTRY(node, struct ask, node), NULL, 0, (struct bytes){0});
+    }
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (!line->is_closing) {
+            line_end(line, "the manager stops");
+        }
+    }
+}
+
+void peers_close(struct peers *peers) {
+    if (peers == NULL) {
+        return;
+    }
+    ASSERT(!peers->is_working);
+    peers->is_closing = true;
+    if (peers->listener != NULL) {
+        listener_close(peers->listener);
+    }
+    peers_end_all(peers);
+    for (;;) {
+        peers_take(peers, SIZE_MAX);
+        if (list_is_empty(&peers->lines)) {
+            break;
+        }
+        struct pollfd fd = {.fd = peers_fd(peers), .events = POLLIN};
+        (void)poll(&fd, 1, -1);
+    }
+    mailbox_deinit(&peers->mailbox);
+    xfree(peers->self_address);
+    xfree(peers);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/peers.h — a manager's links to the other managers: kept up, checked at both ends, never waited
+// for.
+//
+// Model        To each member we hold two links that we dial: one for consensus, one for bulk, so that a
+//              heartbeat never waits behind a snapshot. What we say goes over our links, what we hear comes
+//              over those that others dial; so two managers that dial each other at once are no special case.
+//              The membership alone says where members are (peers_set_members); nothing a peer says changes
+//              that.
+// Handshake    The dialer says who it is and whom it wants (PEER_HELLO). The acceptor refuses another
+//              cluster, another epoch, a call for somebody else, and those who are no members, with the
+//              reason
+//              (PEER_FAILURE). A hello to raft id 0 is a stranger's: all it may say is JOIN.
+// Loss         A message to a member whose link is down or full is dropped and counted; the queue of a link
+//              dies with it. Raft tolerates that, and what is stale helps nobody. The order of what arrives
+//              on one link is that of sending.
+// Dead peers   TCP can take minutes to notice that the other side is gone. Each dialed link is asked for a
+//              sign of life every PEERS_PING_MS; one that neither answers nor takes bytes for
+//              PEERS_SILENCE_MS is closed and dialed again.
+// Time         Only peers_tick moves it, at most PEERS_TICK_MS_MAX a call: a process that was stopped for a
+//              while does not find all its links too late. Tick every 100 ms or oftener.
+// Threads      All functions are for the loop thread. Callbacks come from peers_take, peers_tick,
+//              peers_set_self and peers_set_members, and may call everything but these four and
+//              peers_close. No callback comes after peers_close has begun.
+// Limits       Incoming: PEERS_STRANGERS_MAX that have not said hello, as many strangers, two for each
+//              member. When there are too many, the oldest of the address that holds most is closed.
+// Security     Plain TCP on loopback only (transport/peer_address.h).
+#ifndef MUSTER_TRANSPORT_PEERS_H
+#define MUSTER_TRANSPORT_PEERS_H
+
+#include "base/prng.h"
+#include "transport/messages.h"
+
+#define PEERS_MEMBERS_MAX 16
+#define PEERS_STRANGERS_MAX 32
+#define PEERS_ASKS_MAX 8
+#define PEERS_QUEUE_BYTES_MAX (8 * MIB) // of one link, then messages are dropped
+#define PEERS_DIAL_DEADLINE_MS 3000     // until the connection is there; as long again until the welcome
+#define PEERS_PING_MS 1000
+#define PEERS_SILENCE_MS 3000
+#define PEERS_TICK_MS_MAX 500
+
+struct peers;
+
+struct peers_callbacks {
+    // A message from a member; or JOIN, from whoever it is (from = what it calls itself, it may be 0).
+    // `body` is borrowed; `via` names the link for peers_reply, and stays valid, or becomes harmless, as
+    // long as it is kept.
+    void (*on_packet)(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via);
+    // Our consensus link to a member carries messages now, or no more.
+    void (*on_up)(void *context, uint64_t raft_id);
+    void (*on_down)(void *context, uint64_t raft_id);
+    // A member does not let us in; once per reason. ERR_DENIED: it does not know us, or not any more.
+    void (*on_refused)(void *context, uint64_t raft_id, const struct error *err);
+    // The answer to peers_ask, once: err NULL and the answer, or why there is none.
+    void (*on_answer)(void *context, uint64_t ask, const struct error *err, uint16_t number,
+                      struct bytes body);
+    // Whether this one may talk to us. A manager that lags behind does not know new members yet: be false
+    // only for those that are known not to be members.
+    bool (*is_member)(void *context, uint64_t raft_id);
+    void *context;
+};
+
+struct peers_options {
+    // "127.0.0.1:4242", port 0 = any that is free; NULL = nobody can call. Copied.
+    const char *listen;
+    struct prng *prng; // for the rests between dials; outlives the peers
+    struct peers_callbacks callbacks;
+};
+// -ERR_UNSUPPORTED: not a loopback address. -ERR_BUSY: the port is in use. -ERR_INVALID: not an address.
+int peers_open(const struct peers_options *options, struct peers **out, struct error *err);
+void peers_close(struct peers *peers);                   // NULL is accepted
+int peers_fd(const struct peers *peers);                 // readable when peers_take has something to do
+void peers_take(struct peers *peers, size_t max_frames); // drains the mailbox, calls back
+void peers_tick(struct peers *peers, int64_t mono_ms);   // dials, deadlines
+int peers_port(const struct peers *peers);               // where it listens; 0 = nowhere
+
+// Who we are; no calls go out and none are let in, but strangers', before raft_id is set. A change ends all
+// links.
+struct peers_self {
+    struct id cluster_id; // none: of no cluster yet
+    uint64_t raft_id;     // 0: no member yet
+    int64_t epoch;
+    const char *address; // where others find us; copied
+};
+void peers_set_self(struct peers *peers, const struct peers_self *self);
+
+// All members, ourselves or not among them, at most PEERS_MEMBERS_MAX: links to new ones and to new addresses
+// are dialed, those to others are ended, in both directions. A member with an unusable address is kept and
+// not dialed; the first such error is returned, the others are served all the same.
+struct peers_member {
+    uint64_t raft_id;
+    const char *address; // copied
+};
+int peers_set_members(struct peers *peers, const struct peers_member *members, size_t count,
+                      struct error *err);
+
+// Queues a message; false when it was dropped: no such member, no link, or no room.
+bool peers_send(struct peers *peers, uint64_t to, uint16_t number, struct bytes body, bool is_bulk);
+// To who sent a packet, on its own link; false when that is gone or full.
+bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body);
+
+// A stranger's question (JOIN) to whoever listens at the address. *out names it in on_answer, which comes
+// within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
+int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,
+              int64_t timeout_ms, uint64_t *out, struct error *err);
+
+struct peers_status {
+    bool is_up, is_bulk_up;
+    uint64_t sent, dropped; // messages, of both links, since the member was set
+    size_t queue_bytes;     // of the consensus link
+    const char *trouble; // why the consensus link is not up, "" = nothing known; borrowed until the next call
+};
+// false: no such member
+bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_status *out);
+
+#endif

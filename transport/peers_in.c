@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/peers_in.c — the links that others dial: the gate, the hello, what may be said by whom.
+//
+// A connection that is refused is told why, and then has LINGER_MS to read that and hang up: when we hang up
+// first, with bytes of the peer unread, the kernel lets it see an error instead of our reason.
+#include "transport/peers_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/log.h"
+
+#define LINGER_MS 1000
+// Dialers ask for a sign of life oftener than that (PEERS_PING_MS).
+#define INCOMING_SILENCE_MS 10000
+// What may wait for a dialer that asks but does not read.
+#define PONG_QUEUE_BYTES_MAX (64 * KIB)
+
+// --- the gate ---
+
+static bool is_counted(const struct line *line, bool is_stranger) {
+    return line->via != 0 && !line->is_closing && line->is_stranger == is_stranger &&
+           (is_stranger || !line->is_greeted);
+}
+
+static unsigned count_of_source(const struct peers *peers, const struct line *like, bool is_stranger) {
+    unsigned count = 0;
+    LIST_EACH(node, &peers->lines) {
+        const struct line *line = LIST_ENTRY(node, struct line, node);
+        count +=
+            is_counted(line, is_stranger) && memcmp(line->source, like->source, sizeof line->source) == 0;
+    }
+    return count;
+}
+
+// One address with many connections pushes out its own oldest, not those of others.
+static void make_room(struct peers *peers, bool is_stranger) {
+    struct line *oldest = NULL;
+    unsigned total = 0, most = 0;
+    LIST_EACH(node, &peers->lines) {
+        total += is_counted(LIST_ENTRY(node, struct line, node), is_stranger);
+    }
+    if (total <= PEERS_STRANGERS_MAX) {
+        return;
+    }
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        unsigned count = is_counted(line, is_stranger) ? count_of_source(peers, line, is_stranger) : 0;
+        if (count > most) {
+            most = count;
+            oldest = line;
+        }
+    }
+    line_end(oldest, "too many at once");
+}
+
+void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
+    struct line *line = line_new(peers);
+    line->via = ++peers->last_number;
+    line->link = link_new(stream, &peers->mailbox, SENDER_MANAGER);
+    link_set_owner(line->link, line);
+    (void)link_remote(line->link, line->source);
+    line->deadline_ms = peers->now_ms + HELLO_DEADLINE_MS;
+    make_room(peers, /*is_stranger=*/false);
+}
+
+// --- refusing ---
+
+static bool is_new_refusal(struct peers *peers, uint64_t from, const char *text) {
+    uint32_t crc = crc32c(0, text, strlen(text));
+    for (unsigned i = 0; i < REFUSALS; i++) {
+        if (peers->refusals[i].from == from && peers->refusals[i].text_crc == crc) {
+            return false;
+        }
+    }
+    peers->refusals[peers->refusal_next++ % REFUSALS] = (struct refusal){from, crc};
+    return true;
+}
+
+static void forget_refusals(struct peers *peers, uint64_t from) {
+    for (unsigned i = 0; i < REFUSALS; i++) {
+        if (peers->refusals[i].from == from) {
+            peers->refusals[i] = (struct refusal){0};
+        }
+    }
+}
+
+static void incoming_refuse(struct line *line, enum error_code code, const char *text) {
+    struct error err = {0};
+    error_set(&err, code, "%s", text);
+    if (is_new_refusal(line->peers, line->from, text)) {
+        log_failure(LOG_WARN, "peer.refuse", &err, LOG_STR("peer", raft_id_text(line->from).text));
+    }
+    struct peer_failure failure;
+    schema_init(&peer_failure_schema, &failure);
+    failure.code = error_code_name((int)code);
+    failure.text = err.root;
+    line_send(line, MESSAGE_PEER_FAILURE, &failure);
+    line->is_over = true;
+    line->is_greeted = line->is_stranger = false; // counts with those who are not let in
+    line->deadline_ms = line->peers->now_ms + LINGER_MS;
+}
+
+// --- hello ---
+
+// Why a member's call is not for us; ERR_NONE when it is.
+static enum error_code misdirected(const struct peers *peers, const struct peer_hello *hello, char *text,
+                                   size_t text_bytes) {
+    const struct peers_self *self = &peers->self;
+    const struct peers_callbacks *callbacks = &peers->callbacks;
+    uint64_t from = (uint64_t)hello->from, to = (uint64_t)hello->to;
+    if (self->raft_id == 0 || to != self->raft_id) {
+        snprintf(text, text_bytes, "manager %s is not here, this is %s", raft_id_text(to).text,
+                 self->raft_id == 0 ? "none yet" : raft_id_text(self->raft_id).text);
+        return ERR_NOT_FOUND;
+    }
+    if (hello->epoch != self->epoch) {
+        snprintf(text, text_bytes, "the caller's group is of epoch %lld, this one of epoch %lld",
+                 (long long)hello->epoch, (long long)self->epoch);
+        return ERR_CONFLICT;
+    }
+    if (from == 0 || from == self->raft_id || !callbacks->is_member(callbacks->context, from)) {
+        snprintf(text, text_bytes, "manager %s is not a member", raft_id_text(from).text);
+        return ERR_DENIED;
+    }
+    return ERR_NONE;
+}
+
+static enum error_code hello_refusal(const struct peers *peers, const struct peer_hello *hello, char *text,
+                                     size_t text_bytes) {
+    const struct id *cluster = &peers->self.cluster_id;
+    if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
+        snprintf(text, text_bytes,
+                 "the caller speaks protocol %lld to %lld, this manager (%s) %d to %d: update the older one",
+                 (long long)hello->version_min, (long long)hello->version_max, MUSTER_VERSION,
+                 PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
+        return ERR_UNSUPPORTED;
+    }
+    bool is_stranger = hello->to == 0;
+    if (!id_equal(&hello->cluster_id, cluster) && !(is_stranger && id_is_none(&hello->cluster_id))) {
+        snprintf(text, text_bytes, "the caller is of cluster %.12s, this manager of %.12s",
+                 id_is_none(&hello->cluster_id) ? "none" : hello->cluster_id.text,
+                 id_is_none(cluster) ? "none" : cluster->text);
+        return ERR_CONFLICT;
+    }
+    return is_stranger ? ERR_NONE : misdirected(peers, hello, text, text_bytes);
+}
+
+// A member that dials anew has lost its old link, whether we know that already or not.
+static void replace_older(struct line *newer) {
+    LIST_EACH(node, &newer->peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line != newer && line->via != 0 && line->is_greeted && !line->is_stranger && !line->is_closing &&
+            line->from == newer->from && line->is_bulk == newer->is_bulk) {
+            line_end(line, "dialed anew");
+        }
+    }
+}
+
+static void incoming_on_hello(struct line *line, const struct peer_hello *hello) {
+    char text[200];
+    struct peers *peers = line->peers;
+    line->from = (uint64_t)hello->from;
+    line->is_bulk = hello->is_bulk;
+    enum error_code code = hello_refusal(peers, hello, text, sizeof text);
+    if (code != ERR_NONE) {
+        incoming_refuse(line, code, text);
+        return;
+    }
+    line->is_greeted = true;
+    line->is_stranger = hello->to == 0;
+    if (line->is_stranger) {
+        make_room(peers, /*is_stranger=*/true);
+    } else {
+        link_trust(line->link);
+        replace_older(line);
+        forget_refusals(peers, line->from);
+    }
+    struct peer_welcome welcome;
+    schema_init(&peer_welcome_schema, &welcome);
+    welcome.version = hello->version_max < PROTOCOL_VERSION ? hello->version_max : PROTOCOL_VERSION;
+    welcome.raft_id = (int64_t)peers->self.raft_id;
+    line_send(line, MESSAGE_PEER_WELCOME, &welcome);
+}
+
+// --- what is said ---
+
+static void incoming_first(struct line *line, const struct link_letter *letter) {
+    AUTO_ARENA arena = arena_make(0);
+    struct error err = {0};
+    struct peer_hello hello;
+    struct bytes body = {letter->body, letter->header.len};
+    if (letter->header.number != MESSAGE_PEER_HELLO) {
+        incoming_refuse(line, ERR_INVALID, "a message before hello");
+    } else if (wire_decode(&peer_hello_schema, body, &hello, &arena, &err) < 0) {
+        incoming_refuse(line, ERR_INVALID, err.root);
+    } else {
+        incoming_on_hello(line, &hello);
+    }
+}
+
+static void incoming_pong(struct line *line) {
+    link_send_within(line->link, MESSAGE_PEER_PONG, 0, (struct bytes){0}, PONG_QUEUE_BYTES_MAX);
+}
+
+void incoming_on_frame(struct line *line, const struct link_letter *letter) {
+    struct peers *peers = line->peers;
+    uint16_t number = letter->header.number;
+    if (!line->is_greeted) {
+        incoming_first(line, letter);
+        return;
+    }
+    line->deadline_ms = peers->now_ms + INCOMING_SILENCE_MS;
+    if (number == MESSAGE_PEER_PING) {
+        incoming_pong(line);
+    } else if (number < MESSAGE_RAFT || number == MESSAGE_JOIN_REPLY ||
+               (line->is_stranger && number != MESSAGE_JOIN)) {
+        incoming_refuse(line, ERR_DENIED,
+                        line->is_stranger ? "a stranger may only ask to join" : "out of place");
+    } else {
+        struct bytes body = {letter->body, letter->header.len};
+        peers->callbacks.on_packet(peers->callbacks.context, line->from, number, body, line->via);
+    }
+}
+
+void incoming_tick(struct line *line) {
+    if (!line->is_closing && line->peers->now_ms >= line->deadline_ms) {
+        line_end(line, line->is_over ? "refused" : line->is_greeted ? "silent" : "no hello in time");
+    }
+}

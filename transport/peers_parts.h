@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// transport/peers_parts.h — what the files of transport/peers*.c share.
+//
+// Model        A line is one connection, dialed or accepted, from its first moment to its last letter. A
+//              slot is a place that wants a line: two for each member, one for each question. A slot lets
+//              go of a line that is over and may have the next while the old one still dies.
+// Ownership    Lines belong to peers.lines and are freed on LINK_DOWN, or on a LINK_DIALED that did not
+//              become a link. So a line stays there while a letter of it is dealt with, whatever a callback
+//              does.
+#ifndef MUSTER_TRANSPORT_PEERS_PARTS_H
+#define MUSTER_TRANSPORT_PEERS_PARTS_H
+
+#include "base/list.h"
+#include "transport/link.h"
+#include "transport/peer_address.h"
+#include "transport/peers.h"
+
+#define PEERS_TROUBLE_BYTES ERROR_ROOT_BYTES
+
+struct line {
+    struct list_node node; // in peers.lines, oldest first
+    struct peers *peers;
+    struct dial *dial; // of the two, the one that is there
+    struct link *link;
+    bool is_over;      // nothing it says counts any more
+    bool is_closing;   // only its last letter is awaited
+    struct slot *slot; // whose it is: dialed, and not over
+    // Accepted:
+    uint64_t via; // 0: dialed
+    uint64_t from;
+    bool is_greeted, is_stranger, is_bulk;
+    uint8_t source[16];
+    int64_t deadline_ms; // of the hello, of the next sign of life, of hanging up
+};
+
+enum slot_state { SLOT_RESTING, SLOT_DIALING, SLOT_GREETING, SLOT_UP };
+
+struct slot {
+    struct peers *peers;
+    struct member *member; // one of the two
+    struct ask *ask;
+    uint64_t raft_id; // who is wanted; 0 = anyone
+    bool is_bulk;
+    bool is_usable; // url is one
+    char url[PEER_URL_BYTES];
+    enum slot_state state;
+    struct line *line;
+    int64_t until_ms; // RESTING: dials then. DIALING, GREETING: gives up then. UP: pings then
+    unsigned failures;
+    unsigned pings;        // not answered
+    size_t unpinged_bytes; // sent since the last ping
+    int64_t alive_ms;      // the last sign of life, or when one was asked for
+    uint64_t sent_bytes;
+    size_t backlog_bytes;              // at the last tick
+    uint32_t refusal_crc;              // of the last reason that was told; 0 = none since it was up
+    char trouble[PEERS_TROUBLE_BYTES]; // why it is not up; "" = it is, or nothing is known
+};
+
+struct member {
+    uint64_t raft_id;
+    char *address;
+    uint64_t sent, dropped;
+    struct slot slots[2]; // consensus, bulk
+};
+
+struct ask {
+    struct list_node node; // in peers.asks
+    uint64_t number;
+    uint16_t message;
+    struct buf body;
+    int64_t deadline_ms;
+    struct slot slot;
+};
+
+// Who was refused, and why, so that it is logged once.
+struct refusal {
+    uint64_t from;
+    uint32_t text_crc;
+};
+#define REFUSALS 16
+
+struct peers {
+    struct prng *prng;
+    struct peers_callbacks callbacks;
+    struct mailbox mailbox;
+    struct listener *listener; // NULL: nobody can call
+    bool accept_rests, is_closing;
+    bool is_working; // in peers_take or peers_tick
+    struct peers_self self;
+    char *self_address;
+    int64_t last_mono_ms; // of the last tick; -1 = none yet
+    int64_t now_ms;       // counted by ticks
+    struct list lines;
+    size_t member_count;
+    struct member *members[PEERS_MEMBERS_MAX];
+    struct list asks;
+    unsigned ask_count;
+    uint64_t last_number; // of lines and of asks
+    struct refusal refusals[REFUSALS];
+    unsigned refusal_next;
+};
+
+// peers.c
+struct line *line_new(struct peers *peers);
+void line_end(struct line *line, const char *reason); // nothing of it counts any more
+void line_send(struct line *line, uint16_t number, const void *payload);
+struct raft_id_text {
+    char text[20];
+};
+struct raft_id_text raft_id_text(uint64_t raft_id);
+
+// peers_out.c
+void slot_init(struct slot *slot, struct peers *peers, uint64_t raft_id, const char *url);
+void slot_tick(struct slot *slot);
+bool slot_send(struct slot *slot, uint16_t number, struct bytes body);
+void slot_reset(struct slot *slot, const char *reason); // dials again at the next tick
+void slot_on_dialed(struct line *line, struct link_letter *letter);
+void slot_on_frame(struct slot *slot, const struct link_letter *letter);
+// The line is gone, or is to go.
+void slot_lost(struct slot *slot, const char *reason);
+void ask_end(struct ask *ask, const struct error *err, uint16_t number, struct bytes body);
+
+// peers_in.c
+void incoming_on_accepted(struct peers *peers, struct nng_stream *stream);
+void incoming_on_frame(struct line *line, const struct link_letter *letter);
+void incoming_tick(struct line *line);
+
+#endif
