@@ -199,16 +199,30 @@ int environment_get(const struct environment *environment, MDB_txn *txn, enum ta
                        : environment_error(err, result, table_name(table));
 }
 
-int environment_put(const struct environment *environment, MDB_txn *txn, enum table table,
-                    const struct key *key, struct bytes payload, struct error *err) {
+static int put(const struct environment *environment, MDB_txn *txn, enum table table, const struct key *key,
+               struct bytes payload, unsigned flags, struct error *err) {
     ASSERT(key->len > 0 && key->len < KEY_BYTES_MAX);
     MDB_val k = val_of(key_bytes(key)), v = {RECORD_HEAD_BYTES + payload.len, NULL};
-    int result = mdb_put(txn, environment->tables[table], &k, &v, MDB_RESERVE);
+    int result = mdb_put(txn, environment->tables[table], &k, &v, flags | MDB_RESERVE);
+    if (result == MDB_KEYEXIST) {
+        char text[KEY_TEXT_BYTES];
+        return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, key_bytes(key), text));
+    }
     if (result != 0) {
         return environment_error(err, result, table_name(table));
     }
     record_write(table, key_bytes(key), payload, v.mv_data);
     return 0;
+}
+
+int environment_put(const struct environment *environment, MDB_txn *txn, enum table table,
+                    const struct key *key, struct bytes payload, struct error *err) {
+    return put(environment, txn, table, key, payload, 0, err);
+}
+
+int environment_append(const struct environment *environment, MDB_txn *txn, enum table table,
+                       const struct key *key, struct bytes payload, struct error *err) {
+    return put(environment, txn, table, key, payload, MDB_APPEND, err);
 }
 
 int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,

@@ -63,6 +63,9 @@ int environment_get(const struct environment *environment, MDB_txn *txn, enum ta
 // Writes or replaces.
 int environment_put(const struct environment *environment, MDB_txn *txn, enum table table,
                     const struct key *key, struct bytes payload, struct error *err);
+// Writes behind all that is in the table: -ERR_CORRUPT for a key that does not belong there.
+int environment_append(const struct environment *environment, MDB_txn *txn, enum table table,
+                       const struct key *key, struct bytes payload, struct error *err);
 // 0 or STORE_ABSENT.
 int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,
                        const struct key *key, struct error *err);

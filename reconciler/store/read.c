@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/read.c — reading: read transactions, look-ups, iteration, the digest.
+// reconciler/store/read.c — reading: read transactions, look-ups, iteration.
 //
 // A read transaction is renewed rather than made anew: beginning one costs about a microsecond. Keeping one
 // open pins old pages and makes the file grow, so it lives within one turn of the loop.
@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/crc32c.h"
 #include "base/mem.h"
 #include "reconciler/store/turn.h"
 
@@ -270,41 +269,4 @@ void store_each_end(struct store_cursor *cursor) {
         mdb_cursor_close(cursor->position);
         cursor->position = NULL;
     }
-}
-
-// --- digest ---
-
-// FNV-1a over 64 bits; records are already proven by their checksums.
-static uint64_t digest_add(uint64_t digest, struct bytes bytes) {
-    for (size_t i = 0; i < bytes.len; i++) {
-        digest = (digest ^ bytes.data[i]) * UINT64_C(0x100000001B3);
-    }
-    return (digest ^ bytes.len) * UINT64_C(0x100000001B3);
-}
-
-static int digest_table(struct store_read *read, enum table table, uint64_t *digest, struct error *err) {
-    MDB_cursor *cursor;
-    struct bytes key, payload;
-    int rc = environment_cursor(&read->store->environment, read->txn, table, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = environment_move(cursor, table, MDB_NEXT, NULL, &key, &payload, err)) == 0) {
-        uint32_t crc = crc32c(crc32c(0, key.data, key.len), payload.data, payload.len);
-        *digest = digest_add(digest_add(*digest, key), (struct bytes){(const uint8_t *)&crc, sizeof crc});
-    }
-    mdb_cursor_close(cursor);
-    return rc == STORE_END ? 0 : rc;
-}
-
-int store_digest(struct store_read *read, uint64_t *out, struct error *err) {
-    uint64_t digest = UINT64_C(0xCBF29CE484222325);
-    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
-        int rc = digest_table(read, (enum table)table, &digest, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    *out = digest;
-    return 0;
 }

@@ -209,6 +209,7 @@ static int load(struct store *store, const struct id *cluster_id, struct error *
 }
 
 int store_empty_other(struct store *store, struct error *err) {
+    ASSERT(store->turn == NULL);
     MDB_txn *txn;
     bool had_any = false;
     struct environment other = environment_other(&store->environment);

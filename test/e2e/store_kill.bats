@@ -88,3 +88,28 @@ sweep() {
         [ "$status" = 0 ] || grep -q 'No space left\|fatal\|Panic\|panic\|LMDB' "$work/err"
     done
 }
+
+# Snapshots: the store must be the old one or the new one, and the new one once that was said.
+@test "a kill at any write, sync or truncation while a snapshot is installed leaves the old store or the new one" {
+    snapshot=${program%/*}/test_store_snapshot_kill
+    "$snapshot" old "$work/first"
+    local call n found status points=0
+    for call in pwrite64 writev fdatasync ftruncate; do
+        for ((n = 1; ; n++)); do
+            rm -rf "$work/store"
+            cp -r "$work/first" "$work/store"
+            status=0
+            # The source of the snapshot is made first, by the same calls: only those that touch the store count.
+            strace -f -o /dev/null -P "$work/store/data.mdb" -P "$work/store/lock" \
+                -e "inject=$call:signal=KILL:when=$n" "$snapshot" install "$work/store" >"$work/out" 2>"$work/err" || status=$?
+            [ "$status" != 0 ] || break
+            found=$("$snapshot" verify "$work/store")
+            [ "$found" = new ] || ! grep -q installed "$work/out"
+            [ "$found" = old ] || [ "$found" = new ]
+            [ $n -lt 300 ]
+        done
+        echo "$((n - 1)) points of $call" >&3
+        points=$((points + n - 1))
+    done
+    [ $points -gt 20 ]
+}

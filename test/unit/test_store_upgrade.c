@@ -15,6 +15,7 @@
 
 #include "base/fs.h"
 #include "base/limits.h"
+#include "reconciler/store/digest.h"
 #include "reconciler/store/log.h"
 #include "reconciler/store/store_handle.h"
 
@@ -102,6 +103,25 @@ static void the_log_is_empty(struct store_fixture *f) {
     store_read_end(read);
 }
 
+// All replicated tables; the membership is the founder's, which the other store does not have.
+static void have_equal_tables(struct store_fixture *a, struct store_fixture *b) {
+    struct digest digests[2];
+    for (int i = 0; i < 2; i++) {
+        struct digest_walk *walk = NULL;
+        int rc = digest_begin(i == 0 ? a->store : b->store, &walk, NULL);
+        while (rc == 0) {
+            rc = digest_step(walk, SIZE_MAX, NULL);
+        }
+        assert_int_equal(rc, DIGEST_DONE);
+        digests[i] = *digest_result(walk);
+        digest_end(walk);
+    }
+    for (int table = TABLE_OBJECTS; table < TABLE_END; table++) {
+        assert_true(digests[0].tables[table] == digests[1].tables[table]);
+    }
+    assert_memory_equal(&a->store->state, &b->store->state, sizeof b->store->state);
+}
+
 static void the_upgraded_is_what_a_new_one_would_be(void **state) {
     (void)state;
     struct store_fixture old, new;
@@ -115,8 +135,7 @@ static void the_upgraded_is_what_a_new_one_would_be(void **state) {
     store_fixture_begin(&new, &options);
     live(&new);
     assert_int_equal(store_revision(new.store), V1_REVISION);
-    assert_true(store_digest_now(&old) == store_digest_now(&new));
-    assert_memory_equal(&old.store->state, &new.store->state, sizeof new.store->state);
+    have_equal_tables(&old, &new);
     uint64_t raft_id = store_local(old.store)->raft_id;
     for (unsigned i = 5000; i < 5100; i++) { // and both go on alike
         store_try(&old, CHANGE_CREATE, store_task(&old, i, 1, 900), 0);
@@ -125,7 +144,7 @@ static void the_upgraded_is_what_a_new_one_would_be(void **state) {
     store_fixture_close(&old);
     assert_int_equal(store_fixture_open(&old), 0); // in version 2, with its log
     assert_true(store_local(old.store)->raft_id == raft_id);
-    assert_true(store_digest_now(&old) == store_digest_now(&new));
+    have_equal_tables(&old, &new);
     store_fixture_end(&old);
     store_fixture_end(&new);
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// test/bench/bench_store.c — what an entry costs a member: put into the log, applied, committed; and how
+// fast a snapshot goes out and in.
+//
+// One JSON line a figure. An entry is a transaction that updates one of 20,000 objects of 256 bytes. Single
+// commits wait for the disk; the rest of their figures is CPU. STORE_BYTES=n for the size of the snapshot's
+// store, about 20 MB else.
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "reconciler/store/snapshot.h"
+#include "reconciler/store/turn.h"
+#include "specs/resource.h"
+#include "test/lib/store_fixture.h"
+
+#define OBJECTS 20000
+#define PAYLOAD_BYTES 206 // makes an object of 256 bytes in the store
+#define LOG_TAIL 5000
+
+struct bench {
+    struct store_fixture f;
+    struct log_entry entries[OBJECTS];
+    struct arena arena;
+    int64_t put_ns, apply_ns, commit_ns;
+};
+
+static void encode(struct bench *bench, unsigned number, enum change_op op, const char *request_id) {
+    AUTO_BUF wire = {0};
+    struct store_object object = store_config(&bench->f, number + 1, "", PAYLOAD_BYTES);
+    struct change change = {.op = op, .kind = object.kind, .id = object.id, .object = object.bytes};
+    struct transaction transaction = {.request_id = request_id,
+                                      .who = "manager:1",
+                                      .why = "status of a task",
+                                      .time_unix_ms = 1700000000000,
+                                      .changes = {1, &change}};
+    wire_encode(&transaction_schema, &transaction, &wire);
+    bench->entries[number] =
+        (struct log_entry){0, RAFT_ENTRY_DATA, {arena_copy(&bench->arena, wire.data, wire.len), wire.len}};
+}
+
+static void encode_all(struct bench *bench, enum change_op op, bool has_request) {
+    arena_clear(&bench->arena);
+    arena_clear(&bench->f.arena);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        char request[40] = "";
+        if (has_request) {
+            snprintf(request, sizeof request, "0123456789abcdefghi%06u", i);
+        }
+        encode(bench, i, op, request);
+    }
+}
+
+static void one_turn(struct bench *bench, unsigned first, unsigned count) {
+    struct turn turn;
+    struct outcome outcome;
+    int rc = turn_begin(bench->f.store, &turn, NULL);
+    int64_t start = clock_mono_ns();
+    for (unsigned i = 0; rc == 0 && i < count; i++) {
+        const struct log_entry *entry = &bench->entries[(first + i) * 7919U % OBJECTS];
+        rc = turn_put_entry(&turn, turn.local.last_index + 1, entry, NULL);
+    }
+    int64_t put = clock_mono_ns();
+    for (unsigned i = 0; rc == 0 && i < count; i++) {
+        rc = turn_apply(&turn, &bench->entries[(first + i) * 7919U % OBJECTS], &outcome, NULL);
+        ASSERT(outcome.code == 0);
+    }
+    int64_t applied = clock_mono_ns();
+    if (rc == 0 && turn.local.last_index > LOG_TAIL) {
+        rc = turn_compact(&turn, turn.local.last_index - LOG_TAIL, 2 * count, NULL);
+    }
+    ASSERT(rc == 0);
+    rc = turn_commit(&turn, NULL);
+    ASSERT(rc == 0);
+    bench->put_ns += put - start;
+    bench->apply_ns += applied - put;
+    bench->commit_ns += clock_mono_ns() - applied;
+}
+
+static void run(struct bench *bench, const char *figure, unsigned entries, unsigned batch) {
+    bench->put_ns = bench->apply_ns = bench->commit_ns = 0;
+    for (unsigned i = 0; i < entries; i += batch) {
+        one_turn(bench, i, batch);
+    }
+    double all_ns = (double)(bench->put_ns + bench->apply_ns + bench->commit_ns);
+    printf("{\"bench\":\"store\",\"figure\":\"%s, %u a commit\",\"value\":%.0f,\"unit\":\"entries/s\","
+           "\"put_us\":%.2f,\"apply_us\":%.2f,\"compact_and_commit_us\":%.2f}\n",
+           figure, batch, entries * 1e9 / all_ns, (double)bench->put_ns / 1e3 / entries,
+           (double)bench->apply_ns / 1e3 / entries, (double)bench->commit_ns / 1e3 / entries);
+}
+
+static void bench_entries(struct bench *bench) {
+    encode_all(bench, CHANGE_CREATE, false);
+    run(bench, "create", OBJECTS, 500);
+    encode_all(bench, CHANGE_UPDATE, false);
+    run(bench, "update", 100000, 500);
+    run(bench, "update", 20000, 100);
+    run(bench, "update", 5000, 10);
+    run(bench, "update", 1000, 1);
+    encode_all(bench, CHANGE_UPDATE, true);
+    run(bench, "update with a request id", 20000, 500); // each id once: a second time it would be recalled
+}
+
+// --- snapshots ---
+
+static void grow(struct bench *bench, int64_t bytes) {
+    struct store_fixture *f = &bench->f;
+    for (unsigned i = 0; f->store->state.history_bytes * 2 < bytes; i++) { // as much in objects as in events
+        struct store_object object = store_config(f, 1000000 + i, "", 2000);
+        store_add(f, CHANGE_CREATE, object, 0);
+        store_submit(f, i);
+        if (i % 200 == 199) {
+            store_turn(f);
+            arena_clear(&f->arena);
+            f->results.count = 0;
+            f->results.items = NULL;
+        }
+    }
+}
+
+static long peak_kib(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+static void report(const char *figure, int64_t bytes, int64_t ns, long extra_kib) {
+    printf("{\"bench\":\"store\",\"figure\":\"%s\",\"value\":%.0f,\"unit\":\"MB/s\",\"mb\":%.1f,\"ms\":%.0f,"
+           "\"resident_peak_kib\":%ld}\n",
+           figure, (double)bytes * 1e3 / (double)ns, (double)bytes / 1e6, (double)ns / 1e6, extra_kib);
+}
+
+static void bench_snapshot(struct bench *bench) {
+    struct store_fixture to;
+    struct snapshot_out *out = NULL;
+    struct snapshot_in *in = NULL;
+    struct bytes chunk;
+    bool is_last = false;
+    int64_t out_ns = 0, in_ns = 0, bytes = 0;
+    store_fixture_begin(&to, &(struct store_options){.map_bytes = (size_t)4096 * MIB});
+    int rc = snapshot_out_begin(bench->f.store, &out, NULL);
+    rc = rc < 0 ? rc : snapshot_in_begin(to.store, &in, NULL);
+    for (uint32_t number = 0; rc == 0 && !is_last; number++) {
+        int64_t start = clock_mono_ns();
+        rc = snapshot_out_chunk(out, number, &chunk, &is_last, NULL);
+        int64_t made = clock_mono_ns();
+        rc = rc < 0 ? rc : snapshot_in_add(in, chunk, NULL);
+        out_ns += made - start;
+        in_ns += clock_mono_ns() - made;
+        bytes += (int64_t)chunk.len;
+    }
+    ASSERT(rc == SNAPSHOT_COMPLETE);
+    report("snapshot out", bytes, out_ns, peak_kib());
+    report("snapshot in", bytes, in_ns, peak_kib());
+    int64_t start = clock_mono_ns();
+    rc = snapshot_in_install(in, 0, 0, NULL);
+    ASSERT(rc == 0);
+    report("snapshot installed over nothing", bytes, clock_mono_ns() - start, peak_kib());
+    snapshot_out_end(out);
+    snapshot_in_end(in);
+    ASSERT(store_digest_now(&to) == store_digest_now(&bench->f));
+    store_fixture_end(&to);
+}
+
+int main(void) {
+    static struct bench bench;
+    int64_t bytes = 20 * (int64_t)MIB;
+    const char *given = getenv("STORE_BYTES");
+    ASSERT(given == NULL || str_to_int(given, &bytes));
+    store_fixture_begin(&bench.f, &(struct store_options){.map_bytes = (size_t)4096 * MIB});
+    bench_entries(&bench);
+    grow(&bench, bytes);
+    bench_snapshot(&bench);
+    store_fixture_end(&bench.f);
+    arena_free(&bench.arena);
+    return 0;
+}
