@@ -56,7 +56,7 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_%,$(wildcard test/lib/*.c test/sim/*.c))
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c))
 LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
@@ -144,6 +144,9 @@ $(T)/%: $(B)/$(1)/%.o $(EVERYTHING)
 	$$(Q)$$(CC) $$(OUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_test)
 endef
 $(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
+
+# It runs the program that judges what clients wrote down.
+$(T)/test_linear: | $(T)/judge_history
 
 # libFuzzer brings its own main; every other flavour replays files.
 FUZZ_MAIN := $(if $(filter fuzz,$(FLAVOUR)),,$(B)/test/lib/fuzz_main.o)
