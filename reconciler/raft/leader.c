@@ -53,7 +53,8 @@ static void reset_peers(struct raft *raft) {
     for (unsigned i = 0; i < raft->peer_count; i++) {
         struct raft_peer *peer = &raft->peers[i];
         uint64_t match = PLANTED(BUG_KEEP_MATCH) ? peer->match : 0;
-        *peer = (struct raft_peer){.id = peer->id, .is_voter = peer->is_voter, .is_active = true};
+        *peer = (struct raft_peer){
+            .id = peer->id, .is_voter = peer->is_voter, .is_active = true, .is_responsive = true};
         peer->match = match;
         peer->next = raft->log.last_index + 1;
         peer->is_due = true;
@@ -231,6 +232,7 @@ static void check_quorum(struct raft *raft) {
     unsigned active = members_is_voter(raft, raft->options.id) ? 1 : 0;
     for (unsigned i = 0; i < raft->peer_count; i++) {
         active += raft->peers[i].is_voter && raft->peers[i].is_active;
+        raft->peers[i].is_responsive = raft->peers[i].is_active;
         raft->peers[i].is_active = false;
     }
     if (active < members_quorum(raft) && !PLANTED(BUG_NO_CHECK_QUORUM)) {
@@ -296,7 +298,7 @@ void leader_on_append_reply(struct raft *raft, const struct raft_message *reply)
     if (peer == NULL || reply->index > raft->log.last_index) {
         return;
     }
-    peer->is_active = true;
+    peer->is_active = peer->is_responsive = true;
     if (reply->is_reject) {
         on_reject(raft, peer, reply);
     } else {
@@ -309,7 +311,7 @@ void leader_on_heartbeat_reply(struct raft *raft, const struct raft_message *rep
     if (peer == NULL || reply->sequence > raft->sequence) {
         return;
     }
-    peer->is_active = true;
+    peer->is_active = peer->is_responsive = true;
     peer->is_paused = false;
     if (reply->sequence > peer->acked_sequence) {
         peer->acked_sequence = PLANTED(BUG_OLD_ROUND) ? raft->sequence : reply->sequence;

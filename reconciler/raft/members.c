@@ -80,7 +80,8 @@ void members_rebuild_peers(struct raft *raft) {
                                                              .is_voter = member->is_voter,
                                                              .next = raft->log.last_index + 1,
                                                              .is_due = true,
-                                                             .is_active = true};
+                                                             .is_active = true,
+                                                             .is_responsive = true};
     }
 }
 

@@ -363,6 +363,16 @@ void raft_persisted(struct raft *raft, uint64_t index) {
     }
 }
 
+void raft_take_back(struct raft *raft) {
+    ASSERT(raft->role == RAFT_LEADER && raft->peer_count == 0);
+    uint64_t keep = raft->persisted > raft->commit ? raft->persisted : raft->commit;
+    keep = keep > raft->term_first_index ? keep : raft->term_first_index;
+    while (raft->log.last_index > keep) {
+        raft->uncommitted_bytes -= log_entry(&raft->log, raft->log.last_index)->bytes;
+        raft_truncate(raft, raft->log.last_index - 1);
+    }
+}
+
 void raft_applied(struct raft *raft, uint64_t index) {
     ASSERT(index >= raft->applied && index <= raft->commit);
     raft->applied = index;

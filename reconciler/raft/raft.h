@@ -108,9 +108,10 @@ struct raft_peer {
     uint64_t beat_match; // match at the last answer to a heartbeat
     uint64_t acked_sequence;
     bool is_voter;
-    bool is_active; // heard of since the last check of the quorum
-    bool is_paused; // PROBE: one append is on its way
-    bool is_due;    // send an append, were it empty: something may have been lost
+    bool is_active;     // heard of since the last check of the quorum
+    bool is_responsive; // … or before it
+    bool is_paused;     // PROBE: one append is on its way
+    bool is_due;        // send an append, were it empty: something may have been lost
     unsigned flight_first, flight_count;
     uint64_t flight_bytes;
     struct {
@@ -255,6 +256,9 @@ void raft_applied(struct raft *raft, uint64_t index);
 void raft_compact(struct raft *raft, uint64_t index);
 // The snapshot for this member ended: it has the state up to `index` now; 0 = it failed.
 void raft_snapshot_ended(struct raft *raft, uint64_t id, uint64_t index);
+// A leader whom nobody follows forgets the proposals that could not be made durable (a full disk): no other
+// member has seen them, so their indexes may be given anew.
+void raft_take_back(struct raft *raft);
 // A snapshot was received whole: may it take the place of log and state now? Streams take a while. False when
 // this node leads, or has that much otherwise meanwhile: then nothing may be thrown away, because what is
 // behind it in the log may be acknowledged; commit is raised to `index` instead. To be asked in the turn of

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/entrant.c — others ask to be let in as managers: their record, then their membership.
+//
+// Only the leader lets in; another manager says who leads. A node that comes back under a new identity (its
+// store was lost, so it may have forgotten what it promised) first loses the old one, for good.
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/decide.h"
+
+#define ENTRANTS_MAX 8
+#define ENTRANT_MS 10000
+
+enum entrant_step { ENTRANT_LEAVES, ENTRANT_RECORD, ENTRANT_ENTERS, ENTRANT_DONE };
+
+struct entrant {
+    struct list_node node;
+    struct daemon *daemon;
+    struct arena arena;
+    uint64_t via;
+    struct join_request request;
+    struct node record;
+    enum entrant_step step;
+    bool is_waiting; // for the result of a proposal
+    int64_t deadline_mono_ms;
+};
+
+// --- answering ---
+
+static void reply(struct daemon *daemon, uint64_t via, const struct join_reply *reply) {
+    AUTO_BUF body = {0};
+    wire_encode(&join_reply_schema, reply, &body);
+    (void)peers_reply(daemon->group.peers, via, MESSAGE_JOIN_REPLY, buf_bytes(&body));
+}
+
+static void refuse(struct daemon *daemon, uint64_t via, int code, const char *text, const char *leader) {
+    struct join_reply no;
+    schema_init(&join_reply_schema, &no);
+    no.code = error_code_name(code);
+    no.text = text;
+    no.leader = leader;
+    reply(daemon, via, &no);
+}
+
+static void entrant_free(struct entrant *entrant) {
+    list_remove(&entrant->node);
+    arena_free(&entrant->arena);
+    xfree(entrant);
+}
+
+static void entrant_fail(struct entrant *entrant, int code, const char *text) {
+    refuse(entrant->daemon, entrant->via, code, text, "");
+    entrant_free(entrant);
+}
+
+static void let_in(struct entrant *entrant) {
+    struct daemon *daemon = entrant->daemon;
+    const struct membership *membership = replica_membership(daemon->replica);
+    AUTO_BUF bytes = {0};
+    struct join_reply yes;
+    wire_encode(&membership_schema, membership, &bytes);
+    schema_init(&join_reply_schema, &yes);
+    yes.cluster_id = daemon->cluster_id;
+    yes.epoch = membership->epoch;
+    yes.membership = buf_bytes(&bytes);
+    reply(daemon, entrant->via, &yes);
+    log_event(LOG_INFO, "manager.join", LOG_STR("node", entrant->request.node_id.text),
+              LOG_STR("address", entrant->request.address));
+    entrant_free(entrant);
+}
+
+// --- steps ---
+
+static void on_result(void *context, const struct proposal_result *result) {
+    struct entrant *entrant = context;
+    entrant->is_waiting = false;
+    if (result->code == 0) {
+        entrant->step++;
+    } else if (result->code != -ERR_CONFLICT) { // a race is tried again
+        entrant_fail(entrant, result->code, result->text);
+    }
+}
+
+static int change(struct entrant *entrant, enum replica_change change, const struct member *member,
+                  struct error *err) {
+    struct daemon *daemon = entrant->daemon;
+    int rc = proposals_change(&daemon->proposals, daemon->replica, change, member, on_result, entrant, err);
+    entrant->is_waiting = rc == 0;
+    return rc == -ERR_BUSY ? 0 : rc; // again at the next turn
+}
+
+static int step_leave(struct entrant *entrant, struct error *err) {
+    const struct member *old =
+        membership_find_node(replica_membership(entrant->daemon->replica), &entrant->request.node_id);
+    if (old == NULL || old->raft_id == entrant->request.raft_id) {
+        entrant->step = ENTRANT_RECORD;
+        return 0;
+    }
+    return change(entrant, MEMBER_REMOVE, &(struct member){.raft_id = old->raft_id}, err);
+}
+
+static int compose_record(struct entrant *entrant, struct decision *decision, struct error *err) {
+    struct daemon *daemon = entrant->daemon;
+    struct arena *arena = &entrant->arena;
+    struct store_read *read;
+    void *found = NULL;
+    int rc = store_read_begin(daemon->store, &read, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = store_load(read, KIND_NODE, &entrant->request.node_id, arena, &found, err);
+    store_read_end(read);
+    if (rc < 0) {
+        return rc;
+    }
+    struct node *node = rc == 0 ? found : &entrant->record;
+    struct node_manager *manager = ARENA_NEW(arena, struct node_manager);
+    *manager = (struct node_manager){.reachable = true, .address = entrant->request.address};
+    node->spec.role = ROLE_MANAGER;
+    node->manager = manager;
+    node->status = entrant->record.status;
+    node->status.since_unix_ms = daemon->now.unix_ms;
+    decision_add(decision, rc == 0 ? CHANGE_UPDATE : CHANGE_CREATE, KIND_NODE, node, arena);
+    return 0;
+}
+
+static int step_record(struct entrant *entrant, struct error *err) {
+    struct daemon *daemon = entrant->daemon;
+    struct decision decision = {0};
+    schema_init(&transaction_schema, &decision.transaction);
+    int rc = compose_record(entrant, &decision, err);
+    if (rc < 0) {
+        return rc;
+    }
+    decision.transaction.who = "system:managers";
+    decision.transaction.why = "swarm join";
+    decision.transaction.time_unix_ms = daemon->now.unix_ms;
+    decision.transaction.only_here = true;
+    rc = proposals_submit(&daemon->proposals, &decision.transaction, on_result, entrant, err);
+    entrant->is_waiting = rc == 0;
+    return rc;
+}
+
+static int step_enter(struct entrant *entrant, struct error *err) {
+    struct member member = {.raft_id = entrant->request.raft_id,
+                            .node_id = entrant->request.node_id,
+                            .address = entrant->request.address,
+                            .wants_vote = true};
+    if (membership_find(replica_membership(entrant->daemon->replica), (uint64_t)member.raft_id) != NULL) {
+        entrant->step = ENTRANT_DONE;
+        return 0;
+    }
+    return change(entrant, MEMBER_ADD, &member, err);
+}
+
+static void step(struct entrant *entrant) {
+    static int (*const steps[])(struct entrant *, struct error *) = {step_leave, step_record, step_enter};
+    struct error err = {0};
+    if (entrant->is_waiting) {
+        return;
+    }
+    if (entrant->daemon->now.mono_ms >= entrant->deadline_mono_ms) {
+        entrant_fail(entrant, -ERR_BUSY, "other changes of the managers took too long: try again");
+        return;
+    }
+    if (entrant->step == ENTRANT_DONE) {
+        let_in(entrant);
+        return;
+    }
+    int rc = steps[entrant->step](entrant, &err);
+    if (rc < 0) {
+        entrant_fail(entrant, rc, err.root);
+    }
+}
+
+void entrants_step(struct daemon *daemon) {
+    LIST_EACH(node, &daemon->group.entrants) {
+        step(LIST_ENTRY(node, struct entrant, node));
+    }
+}
+
+// Only at the end of the daemon: proposals call nobody back any more.
+void entrants_free(struct daemon *daemon) {
+    LIST_EACH(node, &daemon->group.entrants) {
+        entrant_free(LIST_ENTRY(node, struct entrant, node));
+    }
+}
+
+// --- requests ---
+
+static const char *leader_address(const struct daemon *daemon) {
+    struct replica_status status;
+    replica_status(daemon->replica, &status);
+    for (unsigned i = 0; i < status.count; i++) {
+        if (status.members[i].is_leader && status.leader != status.raft_id) {
+            return status.members[i].address;
+        }
+    }
+    return "";
+}
+
+static int check(const struct daemon *daemon, const struct entrant *entrant, struct error *err) {
+    const struct join_request *request = &entrant->request;
+    if (request->raft_id == 0 || id_is_none(&request->node_id) || str_is_empty(request->address)) {
+        return error_set(err, ERR_INVALID, "a join without identity, node or address");
+    }
+    if (!id_is_none(&request->cluster_id) && !id_equal(&request->cluster_id, &daemon->cluster_id)) {
+        return error_set(err, ERR_CONFLICT, "it belonged to cluster %s, this is %s",
+                         request->cluster_id.text, daemon->cluster_id.text);
+    }
+    if (!id_equal(&entrant->record.meta.id, &request->node_id)) {
+        return error_set(err, ERR_INVALID, "a join with the record of another node");
+    }
+    return 0;
+}
+
+static size_t count_entrants(struct daemon *daemon) {
+    size_t count = 0;
+    LIST_EACH(node, &daemon->group.entrants) {
+        count++;
+    }
+    return count;
+}
+
+void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct bytes body) {
+    (void)from;
+    const struct proposer *proposer = daemon->proposals.proposer;
+    if (!daemon_is_initialized(daemon)) {
+        refuse(daemon, via, -ERR_NO_QUORUM, "this node is no manager of a swarm", "");
+        return;
+    }
+    if (!proposer->ops->is_leader(proposer)) {
+        refuse(daemon, via, -ERR_NO_QUORUM, "no manager leads at the moment", leader_address(daemon));
+        return;
+    }
+    if (count_entrants(daemon) >= ENTRANTS_MAX) {
+        refuse(daemon, via, -ERR_BUSY, "too many join at once", "");
+        return;
+    }
+    struct error err = {0};
+    struct entrant *entrant = NEW(struct entrant);
+    *entrant = (struct entrant){
+        .daemon = daemon, .via = via, .deadline_mono_ms = daemon->now.mono_ms + ENTRANT_MS};
+    list_append(&daemon->group.entrants, &entrant->node);
+    struct bytes kept = {arena_copy(&entrant->arena, body.data, body.len), body.len};
+    int rc = wire_decode(&join_request_schema, kept, &entrant->request, &entrant->arena, &err);
+    rc = rc < 0 ? rc
+                : wire_decode(&node_schema, entrant->request.node, &entrant->record, &entrant->arena, &err);
+    rc = rc < 0 ? rc : check(daemon, entrant, &err);
+    if (rc < 0) {
+        entrant_fail(entrant, rc, err.root);
+    }
+}

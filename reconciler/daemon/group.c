@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/group.c — packets out and in, links that follow the membership, handing over at the end.
+#include "reconciler/daemon/group.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "reconciler/daemon/daemon.h"
+
+#define PACKETS_MAX 512
+
+// --- callbacks of the replica ---
+
+static void on_send(void *context, const struct replica_packet *packet) {
+    struct daemon *daemon = context;
+    if (daemon->group.peers != NULL) {
+        (void)peers_send(daemon->group.peers, packet->to, packet->number, packet->body, packet->is_bulk);
+    }
+}
+
+static void on_members(void *context, const struct membership *membership) {
+    (void)membership;
+    ((struct daemon *)context)->group.has_news = true;
+}
+
+// --- callbacks of the links ---
+
+static void on_packet(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via) {
+    struct daemon *daemon = context;
+    struct group *group = &daemon->group;
+    if (number == MESSAGE_JOIN) {
+        entrant_on_join(daemon, from, via, body);
+    } else if (group->rc == 0) {
+        group->rc = replica_receive(daemon->replica, from, number, body, &group->failure);
+    }
+}
+
+static void on_answer(void *context, uint64_t ask, const struct error *err, uint16_t number,
+                      struct bytes body) {
+    (void)ask;
+    (void)number;
+    joining_on_answer(context, err, body);
+}
+
+static const char *node_of(const struct daemon *daemon, uint64_t raft_id) {
+    const struct member *member = membership_find(replica_membership(daemon->replica), raft_id);
+    return member != NULL ? member->node_id.text : "";
+}
+
+static void on_up(void *context, uint64_t raft_id) {
+    log_event(LOG_INFO, "manager.up", LOG_STR("node", node_of(context, raft_id)));
+}
+
+static void on_down(void *context, uint64_t raft_id) {
+    log_event(LOG_WARN, "manager.down", LOG_STR("node", node_of(context, raft_id)));
+}
+
+static void on_refused(void *context, uint64_t raft_id, const struct error *err) {
+    log_failure(LOG_WARN, "manager.refused", err, LOG_STR("node", node_of(context, raft_id)));
+}
+
+static bool is_member(void *context, uint64_t raft_id) {
+    const struct daemon *daemon = context;
+    return !membership_was_removed(replica_membership(daemon->replica), raft_id);
+}
+
+// --- life ---
+
+static int open_replica(struct daemon *daemon, struct error *err) {
+    const struct replica_options options = {
+        .store = daemon->store,
+        .node_id = daemon->node_id,
+        .callbacks = {.send = on_send, .on_members = on_members, .context = daemon},
+        .seed = prng_next(&daemon->group.prng),
+        .now_mono_ms = daemon->now.mono_ms,
+    };
+    int rc = replica_open(&options, &daemon->replica, err);
+    if (rc == 0) {
+        proposals_init(&daemon->proposals, replica_proposer(daemon->replica));
+    }
+    return rc;
+}
+
+// Whether --listen is an address that links may use in this version.
+static bool is_for_links(const char *listen) {
+    const char *colon = strrchr(listen, ':');
+    bool is_loopback = str_starts(listen, "127.") || str_starts(listen, "[::1]") ||
+                       str_starts(listen, "localhost:");
+    return is_loopback && colon != NULL && !str_equal(colon, ":0");
+}
+
+static int open_peers(struct daemon *daemon, struct error *err) {
+    struct group *group = &daemon->group;
+    const struct peers_options options = {
+        .listen = daemon->options->listen,
+        .prng = &group->prng,
+        .callbacks = {.on_packet = on_packet,
+                      .on_up = on_up,
+                      .on_down = on_down,
+                      .on_refused = on_refused,
+                      .on_answer = on_answer,
+                      .is_member = is_member,
+                      .context = daemon},
+    };
+    group->address = "";
+    if (!is_for_links(daemon->options->listen)) {
+        return 0;
+    }
+    group->address = daemon->options->listen;
+    return error_wrap(err, peers_open(&options, &group->peers, err), "listen for other managers");
+}
+
+int group_open(struct daemon *daemon, struct error *err) {
+    struct group *group = &daemon->group;
+    list_init(&group->entrants);
+    prng_seed(&group->prng, (uint64_t)clock_unix_ns() ^ (uint64_t)getpid() << 32);
+    int rc = open_peers(daemon, err);
+    return rc < 0 ? rc : open_replica(daemon, err);
+}
+
+void group_close(struct daemon *daemon) {
+    struct group *group = &daemon->group;
+    if (group->entrants.head.next == NULL) {
+        return; // never opened
+    }
+    peers_close(group->peers);
+    group->peers = NULL;
+    entrants_free(daemon);
+    joining_free(daemon);
+    arena_free(&group->told_arena);
+}
+
+int group_fd(const struct daemon *daemon) {
+    return daemon->group.peers != NULL ? peers_fd(daemon->group.peers) : -1;
+}
+
+void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t epoch) {
+    daemon->group.cluster_id = *cluster_id;
+    daemon->group.epoch = epoch;
+    daemon->group.must_introduce = true; // not now: a callback of the links may have led here
+}
+
+void group_tell(struct daemon *daemon, struct bytes membership) {
+    struct group *group = &daemon->group;
+    arena_free(&group->told_arena);
+    group->told = (struct membership){0};
+    struct bytes kept = {arena_copy(&group->told_arena, membership.data, membership.len), membership.len};
+    struct membership told;
+    if (membership_read(kept, &told, &group->told_arena, NULL) == 0) {
+        group->told = told;
+        group->has_news = true;
+    }
+}
+
+// --- the turn ---
+
+static void introduce(struct daemon *daemon) {
+    struct group *group = &daemon->group;
+    const struct peers_self self = {.cluster_id = group->cluster_id,
+                                    .raft_id = replica_id(daemon->replica),
+                                    .epoch = group->epoch,
+                                    .address = group->address};
+    peers_set_self(group->peers, &self);
+    group->has_news = true;
+}
+
+static void follow(struct daemon *daemon) {
+    const struct membership *membership = replica_membership(daemon->replica);
+    if (membership->members.count == 0) {
+        membership = &daemon->group.told;
+    }
+    struct peers_member members[PEERS_MEMBERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < membership->members.count && count < PEERS_MEMBERS_MAX; i++) {
+        const struct member *member = &membership->members.items[i];
+        members[count++] = (struct peers_member){(uint64_t)member->raft_id, member->address};
+    }
+    struct error err = {0};
+    if (peers_set_members(daemon->group.peers, members, count, &err) < 0) {
+        log_failure(LOG_WARN, "manager.address", &err, LOG_NONE);
+    }
+}
+
+int group_take(struct daemon *daemon, struct error *err) {
+    struct group *group = &daemon->group;
+    if (group->peers != NULL) {
+        peers_take(group->peers, PACKETS_MAX);
+        peers_tick(group->peers, daemon->now.mono_ms);
+        if (TAKE(group->must_introduce)) {
+            introduce(daemon);
+        }
+        if (TAKE(group->has_news)) {
+            follow(daemon);
+        }
+        joining_step(daemon);
+        entrants_step(daemon);
+    }
+    if (group->rc < 0 && err != NULL) {
+        *err = group->failure;
+    }
+    return group->rc;
+}
+
+bool group_hand_over(struct daemon *daemon) {
+    struct replica_status status;
+    replica_status(daemon->replica, &status);
+    if (status.leader != status.raft_id || status.voters < 2) {
+        return false;
+    }
+    return replica_transfer(daemon->replica, 0, NULL) == 0;
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/group.h — this manager among the managers: its replica's packets, carried by its links.
+//
+// Managers find each other by the addresses in the membership. Links are plain TCP and only on loopback
+// (transport/peers.h): a daemon whose --listen is another address, or whose port is 0, has none, and is a
+// cluster of its own.
+#ifndef MUSTER_RECONCILER_DAEMON_GROUP_H
+#define MUSTER_RECONCILER_DAEMON_GROUP_H
+
+#include "base/list.h"
+#include "base/prng.h"
+#include "reconciler/daemon/control.h"
+#include "reconciler/store/replica.h"
+#include "transport/peers.h"
+
+struct group {
+    struct peers *peers;     // NULL = no other manager can be talked to
+    struct prng prng;
+    const char *address;     // where others find this one; "" = nowhere
+    bool has_news;           // of the membership
+    bool must_introduce;     // as a member of `cluster_id`, in that epoch
+    struct id cluster_id;
+    int64_t epoch;
+    struct arena told_arena;
+    struct membership told; // by who let us in: until our own log says it
+    struct list entrants;    // of struct entrant: who asks to be let in (entrant.c)
+    struct joining *joining; // this one asks (joining.c); NULL = not
+    int64_t managers_mono_ms; // when the records of managers are next held against the group
+    bool is_managers_proposed;
+    int rc; // a failure of the store in a callback
+    struct error failure;
+};
+
+// Opens the replica and the links. On failure what was opened stays for group_close.
+int group_open(struct daemon *daemon, struct error *err);
+// Before the store is closed. The replica itself is freed with its proposer.
+void group_close(struct daemon *daemon);
+int group_fd(const struct daemon *daemon); // readable when group_take has something to do; -1 = none
+// Takes packets, follows the membership. Failure: of the store.
+int group_take(struct daemon *daemon, struct error *err);
+// Says from the next turn on who we are: after a cluster was made, joined or found.
+void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t epoch);
+// Who the members are, before our own log tells: an answer to the leader needs its address. Copied.
+void group_tell(struct daemon *daemon, struct bytes membership);
+// Leadership goes to another manager if there is one: before this one ends. True while it is worth waiting.
+bool group_hand_over(struct daemon *daemon);
+
+// --- joining.c: this daemon asks others to let it in ---
+
+// `conversation` NULL: nobody waits; it is tried until it is done.
+void joining_start(struct daemon *daemon, const struct strings *remotes, const struct id *cluster_id,
+                   struct conversation *conversation);
+void joining_step(struct daemon *daemon);
+void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
+void joining_free(struct daemon *daemon);
+
+// --- entrant.c: others ask this one ---
+
+void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct bytes body);
+void entrants_step(struct daemon *daemon);
+void entrants_free(struct daemon *daemon);
+
+// --- managers.c: what the records of nodes say of managers, kept true by the leader ---
+
+int managers_step(struct daemon *daemon, struct error *err);
+
+#endif
