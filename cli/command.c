@@ -38,6 +38,8 @@ const struct option_row shared_rows[] = {
     OPT_FLAG(SHARED, no_trunc, "no-trunc", '\0', .set = SHARED_TRUNC, .help = "Do not shorten ids and texts"),
     OPT_LIST(SHARED, filter, "filter", 'f', .set = SHARED_FILTER, .metavar = "KEY=VALUE",
              .help = "Only what matches; one key again: either, different keys: both"),
+    OPT_FLAG(SHARED, stale, "stale", '\0', .set = SHARED_OUTPUT,
+             .help = "Show what this manager last knew, also when no quorum of managers answers"),
     OPT_FLAG(SHARED, detach, "detach", 'd', .set = SHARED_WAIT, .help = "Do not wait until it has converged"),
     OPT_DURATION(SHARED, timeout_ns, "timeout", '\0', .set = SHARED_WAIT,
                  .help = "Stop waiting after this time, with exit status 8; the work goes on"),

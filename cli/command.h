@@ -37,7 +37,7 @@ struct shared_options {
     const char *color;  // auto, always, never
     const char *output; // table, wide, json, yaml, name
     const char *format; // NULL = none
-    bool quiet, no_trunc, detach, yes;
+    bool quiet, no_trunc, stale, detach, yes;
     struct strings filter;
     int64_t timeout_ns;   // 0 = none
     const char *progress; // auto, tty, plain, none

@@ -18,7 +18,8 @@ const char *connect_host(const struct invocation *in) {
 }
 
 int connect_open(const struct invocation *in, struct client **out, struct error *err) {
-    return client_open(connect_host(in), "muster " MUSTER_VERSION, OPEN_MS, out, err);
+    return (in->shared.stale ? client_open_stale : client_open)(connect_host(in), "muster " MUSTER_VERSION,
+                                                                OPEN_MS, out, err);
 }
 
 void connect_close_at(struct client **client) {

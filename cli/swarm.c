@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli/swarm.c — `muster swarm init`: a cluster of this one node.
+// cli/swarm.c — `muster swarm init`: a cluster of this one node; `muster swarm join`: one more manager of it.
 #include "cli/connect.h"
 
 #include "base/str.h"
@@ -148,6 +148,24 @@ static int run_init(struct invocation *in, struct error *err) {
     return 0;
 }
 
+#define JOIN_MS 30000
+
+static int run_join(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct swarm_join_request request;
+    void *reply = NULL;
+    schema_init(&swarm_join_request_schema, &request);
+    request.remotes = (struct strings){in->arguments.count, in->arguments.items};
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc
+                : client_call(client, MESSAGE_SWARM_JOIN, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
+                              JOIN_MS, err);
+    if (rc == 0) {
+        puts("This node joined a swarm as a manager.");
+    }
+    return rc;
+}
+
 // tidy: table
 static const struct command rows[] = {
     {.name = "init",
@@ -155,5 +173,12 @@ static const struct command rows[] = {
      .example = "muster swarm init\nmuster swarm init --task-history-limit 2",
      COMMAND_OPTIONS(struct init_args, init_rows),
      .run = run_init},
+    {.name = "join",
+     .summary = "Join a cluster as a manager (daemons of one machine)",
+     .usage = "HOST:PORT…",
+     .min = 1,
+     .max = COMMAND_MANY,
+     .example = "muster swarm join 127.0.0.1:2377",
+     .run = run_join},
 };
 const struct command_group swarm_commands = COMMAND_GROUP("swarm", "Manage the cluster", rows);

@@ -86,6 +86,8 @@ struct transaction {
     LIST_OF(struct change) changes;
     // not kept, a word to the proposer: it stops or removes, so it is let in when space is short
     bool makes_room;
+    // likewise: it is the decision of whoever leads, so no other manager is asked to propose it
+    bool only_here;
     struct bytes unknown;
 };
 extern const struct schema transaction_schema;

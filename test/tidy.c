@@ -77,7 +77,7 @@ static const struct {
     {"reconciler/plan/", {"base/", "specs/", "reconciler/plan/"}},
     {"reconciler/schedule/",
      {"base/", "specs/", "reconciler/plan/", "reconciler/schedule/"}}, // the view is plan's
-    {"reconciler/store/", {"base/", "specs/", "reconciler/raft/", "reconciler/store/"}},
+    {"reconciler/store/", {"base/", "specs/", "transport/", "reconciler/raft/", "reconciler/store/"}},
     {"reconciler/dispatch/", {"base/", "specs/", "transport/", "reconciler/store/", "reconciler/dispatch/"}},
     {"reconciler/agent/", {"base/", "specs/", "transport/", "reconciler/agent/"}},
     {"reconciler/", {"base/", "specs/", "transport/", "reconciler/"}},

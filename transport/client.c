@@ -154,12 +154,14 @@ static int host_url(const char *host, char **out, struct error *err) {
     return 0;
 }
 
-static int client_greet(struct client *client, const char *name, int64_t timeout_ms, struct error *err) {
+static int client_greet(struct client *client, const char *name, bool is_stale, int64_t timeout_ms,
+                        struct error *err) {
     struct hello hello;
     schema_init(&hello_schema, &hello);
     hello.version_min = PROTOCOL_VERSION_MIN;
     hello.version_max = PROTOCOL_VERSION;
     hello.client = name;
+    hello.is_stale = is_stale;
     int rc = client_send_as(client, MESSAGE_HELLO, 0, &hello, err);
     if (rc < 0) {
         return rc;
@@ -187,8 +189,8 @@ static int open_failed(const char *host, int rc, struct error *err) {
                                : error_wrap(err, rc, "talk to musterd at %s", host);
 }
 
-int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
-                struct error *err) {
+static int open_as(const char *host, const char *client_name, bool is_stale, int64_t timeout_ms,
+                   struct client **out, struct error *err) {
     AUTO_FREE char *url = NULL;
     int rc = host_url(host, &url, err);
     if (rc < 0) {
@@ -202,7 +204,7 @@ int client_open(const char *host, const char *client_name, int64_t timeout_ms, s
     }
     rc = link_dial(url, timeout_ms, &client->mailbox, SENDER_SERVER, &client->link, err);
     if (rc == 0) {
-        rc = client_greet(client, client_name, timeout_ms, err);
+        rc = client_greet(client, client_name, is_stale, timeout_ms, err);
     }
     if (rc < 0) {
         client_close(client);
@@ -210,6 +212,16 @@ int client_open(const char *host, const char *client_name, int64_t timeout_ms, s
     }
     *out = client;
     return 0;
+}
+
+int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
+                struct error *err) {
+    return open_as(host, client_name, /*is_stale=*/false, timeout_ms, out, err);
+}
+
+int client_open_stale(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
+                      struct error *err) {
+    return open_as(host, client_name, /*is_stale=*/true, timeout_ms, out, err);
 }
 
 static void client_put_back(struct client *client) {

@@ -24,6 +24,9 @@ struct client_frame {
 // not meet).
 int client_open(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
                 struct error *err);
+// The same, content with what that manager last knew: reads are answered without a quorum too.
+int client_open_stale(const char *host, const char *client_name, int64_t timeout_ms, struct client **out,
+                      struct error *err);
 void client_close(struct client *client); // accepts NULL
 const struct welcome *client_welcome(const struct client *client);
 int client_fd(const struct client *client); // poll for POLLIN, then client_next with timeout 0

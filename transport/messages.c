@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// transport/messages.c — the schemas of all payloads and the message table, built from transport/messages.def.
+// transport/messages.c — the schemas of all payloads and the message table, built from
+// transport/messages.def.
 #include "transport/messages.h"
 
 #include "specs/row.h"
@@ -11,8 +12,10 @@ static const struct field hello_fields[] = {
     INT(struct hello, 1, version_min, 0, 65535, .help = "Oldest protocol version the client speaks."),
     INT(struct hello, 2, version_max, 0, 65535, .help = "Newest protocol version the client speaks."),
     STRING(struct hello, 3, client, .help = "Name and version of the program, for the log."),
+    BOOL(struct hello, 4, is_stale, .name = "stale", .help = "Reads need not be the newest."),
 };
-const struct schema hello_schema = SCHEMA("hello", struct hello, hello_fields, .help = "First message of a client.");
+const struct schema hello_schema =
+    SCHEMA("hello", struct hello, hello_fields, .help = "First message of a client.");
 
 static const struct field welcome_fields[] = {
     INT(struct welcome, 1, version, 0, 65535, .help = "Protocol version of this link."),
@@ -28,16 +31,20 @@ const struct schema welcome_schema =
 static const struct field nothing_fields[] = {
     {.name = "reserved", .tag = 2047, .kind = FIELD_BLOB, .offset = offsetof(struct nothing, unknown)},
 };
-const struct schema nothing_schema = {
-    .name = "nothing", .help = "An empty payload.", .fields = nothing_fields, .count = 0,
-    .bytes = sizeof(struct nothing), .unknown_offset = offsetof(struct nothing, unknown)};
+const struct schema nothing_schema = {.name = "nothing",
+                                      .help = "An empty payload.",
+                                      .fields = nothing_fields,
+                                      .count = 0,
+                                      .bytes = sizeof(struct nothing),
+                                      .unknown_offset = offsetof(struct nothing, unknown)};
 
 static const struct field failure_fields[] = {
     STRING(struct failure, 1, code, .help = "Name of the error code."),
     STRING(struct failure, 2, text, .help = "What went wrong, root cause last."),
     STRINGS(struct failure, 3, details, .help = "One line for each broken rule."),
 };
-const struct schema failure_schema = SCHEMA("failure", struct failure, failure_fields, .help = "A refused request.");
+const struct schema failure_schema =
+    SCHEMA("failure", struct failure, failure_fields, .help = "A refused request.");
 
 static const struct field done_fields[] = {
     INT(struct done, 1, revision, 0, INT64_MAX, .help = "Revision of the picture the answer was taken from."),
@@ -61,9 +68,11 @@ const struct schema object_item_schema =
 
 static const struct field objects_fields[] = {
     INT(struct objects, 1, kind, 0, 63, .help = "Kind of the objects."),
-    LIST(struct objects, 2, items, &object_item_schema, struct object_item, .max = 1000000, .help = "The objects."),
+    LIST(struct objects, 2, items, &object_item_schema, struct object_item, .max = 1000000,
+         .help = "The objects."),
 };
-const struct schema objects_schema = SCHEMA("objects", struct objects, objects_fields, .help = "A chunk of a listing.");
+const struct schema objects_schema =
+    SCHEMA("objects", struct objects, objects_fields, .help = "A chunk of a listing.");
 
 static const struct field apply_item_fields[] = {
     INT(struct apply_item, 1, kind, 0, 63, .help = "Kind of the object."),
@@ -82,8 +91,8 @@ static const struct field apply_request_fields[] = {
     BOOL(struct apply_request, 3, dry_run, .help = "Only say what would happen."),
     LIST(struct apply_request, 4, items, &apply_item_schema, struct apply_item, .help = "What is declared."),
 };
-const struct schema apply_request_schema =
-    SCHEMA("apply_request", struct apply_request, apply_request_fields, .help = "Declarations, all or nothing.");
+const struct schema apply_request_schema = SCHEMA("apply_request", struct apply_request, apply_request_fields,
+                                                  .help = "Declarations, all or nothing.");
 
 static const struct field apply_result_fields[] = {
     INT(struct apply_result, 1, kind, 0, 63, .help = "Kind of the object."),
@@ -96,14 +105,15 @@ static const struct field apply_result_fields[] = {
          .help = "What the change does to running tasks."),
     STRINGS(struct apply_result, 8, warnings, .help = "What the user should know."),
 };
-const struct schema apply_result_schema =
-    SCHEMA("apply_result", struct apply_result, apply_result_fields, .help = "What became of one declaration.");
+const struct schema apply_result_schema = SCHEMA("apply_result", struct apply_result, apply_result_fields,
+                                                 .help = "What became of one declaration.");
 
 static const struct field applied_fields[] = {
     INT(struct applied, 1, revision, 0, INT64_MAX, .help = "Revision of the transaction."),
     LIST(struct applied, 2, results, &apply_result_schema, struct apply_result, .help = "One for each item."),
 };
-const struct schema applied_schema = SCHEMA("applied", struct applied, applied_fields, .help = "A stored change.");
+const struct schema applied_schema =
+    SCHEMA("applied", struct applied, applied_fields, .help = "A stored change.");
 
 static const struct field remove_request_fields[] = {
     STRING(struct remove_request, 1, request_id, .help = "Makes a retry harmless."),
@@ -115,14 +125,16 @@ const struct schema remove_request_schema =
     SCHEMA("remove_request", struct remove_request, remove_request_fields, .help = "Objects to remove.");
 
 static const struct field watch_request_fields[] = {
-    INT(struct watch_request, 1, from_revision, 0, INT64_MAX, .help = "Last revision seen; 0 = snapshot first."),
+    INT(struct watch_request, 1, from_revision, 0, INT64_MAX,
+        .help = "Last revision seen; 0 = snapshot first."),
     INT(struct watch_request, 2, kinds, 0, INT64_MAX, .help = "Bit mask of kinds; 0 = all."),
 };
 const struct schema watch_request_schema =
     SCHEMA("watch_request", struct watch_request, watch_request_fields, .help = "What to watch.");
 
 static const struct field event_batch_fields[] = {
-    INT(struct event_batch, 1, revision, 0, INT64_MAX, .help = "Everything up to here has been sent when caught_up."),
+    INT(struct event_batch, 1, revision, 0, INT64_MAX,
+        .help = "Everything up to here has been sent when caught_up."),
     BOOL(struct event_batch, 2, skipped, .help = "History in between was trimmed: a fresh snapshot follows."),
     BOOL(struct event_batch, 3, caught_up, .help = "The reader has everything up to revision."),
     LIST(struct event_batch, 4, events, &event_schema, struct event, .max = 1000000, .help = "The events."),
@@ -135,7 +147,8 @@ static const struct field history_request_fields[] = {
     INT(struct history_request, 2, until_unix_ms, 0, INT64_MAX, .help = "Not newer than this; 0 = no bound."),
     INT(struct history_request, 3, limit, 0, INT64_MAX, .help = "At most this many, the newest; 0 = all."),
     INT(struct history_request, 4, kinds, 0, INT64_MAX, .help = "Bit mask of kinds; 0 = all."),
-    LIST(struct history_request, 5, ids, &object_item_schema, struct object_item, .help = "Only of these ids."),
+    LIST(struct history_request, 5, ids, &object_item_schema, struct object_item,
+         .help = "Only of these ids."),
     BOOL(struct history_request, 6, follow, .help = "Go on with what happens next."),
 };
 const struct schema history_request_schema =
@@ -158,11 +171,14 @@ static const struct field info_reply_fields[] = {
     INT(struct info_reply, 14, tasks, 0, INT64_MAX, .help = "Task records."),
     INT(struct info_reply, 15, tasks_running, 0, INT64_MAX, .help = "Tasks running."),
     INT(struct info_reply, 16, store_bytes, 0, INT64_MAX, .help = "Bytes used by the store."),
-    INT(struct info_reply, 17, store_disk_free_bytes, 0, INT64_MAX, .help = "Bytes free on the store's disk."),
-    INT(struct info_reply, 18, history_first_revision, 0, INT64_MAX, .help = "Oldest revision still in the history."),
+    INT(struct info_reply, 17, store_disk_free_bytes, 0, INT64_MAX,
+        .help = "Bytes free on the store's disk."),
+    INT(struct info_reply, 18, history_first_revision, 0, INT64_MAX,
+        .help = "Oldest revision still in the history."),
     STRUCT(struct info_reply, 19, description, &node_description_schema, struct node_description,
            .help = "What the node says of itself."),
-    STRUCT(struct info_reply, 20, cluster, &cluster_spec_schema, struct cluster_spec, .help = "Cluster settings."),
+    STRUCT(struct info_reply, 20, cluster, &cluster_spec_schema, struct cluster_spec,
+           .help = "Cluster settings."),
     STRINGS(struct info_reply, 21, warnings, .help = "What the operator should know."),
     TIME(struct info_reply, 22, started_unix_ms, .help = "When the daemon started."),
     INT(struct info_reply, 23, resident_bytes, 0, INT64_MAX, .help = "Resident memory of the daemon."),
@@ -171,14 +187,15 @@ const struct schema info_reply_schema =
     SCHEMA("info_reply", struct info_reply, info_reply_fields, .help = "What a daemon is and holds.");
 
 static const struct field init_request_fields[] = {
-    STRUCT(struct init_request, 1, spec, &cluster_spec_schema, struct cluster_spec, .help = "Cluster settings."),
+    STRUCT(struct init_request, 1, spec, &cluster_spec_schema, struct cluster_spec,
+           .help = "Cluster settings."),
     STRING(struct init_request, 2, advertise_address, .help = "Address that others use."),
     STRING(struct init_request, 3, listen_address, .help = "Address to listen on."),
     ENUM(struct init_request, 4, availability, node_availability_names, AVAILABILITY_ACTIVE,
          .help = "Availability of the first node."),
 };
-const struct schema init_request_schema =
-    SCHEMA("init_request", struct init_request, init_request_fields, .help = "A new cluster of this one node.");
+const struct schema init_request_schema = SCHEMA("init_request", struct init_request, init_request_fields,
+                                                 .help = "A new cluster of this one node.");
 
 static const struct field init_reply_fields[] = {
     ID(struct init_reply, 1, node_id, .help = "Id of the node."),
@@ -187,11 +204,18 @@ static const struct field init_reply_fields[] = {
 const struct schema init_reply_schema =
     SCHEMA("init_reply", struct init_reply, init_reply_fields, .help = "The new cluster.");
 
+static const struct field swarm_join_request_fields[] = {
+    STRINGS(struct swarm_join_request, 1, remotes, .help = "Addresses of managers."),
+};
+const struct schema swarm_join_request_schema = SCHEMA(
+    "swarm_join_request", struct swarm_join_request, swarm_join_request_fields, .help = "Becomes a manager.");
+
 static const struct field logs_request_fields[] = {
     ID(struct logs_request, 1, service, .help = "All tasks of this service."),
     ID(struct logs_request, 2, task, .help = "This task."),
     BOOL(struct logs_request, 3, follow, .help = "Go on with what is written next."),
-    INT(struct logs_request, 4, tail, -1, INT64_MAX, .default_int = -1, .help = "Lines from the end; -1 = all."),
+    INT(struct logs_request, 4, tail, -1, INT64_MAX, .default_int = -1,
+        .help = "Lines from the end; -1 = all."),
     INT(struct logs_request, 5, since_unix_ns, 0, INT64_MAX, .help = "Not older than this."),
     INT(struct logs_request, 6, until_unix_ns, 0, INT64_MAX, .help = "Not newer than this."),
 };
@@ -205,7 +229,8 @@ static const struct field log_line_fields[] = {
     BOOL(struct log_line, 4, is_stderr, .help = "Written to standard error."),
     BLOB(struct log_line, 5, text, .help = "The line, as the task wrote it."),
 };
-const struct schema log_line_schema = SCHEMA("log_line", struct log_line, log_line_fields, .help = "A log line.");
+const struct schema log_line_schema =
+    SCHEMA("log_line", struct log_line, log_line_fields, .help = "A log line.");
 
 static const struct field log_lines_fields[] = {
     LIST(struct log_lines, 1, lines, &log_line_schema, struct log_line, .max = 1000000, .help = "The lines."),
@@ -223,7 +248,8 @@ static const struct field why_reply_fields[] = {
     BLOB(struct why_reply, 1, task, .help = "The encoded task."),
     BLOB(struct why_reply, 2, service, .help = "The encoded service."),
     STRING(struct why_reply, 3, verdict, .help = "The answer in one sentence."),
-    LIST(struct why_reply, 4, funnel, &funnel_step_schema, struct funnel_step, .help = "What each rule left."),
+    LIST(struct why_reply, 4, funnel, &funnel_step_schema, struct funnel_step,
+         .help = "What each rule left."),
     STRINGS(struct why_reply, 5, nodes_left, .help = "Nodes that would do."),
     STRINGS(struct why_reply, 6, history, .help = "What happened to the slot, oldest first."),
     STRINGS(struct why_reply, 7, advice, .help = "What would have to change."),
@@ -232,9 +258,13 @@ const struct schema why_reply_schema =
     SCHEMA("why_reply", struct why_reply, why_reply_fields, .help = "Why a task is where it is.");
 
 static const struct message_row rows[] = {
-#define X(name_, number_, payload_, sender_, bytes_, retry_)                                                           \
-    {.number = (number_), .name = #name_, .payload = &payload_##_schema, .sender = SENDER_##sender_,                   \
-     .bytes_max = (bytes_), .is_retryable = (retry_)},
+#define X(name_, number_, payload_, sender_, bytes_, retry_)                                                 \
+    {.number = (number_),                                                                                    \
+     .name = #name_,                                                                                         \
+     .payload = &payload_##_schema,                                                                          \
+     .sender = SENDER_##sender_,                                                                             \
+     .bytes_max = (bytes_),                                                                                  \
+     .is_retryable = (retry_)},
 #include "transport/messages.def"
 #undef X
 };

@@ -45,6 +45,7 @@ struct nothing {
 struct hello {
     int64_t version_min, version_max;
     const char *client;
+    bool is_stale; // reads may show what this manager last knew, without asking the others
     struct bytes unknown;
 };
 struct welcome {
@@ -179,6 +180,12 @@ struct init_request {
 };
 struct init_reply {
     struct id node_id, cluster_id;
+    struct bytes unknown;
+};
+
+// Answered with INIT_REPLY once this node is a manager of that cluster.
+struct swarm_join_request {
+    struct strings remotes; // addresses of its managers, HOST:PORT
     struct bytes unknown;
 };
 

@@ -36,7 +36,7 @@ struct session {
     struct server *server;
     struct link *link;
     uint32_t uid, pid;
-    bool is_greeted;
+    bool is_greeted, is_stale;
     bool is_ending;           // told why; what it still says is not heard
     int64_t deadline_mono_ms; // of its hello; of its hanging up when it is ending
     struct list conversations;
@@ -213,6 +213,7 @@ static void session_on_hello(struct session *session, const struct hello *hello)
         return;
     }
     session->is_greeted = true;
+    session->is_stale = hello->is_stale;
     link_trust(session->link);
     struct welcome welcome = session->server->options.welcome;
     welcome.version = hello->version_max < PROTOCOL_VERSION ? hello->version_max : PROTOCOL_VERSION;
@@ -240,7 +241,8 @@ static void session_on_request(struct session *session, const struct frame_heade
                                                                        .number = header->number,
                                                                        .payload = payload,
                                                                        .peer_uid = session->uid,
-                                                                       .peer_pid = session->pid});
+                                                                       .peer_pid = session->pid,
+                                                                       .is_stale = session->is_stale});
 }
 
 static void session_on_cancel(struct session *session, uint64_t number) {

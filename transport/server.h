@@ -20,6 +20,7 @@ struct server_request {
     const void *payload; // decoded struct of the message's schema; borrowed until on_request returns
     uint32_t peer_uid;
     uint32_t peer_pid;
+    bool is_stale; // the client said so in its hello
 };
 struct server_callbacks {
     void (*on_request)(void *context, const struct server_request *request);

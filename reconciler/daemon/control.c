@@ -6,24 +6,85 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
 
-static const struct {
-    uint16_t message;
-    bool before_init; // answered although there is no cluster yet
-    void (*run)(const struct request *request);
-} handlers[] = {
-    {MESSAGE_LIST, false, control_list},       {MESSAGE_APPLY, false, control_apply},
-    {MESSAGE_REMOVE, false, control_remove},   {MESSAGE_WATCH, false, control_watch},
-    {MESSAGE_HISTORY, false, control_history}, {MESSAGE_LOGS, false, control_logs},
-    {MESSAGE_WHY, false, control_why},         {MESSAGE_INFO, true, control_info},
-    {MESSAGE_INIT, true, control_init},
+enum freshness {
+    ANY,   // what this manager knows will do, or the handler sees to it
+    FRESH, // nothing acknowledged may be missing, unless the client says that it does not mind
 };
 
-static void run(struct daemon *daemon, const struct server_request *request, size_t i) {
+static const struct handler {
+    uint16_t message;
+    bool before_init; // answered although there is no cluster yet
+    enum freshness freshness;
+    void (*run)(const struct request *request);
+} handlers[] = {
+    {MESSAGE_LIST, false, FRESH, control_list},       {MESSAGE_APPLY, false, ANY, control_apply},
+    {MESSAGE_REMOVE, false, ANY, control_remove},     {MESSAGE_WATCH, false, ANY, control_watch},
+    {MESSAGE_HISTORY, false, FRESH, control_history}, {MESSAGE_LOGS, false, ANY, control_logs},
+    {MESSAGE_WHY, false, FRESH, control_why},         {MESSAGE_INFO, true, ANY, control_info},
+    {MESSAGE_INIT, true, ANY, control_init},          {MESSAGE_SWARM_JOIN, true, ANY, control_join},
+};
+
+// A request that waits until reads are fresh.
+struct deferred {
+    struct answer answer; // first: the conversation's state
+    struct arena arena;
+    const struct handler *handler;
+    const void *payload;
+    const char *who;
+};
+
+static void deferred_free(struct deferred *deferred) {
+    arena_free(&deferred->arena);
+    xfree(deferred);
+}
+
+static void on_deferred_closed(struct answer *answer) {
+    replica_read_forget(answer->daemon->replica, answer);
+    deferred_free((struct deferred *)answer);
+}
+
+static void on_fresh(void *context, int rc, const struct error *err) {
+    struct deferred *deferred = context;
+    struct conversation *conversation = deferred->answer.conversation;
+    conversation_set_state(conversation, NULL);
+    if (rc < 0) {
+        struct error failure = *err;
+        error_wrap(&failure, rc, "read (--stale shows what this manager last knew)");
+        server_fail(conversation, &failure);
+    } else {
+        deferred->handler->run(&(struct request){.daemon = deferred->answer.daemon,
+                                                 .conversation = conversation,
+                                                 .payload = deferred->payload,
+                                                 .who = deferred->who,
+                                                 .is_fresh = true});
+    }
+    deferred_free(deferred);
+}
+
+static void run_fresh(const struct handler *handler, const struct request *request) {
+    struct deferred *deferred = NEW(struct deferred);
+    deferred->answer = (struct answer){request->daemon, request->conversation, on_deferred_closed};
+    if (replica_read(request->daemon->replica, on_fresh, deferred)) {
+        deferred_free(deferred);
+        struct request fresh = *request;
+        fresh.is_fresh = true;
+        handler->run(&fresh);
+        return;
+    }
+    deferred->handler = handler;
+    deferred->payload =
+        schema_copy(message_row(handler->message)->payload, request->payload, &deferred->arena);
+    deferred->who = arena_strdup(&deferred->arena, request->who);
+    conversation_set_state(request->conversation, deferred);
+}
+
+static void run(struct daemon *daemon, const struct server_request *request, const struct handler *handler) {
     struct error err = {0};
-    if (!daemon_is_initialized(daemon) && !handlers[i].before_init) {
+    if (!daemon_is_initialized(daemon) && !handler->before_init) {
         error_set(&err, ERR_UNREACHABLE,
                   "this node is not a swarm manager: use \"muster swarm init\" to make a cluster of it");
         server_fail(request->conversation, &err);
@@ -32,14 +93,19 @@ static void run(struct daemon *daemon, const struct server_request *request, siz
     char who[160];
     snprintf(who, sizeof who, "uid:%u %s@%s", request->peer_uid, request->peer_uid == 0 ? "root" : "user",
              daemon->hostname);
-    handlers[i].run(&(struct request){
-        .daemon = daemon, .conversation = request->conversation, .payload = request->payload, .who = who});
+    const struct request ours = {
+        .daemon = daemon, .conversation = request->conversation, .payload = request->payload, .who = who};
+    if (handler->freshness == FRESH && !request->is_stale) {
+        run_fresh(handler, &ours);
+    } else {
+        handler->run(&ours);
+    }
 }
 
 void control_on_request(void *daemon, const struct server_request *request) {
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         if (handlers[i].message == request->number) {
-            run(daemon, request, i);
+            run(daemon, request, &handlers[i]);
             return;
         }
     }

@@ -25,6 +25,8 @@ struct request {
     struct conversation *conversation;
     const void *payload; // borrowed until the handler returns
     const char *who;     // "uid:0 root@host": for the history
+    // Reads show all that was acknowledged before the request came, wherever it was.
+    bool is_fresh;
 };
 
 // Callbacks of the server; the context is the daemon.
@@ -40,6 +42,7 @@ void control_watch(const struct request *request);
 void control_history(const struct request *request);
 void control_info(const struct request *request);
 void control_init(const struct request *request);
+void control_join(const struct request *request);
 void control_logs(const struct request *request);
 void control_why(const struct request *request);
 

@@ -24,6 +24,7 @@ struct changing {
     const char *who, *request_id;
     struct decision decision;
     int tries;
+    bool is_fresh; // decided on a read that shows everything acknowledged before
 };
 
 static void changing_free(struct changing *changing) {
@@ -35,6 +36,8 @@ static void changing_free(struct changing *changing) {
 static void on_closed(struct answer *answer) {
     (void)answer;
 }
+
+static void attempt(struct changing *changing);
 
 static void finish(struct changing *changing, int64_t revision) {
     struct applied *applied = &changing->decision.applied;
@@ -163,7 +166,30 @@ static bool is_recalled(struct changing *changing, struct store_read *read) {
 
 // --- deciding and proposing ---
 
-static void attempt(struct changing *changing);
+// What is proposed names the versions that it was decided on, so an old picture does no harm there. What ends
+// here - a refusal, or nothing to do - would be wrong if the picture was old: it is decided once more.
+static void on_fresh(void *context, int rc, const struct error *err) {
+    struct changing *changing = context;
+    if (rc < 0) {
+        fail(changing, err);
+    } else {
+        changing->tries = 0;
+        attempt(changing);
+    }
+}
+
+// True when it waits for a fresh read.
+static bool looks_again(struct changing *changing) {
+    if (changing->is_fresh) {
+        return false;
+    }
+    changing->is_fresh = true;
+    return !replica_read(changing->answer.daemon->replica, on_fresh, changing);
+}
+
+static bool is_dry(const struct changing *changing) {
+    return changing->apply != NULL && changing->apply->dry_run;
+}
 
 static void on_result(void *context, const struct proposal_result *result) {
     struct changing *changing = context;
@@ -197,8 +223,7 @@ static int decide(struct changing *changing, struct store_read *read, struct err
 static void propose(struct changing *changing) {
     struct error err = {0};
     struct decision *decision = &changing->decision;
-    bool is_dry = changing->apply != NULL && changing->apply->dry_run;
-    if (is_dry || decision->transaction.changes.count == 0) {
+    if (is_dry(changing) || decision->transaction.changes.count == 0) {
         finish(changing, decision->applied.revision);
         return;
     }
@@ -222,6 +247,10 @@ static void attempt(struct changing *changing) {
         changing->tries++;
         rc = decide(changing, read, &err);
         store_read_end(read);
+    }
+    bool ends_here = rc < 0 || changing->decision.transaction.changes.count == 0 || is_dry(changing);
+    if (ends_here && looks_again(changing)) {
+        return;
     }
     if (rc < 0) {
         fail(changing, &err);

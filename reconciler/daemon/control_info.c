@@ -221,12 +221,15 @@ static void make_objects(const struct request *request, struct cluster *cluster,
         str_is_empty(init->advertise_address) ? daemon->options->advertise : init->advertise_address;
     const char *listen = str_is_empty(init->listen_address) ? daemon->options->listen : init->listen_address;
     const char *address = self_address(asked, arena);
+    const char *links = daemon->group.address; // where other managers find it
     const char *colon = strrchr(address, ':');
     node->status.address = address[0] != '[' && colon != NULL && colon == strchr(address, ':')
                                ? arena_strndup(arena, address, (size_t)(colon - address))
                                : address;
-    *manager = (struct node_manager){
-        .leader = true, .reachable = true, .address = with_port(address, listen, arena)};
+    *manager =
+        (struct node_manager){.leader = true,
+                              .reachable = true,
+                              .address = str_is_empty(links) ? with_port(address, listen, arena) : links};
     node->manager = manager;
 }
 
@@ -237,6 +240,13 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct decision decision = {0};
     make_objects(request, &cluster, &node, &manager, arena);
     schema_init(&transaction_schema, &decision.transaction);
+    // An init that was refused before may have made the group already.
+    int rc = replica_has_group(request->daemon->replica)
+                 ? 0
+                 : replica_found(request->daemon->replica, &request->daemon->node_id, manager.address, err);
+    if (rc < 0) {
+        return rc;
+    }
     decision_add(&decision, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
     decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
     decision.transaction.who = request->who;
@@ -245,8 +255,7 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct initializing *initializing = NEW(struct initializing);
     *initializing = (struct initializing){.answer = {request->daemon, request->conversation, on_closed},
                                           .cluster_id = cluster.meta.id};
-    int rc =
-        proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
+    rc = proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
     if (rc < 0) {
         xfree(initializing);
     } else {

@@ -71,6 +71,9 @@ int daemon_find_cluster(struct daemon *daemon, struct error *err) {
         return rc;
     }
     daemon->cluster_id = rc == 0 ? id : (struct id){{0}};
+    if (rc == 0) {
+        group_introduce(daemon, &id, replica_membership(daemon->replica)->epoch);
+    }
     daemon->assign.node_id = daemon->node_id;
     if (daemon->server != NULL) {
         struct welcome welcome;
@@ -92,8 +95,8 @@ static int open_store(struct daemon *daemon, struct error *err) {
     int rc = fs_make_dirs(daemon->options->state_dir, 0700, err);
     rc = rc < 0 ? rc : store_open(&(struct store_options){.dir = dir}, &daemon->store, err);
     rc = rc < 0 ? rc : find_node_id(daemon, err);
+    rc = rc < 0 ? rc : group_open(daemon, err);
     if (rc == 0) {
-        proposals_init(&daemon->proposals, daemon->store);
         planner_init(&daemon->planner, daemon->store, &daemon->proposals, (uint64_t)clock_unix_ns());
     }
     return rc;
@@ -191,6 +194,7 @@ static void close_loop(struct daemon *daemon) {
 void daemon_close(struct daemon *daemon) {
     close_server(daemon);
     streams_free(daemon);
+    group_close(daemon);
     if (daemon->agent != NULL) {
         agent_free(daemon->agent);
     }

@@ -11,6 +11,7 @@
 #define MUSTER_RECONCILER_DAEMON_DAEMON_H
 
 #include "reconciler/agent/agent.h"
+#include "reconciler/daemon/group.h"
 #include "reconciler/daemon/options.h"
 #include "reconciler/daemon/planner.h"
 #include "reconciler/daemon/proposals.h"
@@ -31,7 +32,10 @@ struct daemon {
 
     struct uv_loop_s *loop;
     struct store *store;
+    struct replica *replica; // freed by `proposals`, whose proposer it is
     struct proposals proposals;
+    bool leads; // as of the last turn
+    struct group group;
     struct executor *executor;
     struct agent *agent;
     struct server *server;
@@ -39,6 +43,7 @@ struct daemon {
     struct self self;
     struct planner planner;
     struct assign assign;
+    int64_t looked_revision;   // of the store when a cluster was last looked for
     int64_t assigned_revision; // the agent has everything up to here
     struct status status;
     int64_t status_retry_mono_ms;

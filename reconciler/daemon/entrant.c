@@ -207,8 +207,8 @@ static int check(const struct daemon *daemon, const struct entrant *entrant, str
         return error_set(err, ERR_INVALID, "a join without identity, node or address");
     }
     if (!id_is_none(&request->cluster_id) && !id_equal(&request->cluster_id, &daemon->cluster_id)) {
-        return error_set(err, ERR_CONFLICT, "it belonged to cluster %s, this is %s",
-                         request->cluster_id.text, daemon->cluster_id.text);
+        return error_set(err, ERR_CONFLICT, "it belonged to cluster %s, this is %s", request->cluster_id.text,
+                         daemon->cluster_id.text);
     }
     if (!id_equal(&entrant->record.meta.id, &request->node_id)) {
         return error_set(err, ERR_INVALID, "a join with the record of another node");
@@ -241,8 +241,8 @@ void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct 
     }
     struct error err = {0};
     struct entrant *entrant = NEW(struct entrant);
-    *entrant = (struct entrant){
-        .daemon = daemon, .via = via, .deadline_mono_ms = daemon->now.mono_ms + ENTRANT_MS};
+    *entrant =
+        (struct entrant){.daemon = daemon, .via = via, .deadline_mono_ms = daemon->now.mono_ms + ENTRANT_MS};
     list_append(&daemon->group.entrants, &entrant->node);
     struct bytes kept = {arena_copy(&entrant->arena, body.data, body.len), body.len};
     int rc = wire_decode(&join_request_schema, kept, &entrant->request, &entrant->arena, &err);

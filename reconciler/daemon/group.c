@@ -89,8 +89,8 @@ static int open_replica(struct daemon *daemon, struct error *err) {
 // Whether --listen is an address that links may use in this version.
 static bool is_for_links(const char *listen) {
     const char *colon = strrchr(listen, ':');
-    bool is_loopback = str_starts(listen, "127.") || str_starts(listen, "[::1]") ||
-                       str_starts(listen, "localhost:");
+    bool is_loopback =
+        str_starts(listen, "127.") || str_starts(listen, "[::1]") || str_starts(listen, "localhost:");
     return is_loopback && colon != NULL && !str_equal(colon, ":0");
 }
 

@@ -15,17 +15,17 @@
 #include "transport/peers.h"
 
 struct group {
-    struct peers *peers;     // NULL = no other manager can be talked to
+    struct peers *peers; // NULL = no other manager can be talked to
     struct prng prng;
-    const char *address;     // where others find this one; "" = nowhere
-    bool has_news;           // of the membership
-    bool must_introduce;     // as a member of `cluster_id`, in that epoch
+    const char *address; // where others find this one; "" = nowhere
+    bool has_news;       // of the membership
+    bool must_introduce; // as a member of `cluster_id`, in that epoch
     struct id cluster_id;
     int64_t epoch;
     struct arena told_arena;
-    struct membership told; // by who let us in: until our own log says it
-    struct list entrants;    // of struct entrant: who asks to be let in (entrant.c)
-    struct joining *joining; // this one asks (joining.c); NULL = not
+    struct membership told;   // by who let us in: until our own log says it
+    struct list entrants;     // of struct entrant: who asks to be let in (entrant.c)
+    struct joining *joining;  // this one asks (joining.c); NULL = not
     int64_t managers_mono_ms; // when the records of managers are next held against the group
     bool is_managers_proposed;
     int rc; // a failure of the store in a callback

@@ -4,8 +4,8 @@
 //
 // Model        One address after another is asked, the leader's where one names it. Once let in, this member
 //              waits to be told the rest by the leader; it is in when its own record and the cluster's have
-//              arrived. A client waits for that with a deadline; a member that lost its store asks until it is
-//              let in again.
+//              arrived. A client waits for that with a deadline; a member that lost its store asks until it
+//              is let in again.
 // Identity     Each attempt to become a member has a raft id of its own: what an earlier one may have
 //              promised does not bind it, and the other way round.
 #include "base/log.h"

@@ -16,7 +16,7 @@
 
 struct loop {
     struct daemon *daemon;
-    uv_poll_t server;
+    uv_poll_t server, group;
     uv_timer_t timer;
     uv_signal_t terminate, interrupt;
     bool was_busy;
@@ -43,6 +43,10 @@ static int loop_open(struct loop *loop, struct daemon *daemon, struct error *err
     loop->daemon = daemon;
     int rc = uv_poll_init(daemon->loop, &loop->server, server_fd(daemon->server));
     rc = rc != 0 ? rc : uv_poll_start(&loop->server, UV_READABLE, on_readable);
+    if (rc == 0 && group_fd(daemon) >= 0) {
+        rc = uv_poll_init(daemon->loop, &loop->group, group_fd(daemon));
+        rc = rc != 0 ? rc : uv_poll_start(&loop->group, UV_READABLE, on_readable);
+    }
     rc = rc != 0 ? rc : uv_timer_init(daemon->loop, &loop->timer);
     rc = rc != 0 ? rc : uv_signal_init(daemon->loop, &loop->terminate);
     rc = rc != 0 ? rc : uv_signal_init(daemon->loop, &loop->interrupt);
@@ -53,8 +57,9 @@ static int loop_open(struct loop *loop, struct daemon *daemon, struct error *err
 }
 
 static void loop_close(struct loop *loop) {
-    uv_handle_t *handles[] = {(uv_handle_t *)&loop->server, (uv_handle_t *)&loop->timer,
-                              (uv_handle_t *)&loop->terminate, (uv_handle_t *)&loop->interrupt};
+    uv_handle_t *handles[] = {(uv_handle_t *)&loop->server, (uv_handle_t *)&loop->group,
+                              (uv_handle_t *)&loop->timer, (uv_handle_t *)&loop->terminate,
+                              (uv_handle_t *)&loop->interrupt};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
         if (uv_handle_get_type(handles[i]) != UV_UNKNOWN_HANDLE) {
             uv_close(handles[i], NULL);

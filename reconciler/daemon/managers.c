@@ -40,9 +40,8 @@ static void correct(struct node *node, const struct replica_member_status *membe
     if (member != NULL) {
         struct node_manager *manager = ARENA_NEW(arena, struct node_manager);
         address = str_is_empty(member->address) ? address : arena_strdup(arena, member->address);
-        *manager = (struct node_manager){.leader = member->is_leader,
-                                         .reachable = member->is_reachable,
-                                         .address = address};
+        *manager = (struct node_manager){
+            .leader = member->is_leader, .reachable = member->is_reachable, .address = address};
         node->manager = manager;
     }
     decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
@@ -61,10 +60,9 @@ static void remove_member(struct daemon *daemon, const struct replica_member_sta
     struct member gone = {.raft_id = (int64_t)member->raft_id};
     struct error err = {0};
     log_event(LOG_INFO, "manager.remove", LOG_STR("node", member->node_id.text));
-    int rc =
-        member->is_leader
-            ? replica_transfer(daemon->replica, 0, &err) // its successor removes it
-            : proposals_change(&daemon->proposals, daemon->replica, MEMBER_REMOVE, &gone, on_left, NULL, &err);
+    int rc = member->is_leader ? replica_transfer(daemon->replica, 0, &err) // its successor removes it
+                               : proposals_change(&daemon->proposals, daemon->replica, MEMBER_REMOVE, &gone,
+                                                  on_left, NULL, &err);
     if (rc < 0 && rc != -ERR_BUSY) {
         log_failure(LOG_WARN, "manager.leave", &err, LOG_STR("node", member->node_id.text));
     }
@@ -124,8 +122,8 @@ static void propose(struct daemon *daemon, struct decision *decision) {
     decision->transaction.why = "managers changed";
     decision->transaction.time_unix_ms = daemon->now.unix_ms;
     decision->transaction.only_here = true;
-    daemon->group.is_managers_proposed = proposals_submit(&daemon->proposals, &decision->transaction,
-                                                          on_result, daemon, NULL) == 0;
+    daemon->group.is_managers_proposed =
+        proposals_submit(&daemon->proposals, &decision->transaction, on_result, daemon, NULL) == 0;
 }
 
 int managers_step(struct daemon *daemon, struct error *err) {

@@ -51,6 +51,12 @@ void planner_deinit(struct planner *planner) {
     arena_free(&planner->arena);
 }
 
+// The plan under way, if there is one, is dropped once its proposal has come back.
+void planner_restart(struct planner *planner) {
+    planner->is_started = false;
+    planner->must_drop_plan = true;
+}
+
 // --- what is dirty ---
 
 static struct subject *subject_of(struct planner *planner, const struct id *service_id) {
@@ -387,6 +393,7 @@ static void propose(struct planner *planner, const struct now *now) {
         add_change(&first[count], &arena, &transaction, &bytes);
     }
     transaction.who = "system:planner";
+    transaction.only_here = true;
     transaction.makes_room = all_make_room(first, count);
     transaction.why = is_one_reason || count == 1
                           ? first->why
@@ -411,6 +418,9 @@ int planner_step(struct planner *planner, const struct now *now, struct error *e
         return 0;
     }
     planner->retry_mono_ms = 0;
+    if (TAKE(planner->must_drop_plan)) {
+        finish_plan(planner);
+    }
     if (planner->plan.changes.count == 0) {
         struct store_read *read;
         int rc = store_read_begin(planner->store, &read, err);

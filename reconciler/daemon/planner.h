@@ -47,11 +47,14 @@ struct planner {
     struct plan plan;
     size_t proposed, in_flight; // changes: applied or under way; of the transaction under way
     LIST_OF(struct id) subjects_planned;
+    bool must_drop_plan;
     bool is_short_of_space; // the last proposal was refused for it: only what makes room is proposed
     int64_t retry_mono_ms;  // after a refusal that is not a conflict; 0 = none
 };
 
 void planner_init(struct planner *planner, struct store *store, struct proposals *proposals, uint64_t seed);
+// Forgets what it knows: this manager has come to lead, and others have planned meanwhile.
+void planner_restart(struct planner *planner);
 void planner_deinit(struct planner *planner);
 // Reads what happened, makes at most one pass, proposes at most one transaction. Failure: of the store.
 int planner_step(struct planner *planner, const struct now *now, struct error *err);

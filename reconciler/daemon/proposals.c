@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/daemon/proposals.c — a list of open proposals in the order they were made: results come in it
-// too.
+// reconciler/daemon/proposals.c — a list of open proposals in the order they were made, which is nearly
+// that of their results.
 #include "reconciler/daemon/proposals.h"
 
 #include "base/mem.h"
@@ -27,9 +27,11 @@ static void proposals_on_result(void *context, const struct proposal_result *res
     UNREACHABLE("a result without its proposal");
 }
 
-void proposals_init(struct proposals *proposals, struct store *store) {
+void proposals_init(struct proposals *proposals, struct proposer *proposer) {
     list_init(&proposals->open);
-    proposals->proposer = proposer_solo_new(store, proposals_on_result, proposals);
+    proposals->proposer = proposer;
+    proposer->on_result = proposals_on_result;
+    proposer->context = proposals;
 }
 
 void proposals_deinit(struct proposals *proposals) {
@@ -44,16 +46,29 @@ void proposals_deinit(struct proposals *proposals) {
     }
 }
 
+static void note(struct proposals *proposals, uint64_t token, proposal_fn on_result, void *context) {
+    struct proposal *proposal = NEW(struct proposal);
+    *proposal = (struct proposal){.token = token, .on_result = on_result, .context = context};
+    proposals->last_token = token;
+    list_append(&proposals->open, &proposal->node);
+}
+
+int proposals_change(struct proposals *proposals, struct replica *replica, enum replica_change change,
+                     const struct member *member, proposal_fn on_result, void *context, struct error *err) {
+    uint64_t token = proposals->last_token + 1;
+    int rc = replica_change(replica, change, member, token, err);
+    if (rc == 0) {
+        note(proposals, token, on_result, context);
+    }
+    return rc;
+}
+
 int proposals_submit(struct proposals *proposals, const struct transaction *transaction,
                      proposal_fn on_result, void *context, struct error *err) {
     uint64_t token = proposals->last_token + 1;
     int rc = proposals->proposer->ops->submit(proposals->proposer, transaction, token, err);
-    if (rc < 0) {
-        return rc;
+    if (rc == 0) {
+        note(proposals, token, on_result, context);
     }
-    proposals->last_token = token;
-    struct proposal *proposal = NEW(struct proposal);
-    *proposal = (struct proposal){.token = token, .on_result = on_result, .context = context};
-    list_append(&proposals->open, &proposal->node);
-    return 0;
+    return rc;
 }

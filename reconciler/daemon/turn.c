@@ -11,9 +11,10 @@
 //   dispatch  the agent of this node is told what to hold
 //   reply     streams (lists, watches, logs) send on, as far as their readers keep up
 //
-// With several managers `send` (messages of consensus) comes between persist and plan. Callbacks of the loop
-// only record; phases act; each is bounded, and what is left makes the next turn start at once. Within a turn
-// time stands still.
+// Packets of other managers are taken first, and what consensus has to say leaves in persist, some of it
+// before the sync and the rest after it (reconciler/store/replica.c). Callbacks of the loop only record;
+// phases act; each is bounded, and what is left makes the next turn start at once. Within a turn time
+// stands still.
 #include "reconciler/daemon/turn.h"
 
 #include "base/clock.h"
@@ -97,15 +98,34 @@ static int step_status(struct daemon *daemon, struct error *err) {
 // --- phases ---
 
 static int take(struct daemon *daemon, struct error *err) {
-    (void)err;
+    int rc = group_take(daemon, err);
+    if (rc < 0) {
+        return rc;
+    }
     server_take(daemon->server, FRAMES_MAX);
     server_tick(daemon->server, daemon->now.mono_ms);
     return 0;
 }
 
+// A manager that has joined learns what cluster it is in from the log.
+static int find_cluster(struct daemon *daemon, struct error *err) {
+    int64_t revision = store_revision(daemon->store);
+    if (daemon_is_initialized(daemon) || !replica_has_group(daemon->replica) ||
+        daemon->looked_revision == revision) {
+        return 0;
+    }
+    daemon->looked_revision = revision;
+    return daemon_find_cluster(daemon, err);
+}
+
 static int step(struct daemon *daemon, struct error *err) {
-    int rc = step_status(daemon, err);
-    return rc < 0 || !daemon_is_initialized(daemon) ? rc : self_step(daemon, err);
+    int rc = find_cluster(daemon, err);
+    rc = rc < 0 ? rc : step_status(daemon, err);
+    if (rc < 0 || !daemon_is_initialized(daemon)) {
+        return rc;
+    }
+    rc = self_step(daemon, err);
+    return rc < 0 ? rc : managers_step(daemon, err);
 }
 
 static int persist(struct daemon *daemon, struct error *err) {
@@ -113,8 +133,15 @@ static int persist(struct daemon *daemon, struct error *err) {
     return error_wrap(err, proposer->ops->turn(proposer, err), "write the store");
 }
 
+// Whoever comes to lead looks at everything: what the one before remembered is not known here.
 static int plan(struct daemon *daemon, struct error *err) {
-    return daemon_is_initialized(daemon) ? planner_step(&daemon->planner, &daemon->now, err) : 0;
+    const struct proposer *proposer = daemon->proposals.proposer;
+    bool leads = daemon_is_initialized(daemon) && proposer->ops->is_leader(proposer);
+    if (leads && !daemon->leads) {
+        planner_restart(&daemon->planner);
+    }
+    daemon->leads = leads;
+    return leads ? planner_step(&daemon->planner, &daemon->now, err) : 0;
 }
 
 static void tell_agent(struct daemon *daemon, const struct assign_step *next) {
@@ -160,6 +187,7 @@ int turn_run(struct daemon *daemon, struct error *err) {
                                                                      plan, dispatch, reply};
     daemon->now = (struct now){.unix_ms = clock_unix_ms(), .mono_ms = clock_mono_ms()};
     int rc = 0;
+    replica_advance(daemon->replica, daemon->now.mono_ms);
     for (size_t i = 0; rc >= 0 && i < sizeof phases / sizeof *phases; i++) {
         rc = phases[i](daemon, err);
     }
@@ -183,9 +211,13 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
         if (daemon->assigned_revision != store_revision(daemon->store) || has_status_to_say(daemon)) {
             return 0;
         }
-        int64_t wake = planner_wake_mono_ms(&daemon->planner, &daemon->now);
+        int64_t wake = daemon->leads ? planner_wake_mono_ms(&daemon->planner, &daemon->now) : INT64_MAX;
         at_latest(&wait_ms, wake == INT64_MAX ? TICK_MS : wake - daemon->now.mono_ms);
         at_latest(&wait_ms, self_wake_mono_ms(&daemon->self) - daemon->now.mono_ms);
+    }
+    int64_t replica_wake = replica_wake_mono_ms(daemon->replica);
+    if (replica_wake != INT64_MAX) {
+        at_latest(&wait_ms, replica_wake - daemon->now.mono_ms);
     }
     if (daemon->streams_poll_mono_ms > 0) {
         at_latest(&wait_ms, daemon->streams_poll_mono_ms - daemon->now.mono_ms);

@@ -101,10 +101,10 @@ struct replica {
     int64_t retry_mono_ms;
 
     struct list waiting, sent, applied, done; // of struct pending
-    size_t queued, queued_bytes;     // not proposed yet
-    bool is_held_up;                 // the core takes no more at the moment
-    int64_t space_mono_ms;           // leadership was given away for want of space
-    struct map by_request;           // FORWARDED, by request id
+    size_t queued, queued_bytes;              // not proposed yet
+    bool is_held_up;                          // the core takes no more at the moment
+    int64_t space_mono_ms;                    // leadership was given away for want of space
+    struct map by_request;                    // FORWARDED, by request id
     uint64_t request_nonce, request_count;
 
     struct list reads; // of struct waiting_read

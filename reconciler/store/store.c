@@ -348,6 +348,15 @@ int64_t store_revision(const struct store *store) {
     return store->turn != NULL ? store->turn->state.applied : store->state.applied;
 }
 
+int store_can_go_on(const struct store *store, struct error *err) {
+    MDB_txn *txn;
+    int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+    return rc;
+}
+
 int64_t store_disk_free_bytes(const struct store *store) {
     struct statvfs fs;
     if (fstatvfs(store->lock_fd, &fs) != 0) {

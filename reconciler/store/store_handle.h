@@ -34,6 +34,9 @@ struct store_read {
 // negative. Asks the file system.
 int64_t store_headroom(const struct store *store);
 int64_t store_disk_free_bytes(const struct store *store);
+// After a failed commit: 0 when the store can still be written. LMDB refuses once a write of its meta page
+// has failed, and then so must we.
+int store_can_go_on(const struct store *store, struct error *err);
 // Holds blocks of the disk beyond the end of the file, a part of the reserve: with them the store can still
 // write what makes room when others have filled the disk. After each commit; costs nothing but where the
 // file grew.

@@ -14,6 +14,7 @@
 #include "base/prng.h"
 #include "base/str.h"
 #include "specs/resource.h"
+#include "test/lib/direct.h"
 
 static void on_result(void *context, const struct proposal_result *result) {
     struct store_fixture *f = context;
@@ -34,7 +35,7 @@ int store_fixture_open(struct store_fixture *f) {
     error_clear(&f->err);
     int rc = store_open(&f->options, &f->store, &f->err);
     if (rc == 0) {
-        f->proposer = proposer_solo_new(f->store, on_result, f);
+        f->proposer = direct_new(f->store, on_result, f);
     }
     return rc;
 }

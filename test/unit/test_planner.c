@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "reconciler/daemon/decide.h"
 #include "reconciler/daemon/planner.h"
 #include "reconciler/dispatch/status.h"
@@ -166,7 +167,7 @@ static size_t count_state(struct cluster_in_test *c, int64_t state) {
 static int setup(void **state) {
     struct cluster_in_test *c = test_calloc(1, sizeof *c);
     store_fixture_begin(&c->store, NULL);
-    proposals_init(&c->proposals, c->store.store);
+    proposals_init(&c->proposals, TAKE(c->store.proposer));
     planner_init(&c->planner, c->store.store, &c->proposals, 1);
     c->now = (struct now){1700000000000, 1000};
     *state = c;

@@ -75,8 +75,8 @@ static void local(struct buf *out) {
 static void transaction_bytes(struct buf *out) {
     struct change changes[] = {
         {.op = CHANGE_UPDATE, .kind = KIND_SERVICE, .id = service, .expected_version = 9, .object = object}};
-    struct transaction transaction = {"request", "uid:0 root@host", "scale", 1700000001234, {1, changes},
-                                      false,     {NULL, 0}};
+    struct transaction transaction = {
+        "request", "uid:0 root@host", "scale", 1700000001234, {1, changes}, false, false, {NULL, 0}};
     wire_encode(&transaction_schema, &transaction, out);
 }
 
