@@ -85,7 +85,7 @@ static bool lock_file(int fd) {
     return is_locked;
 }
 
-static int lock_directory(const char *dir, int *out_fd, struct error *err) {
+int store_lock_directory(const char *dir, int *out_fd, struct error *err) {
     AUTO_FREE char *path = xasprintf("%s/lock", dir);
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
@@ -273,7 +273,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
     store->history_bytes = all.history_bytes;
     store->history_age_ms = all.history_age_ms;
     store->reserve_bytes = all.reserve_bytes < 0 ? 0 : all.reserve_bytes;
-    rc = lock_directory(all.dir, &store->lock_fd, err);
+    rc = store_lock_directory(all.dir, &store->lock_fd, err);
     rc = rc < 0 ? rc : open_locked(store, &all, err);
     if (rc < 0) {
         store_close(store);
@@ -303,7 +303,7 @@ void store_close(struct store *store) {
 
 int store_check(const char *dir, struct error *err) {
     AUTO_CLOSE int lock = -1;
-    int rc = lock_directory(dir, &lock, err);
+    int rc = store_lock_directory(dir, &lock, err);
     return rc < 0 ? rc : check_directory(dir, err);
 }
 

@@ -50,6 +50,8 @@ int store_commit(struct store *store, MDB_txn *txn, const struct store_state *st
 // Removes what is in the set of tables that is not live; nothing is written when nothing is there.
 int store_empty_other(struct store *store, struct error *err);
 
+// Takes the lock of the directory, which ends with the descriptor. -ERR_BUSY: a process has it (named).
+int store_lock_directory(const char *dir, int *out_fd, struct error *err);
 // store_check without the lock, for who holds it already.
 int check_directory(const char *dir, struct error *err);
 // The same, in the words of store_open.
