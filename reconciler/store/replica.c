@@ -226,7 +226,7 @@ const struct membership *replica_membership(const struct replica *replica) {
 // --- the turn: writing ---
 
 // The core adds an empty entry by itself when it wins an election.
-static void note_noop(struct replica *replica) {
+void replica_note_noop(struct replica *replica) {
     struct raft *raft = &replica->raft;
     struct log_entry noop = {.type = RAFT_ENTRY_NOOP};
     if (raft->noop_index > replica->entries.last) {
@@ -342,7 +342,7 @@ static void after_commit(struct replica *replica, uint64_t last) {
     replica->is_full = false;
     propose_synced(replica);
     raft_persisted(raft, last);
-    note_noop(replica);
+    replica_note_noop(replica);
     ASSERT(replica_applied(replica) <= raft->commit);
     raft_applied(raft, replica_applied(replica));
     raft_compact(raft, store_local(replica->proposer.store)->base_index);
@@ -466,13 +466,12 @@ static int write_or_wait(struct replica *replica, struct error *err) {
 
 static int turn_of_group(struct replica *replica, struct error *err) {
     struct raft *raft = &replica->raft;
+    replica_note_noop(replica);
     notice_leader(replica);
     members_step(replica);
     propose_waiting(replica);
     reads_ask(replica);
-    note_noop(replica);
     raft_flush(raft);
-    note_noop(replica);
     if (!raft->is_hard_state_dirty) {
         packets_send(replica, /*only_early=*/true);
     }

@@ -165,6 +165,7 @@ int packets_receive_raft(struct replica *replica, uint64_t from, const struct ra
         return 0; // no manager of ours writes that
     }
     raft_step(&replica->raft, &message, &accept);
+    replica_note_noop(replica);
     take_entries(replica, packet, &accept);
     if (accept.wants_snapshot) {
         snapshots_wanted(replica, from, packet->context);

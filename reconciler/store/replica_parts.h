@@ -130,6 +130,7 @@ struct replica {
 uint64_t replica_applied(const struct replica *replica); // as reads show it
 bool replica_is_sole(const struct replica *replica);
 int replica_commit_turn(struct replica *replica, struct error *err); // when one is open
+void replica_note_noop(struct replica *replica); // after whatever may have won an election
 void replica_set_membership(struct replica *replica, const struct membership *membership, uint64_t index);
 
 // --- replica_propose.c ---
