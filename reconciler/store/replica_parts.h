@@ -40,6 +40,9 @@ struct pending {
     int64_t sent_mono_ms, deadline_mono_ms;
     bool only_here, makes_room;
     bool is_change; // of the membership
+    // Tries that may yet be applied, by whoever comes to lead: as long as there are any, nobody may say that
+    // nothing was done.
+    unsigned open_tries;
     // the transaction's wire form; given to the cache when proposed, and back when overwritten
     struct buf entry;
     char request_id[REQUEST_ID_BYTES_MAX + 1];

@@ -242,6 +242,7 @@ static void forward(struct replica *replica, struct pending *pending, uint64_t l
     request.transaction = buf_bytes(&pending->entry);
     request.makes_room = pending->makes_room;
     pending->sent_to = leader;
+    pending->open_tries++;
     pending->sent_mono_ms = replica->now_mono_ms;
     move_to(replica, pending, PENDING_FORWARDED);
     if (map_get(&replica->by_request, pending->request_id) == NULL) {
@@ -322,7 +323,8 @@ void propose_on_refused(struct replica *replica, const struct propose_refused *r
         return;
     }
     enum error_code code = error_code_from_name(refused->code);
-    if (is_worth_retrying((int)code)) {
+    pending->open_tries -= pending->open_tries == 1; // of several nobody knows which one this is about
+    if (is_worth_retrying((int)code) || pending->open_tries > 0) {
         leave_forwarded(replica, pending, PENDING_WAITING);
         pending->sent_mono_ms = replica->now_mono_ms + replica->options.pace.tick_ms; // not before then
     } else {
@@ -373,15 +375,18 @@ void propose_not_synced(struct replica *replica) {
     }
 }
 
-// Another leader's entries stand where ours were: nobody will ever apply those, so they may be proposed
-// again.
+// Another leader's entries stand where ours were. Those may yet be applied, if a third one has them and comes
+// to lead; with a request id they may be proposed again all the same.
 void propose_cut(struct replica *replica, uint64_t last_index) {
     for (uint64_t index = last_index + 1; index <= replica->entries.last; index++) {
         struct cached_entry *cached = entries_at(&replica->entries, index);
         struct pending *owner = cached != NULL ? TAKE(cached->owner) : NULL;
         if (owner != NULL && owner->is_change) {
             finish_with(replica, owner, ERR_CONFLICT, "another leader undid the change");
+        } else if (owner != NULL && owner->request_id[0] == '\0') {
+            finish_with(replica, owner, ERR_TIMEOUT, "outcome unknown: this manager does not lead any more");
         } else if (owner != NULL) {
+            owner->open_tries++;
             move_to(replica, owner, PENDING_WAITING);
         }
     }
@@ -412,6 +417,7 @@ static void recall(struct replica *replica, struct store_read *read, struct pend
         str_copy(outcome.text, sizeof outcome.text, before.text);
         finish(replica, pending, &outcome);
     } else if (pending->state == PENDING_PROPOSED) {
+        pending->open_tries++;
         move_to(replica, pending, PENDING_WAITING);
     }
 }
@@ -440,8 +446,11 @@ static void disown(struct replica *replica, const struct pending *pending) {
 static void expire(struct replica *replica, struct pending *pending) {
     switch (pending->state) {
     case PENDING_WAITING:
-        finish_with(replica, pending, ERR_NO_QUORUM, "no manager leads: nothing was changed");
-        return;
+        if (pending->open_tries == 0) {
+            finish_with(replica, pending, ERR_NO_QUORUM, "no manager leads: nothing was changed");
+            return;
+        }
+        break;
     case PENDING_PROPOSED:
         disown(replica, pending);
         break;
