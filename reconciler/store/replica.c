@@ -365,7 +365,7 @@ int replica_commit_turn(struct replica *replica, struct error *err) {
 static bool must_commit(const struct replica *replica) {
     const struct raft *raft = &replica->raft;
     return raft->is_hard_state_dirty || raft->persisted < raft->log.last_index || replica_is_sole(replica) ||
-           replica->turn.effects_bytes >= OPEN_BYTES_MAX ||
+           replica->is_full || replica->turn.effects_bytes >= OPEN_BYTES_MAX ||
            digests_are_due(replica, replica_applied(replica)) ||
            replica->now_mono_ms - replica->turn_mono_ms >= COMMIT_DELAY_MS;
 }
@@ -380,7 +380,7 @@ static int write_turn(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
     bool has_news = raft->is_hard_state_dirty || raft->persisted < raft->log.last_index ||
                     replica_applied(replica) < apply_target(replica);
-    if (!has_news && !replica->is_turn_open) {
+    if (!has_news && !replica->is_turn_open && !replica->is_full) { // else: is it full still?
         return 0;
     }
     uint64_t last = raft->log.last_index;
