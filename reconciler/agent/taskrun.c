@@ -290,6 +290,9 @@ static void on_wish(struct work *work, const struct taskrun_wish *wish) {
     // What managers want only rises; an older word that comes late does not count.
     int64_t desired = wish->desired > run->wish.desired ? wish->desired : run->wish.desired;
     bool is_changed = desired != run->wish.desired || run->is_released;
+    if (run->is_released) { // what became of it meanwhile was told nobody
+        work->effects->mask |= EFFECT_REPORT;
+    }
     run->wish = *wish;
     run->wish.desired = desired;
     run->is_released = false;
