@@ -284,7 +284,7 @@ static void finish_plan(struct planner *planner) {
 
 static int pass(struct planner *planner, struct store_read *read, const struct now *now, struct error *err) {
     struct view view;
-    int64_t started = clock_mono_ms();
+    int64_t started = planner->is_simulated ? 0 : clock_mono_ms();
     finish_plan(planner);
     int rc = picture_begin(&view, read, now->unix_ms, &planner->arena, err);
     rc = rc < 0 ? rc : collect(planner, read, now, &view, err);
@@ -296,7 +296,7 @@ static int pass(struct planner *planner, struct store_read *read, const struct n
     plan_all(planner, &view);
     note_starving(planner, &view);
     planner->passes++;
-    rest(planner, &view, now, clock_mono_ms() - started);
+    rest(planner, &view, now, planner->is_simulated ? 0 : clock_mono_ms() - started);
     if (planner->plan.changes.count == 0) {
         finish_plan(planner);
     }
@@ -371,7 +371,7 @@ static void on_result(void *context, const struct proposal_result *result) {
     bool is_race = result->code == -ERR_CONFLICT || result->code == -ERR_NOT_FOUND;
     log_event(is_race ? LOG_DEBUG : LOG_WARN, "plan.refused", LOG_STR("error", result->text),
               LOG_INT("changes", in_flight));
-    planner->retry_mono_ms = is_race ? 0 : clock_mono_ms() + RETRY_MS;
+    planner->retry_mono_ms = is_race ? 0 : planner->now_mono_ms + RETRY_MS;
     planner->is_short_of_space = result->code == -ERR_NO_SPACE;
     plan_again(planner);
     finish_plan(planner);
@@ -414,6 +414,7 @@ bool planner_is_waiting(const struct planner *planner) {
 }
 
 int planner_step(struct planner *planner, const struct now *now, struct error *err) {
+    planner->now_mono_ms = now->mono_ms;
     if (planner->in_flight > 0 || planner->retry_mono_ms > now->mono_ms) {
         return 0;
     }

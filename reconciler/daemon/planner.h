@@ -40,7 +40,9 @@ struct planner {
     size_t dirty_count;
     struct loads loads;
     struct prng prng;
-    uint64_t passes; // made so far, for tests
+    uint64_t passes;     // made so far, for tests
+    int64_t now_mono_ms; // of the last step
+    bool is_simulated;   // time is virtual: no pass takes any
 
     // the plan under way
     struct arena arena;
