@@ -77,20 +77,30 @@ static void add_change(struct task *task, const struct task_status *status, stru
     change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
 }
 
-// 1: it goes into the transaction; 0: there is nothing to store.
+// What is stored may lie behind what this node was told before: a manager that joins again hears of its tasks
+// only little by little. So a task that is not there, or is on no node, may yet come.
+static bool may_come(const struct task *task) {
+    return task == NULL || id_is_none(&task->node_id);
+}
+
+enum { COMPOSE_NOTHING, COMPOSE_CHANGE, COMPOSE_DROP };
+
 static int compose_one(const struct status_report *report, struct store_read *read, const struct id *node_id,
                        struct arena *arena, struct transaction *out, struct error *err) {
     void *object;
     int rc = store_load(read, KIND_TASK, &report->task_id, arena, &object, err);
-    if (rc != 0) {
-        return rc < 0 ? rc : 0;
+    if (rc < 0) {
+        return rc;
+    }
+    if (may_come(rc == 0 ? object : NULL)) {
+        return COMPOSE_DROP;
     }
     struct task_status status = as_stored(object, &report->report->status);
     if (!has_effect(object, &status, node_id)) {
-        return 0;
+        return COMPOSE_NOTHING;
     }
     add_change(object, &status, arena, out);
-    return 1;
+    return COMPOSE_CHANGE;
 }
 
 int status_compose(struct status *status, struct store_read *read, const struct id *node_id,
@@ -106,10 +116,10 @@ int status_compose(struct status *status, struct store_read *read, const struct 
         if (rc >= 0) {
             *ARENA_PUSH(arena, &done) = report->task_id.text;
         }
-        if (rc == 0) {
+        if (rc == COMPOSE_NOTHING) {
             *ARENA_PUSH(arena, settled) =
                 (struct status_settled){report->task_id, report->report->status.state};
-        } else if (rc == 1) {
+        } else if (rc == COMPOSE_CHANGE) {
             map_put(&status->travelling, report->task_id.text, report);
         }
     }

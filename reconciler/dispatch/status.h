@@ -7,7 +7,9 @@
 //              store). A newer one for the same task replaces what waits. After a conflict what travelled
 //              waits again.
 // Invariants   Observed state never falls; a task that is over stays as it is; tasks that are unknown, or not
-//              on the node that reports, are left alone.
+//              on the node that reports, are left alone. A report of a task that is unknown, or on no node
+//              yet, is dropped without being settled: its agent says it again until it has been told that
+//              the task is not its any more.
 // Limits       STATUS_CHANGES_MAX changes in one transaction.
 #ifndef MUSTER_RECONCILER_DISPATCH_STATUS_H
 #define MUSTER_RECONCILER_DISPATCH_STATUS_H
@@ -39,7 +41,7 @@ void status_free(struct status *status);
 // Takes a copy.
 void status_post(struct status *status, const struct task_report *report);
 // Puts the reports that wait into a transaction (without changes when none needs one); they travel from now
-// on. Those without effect are settled at once. Only while nothing travels.
+// on. Those without effect are settled at once, those of unknown tasks dropped. Only while nothing travels.
 int status_compose(struct status *status, struct store_read *read, const struct id *node_id,
                    struct arena *arena, struct transaction *out, struct status_settled_list *settled,
                    struct error *err);
