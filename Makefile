@@ -89,7 +89,7 @@ RUN_DEPS := runc skopeo golang-github-containers-common ca-certificates busybox-
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
     protobuf-compiler jq e2fsprogs procps
 
-.PHONY: all check test unit sim soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
+.PHONY: all check test unit sim sim-cluster soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
     FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -187,6 +187,10 @@ unit: $(UNIT) ## the unit tests of this FLAVOUR
 sim: $(T)/test_raft_sim ## simulated clusters; SEED=n repeats one run with its trace, SEEDS=n for more than 1000
 	@SEEDS=$(or $(SEEDS),1000) SIM_PROCESSES=2 SIM_KEEP=test/sim/seeds $(foreach v,SEED SEED_MS SIM_OFF,$(if $($v),$v=$($v))) \
 	    $(T)/test_raft_sim
+
+sim-cluster: $(T)/test_cluster_sim ## simulated clusters of whole managers; SEED=n repeats one run with its trace, SEEDS=n for more than 300
+	@SEEDS=$(or $(SEEDS),300) SEED_MS=$(or $(SEED_MS),360000) SIM_KEEP=test/sim/cluster_seeds \
+	    $(foreach v,SEED FIRST SIM_OFF,$(if $($v),$v=$($v))) $(T)/test_cluster_sim
 
 soak: $(T)/test_raft_sim ## new seeds on all cores for SOAK_SECONDS (600); adds a line to test/sim/ledger
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) SOAK_COMMIT=$$(git rev-parse --short HEAD) SIM_KEEP=test/sim/seeds $(T)/test_raft_sim
