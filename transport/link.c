@@ -14,9 +14,15 @@
 // look like the end of the stream to nng).
 #define INBOX_BYTES 4096
 
+// Small frames share a piece, so that a burst is few sends: each costs the kernel and nng far more than
+// copying does. A frame that finds the link idle goes alone, at once.
+#define PIECE_BYTES (16 * KIB)
+#define SHARED_FRAME_BYTES_MAX (4 * KIB)
+
 struct outgoing {
     struct list_node node;
-    size_t len;
+    size_t capacity;
+    size_t len; // may grow while the first part is being sent
     size_t sent;
     uint8_t bytes[];
 };
@@ -56,11 +62,16 @@ static struct link_letter *letter_new(enum link_letter_kind kind, struct link *l
     return letter;
 }
 
+// One piece of memory for letter and body.
+static struct link_letter *frame_letter_new(struct link *link, const struct frame_header *header) {
+    struct link_letter *letter = xmalloc(sizeof *letter + header->len + 1);
+    *letter = (struct link_letter){
+        .kind = LINK_FRAME, .link = link, .header = *header, .body = (uint8_t *)(letter + 1)};
+    return letter;
+}
+
 void link_letter_free(struct link_letter *letter) {
-    if (letter != NULL) {
-        xfree(letter->body);
-        xfree(letter);
-    }
+    xfree(letter);
 }
 
 // Called with the lock held; says whether LINK_DOWN is to be posted now, by the caller, after unlocking.
@@ -150,9 +161,7 @@ static const char *link_parse(struct link *link) {
             break;
         }
         at += FRAME_HEADER_BYTES;
-        struct link_letter *letter = letter_new(LINK_FRAME, link);
-        letter->header = header;
-        letter->body = xmalloc(header.len + 1);
+        struct link_letter *letter = frame_letter_new(link, &header);
         size_t have = link->inbox_len - at < header.len ? link->inbox_len - at : header.len;
         memcpy(letter->body, link->inbox + at, have);
         at += have;
@@ -292,24 +301,55 @@ void link_send(struct link *link, uint16_t number, uint64_t conversation, struct
     (void)link_send_within(link, number, conversation, body, SIZE_MAX);
 }
 
+static struct outgoing *outgoing_new(size_t capacity) {
+    struct outgoing *out = xmalloc(sizeof *out + capacity);
+    *out = (struct outgoing){.capacity = capacity};
+    return out;
+}
+
+static void outgoing_add(struct outgoing *out, const struct frame_header *header, const uint8_t *body) {
+    frame_header_encode(header, out->bytes + out->len);
+    if (header->len > 0) {
+        memcpy(out->bytes + out->len + FRAME_HEADER_BYTES, body, header->len);
+    }
+    out->len += FRAME_HEADER_BYTES + header->len;
+}
+
+// A piece at the end of the queue with room for that many bytes.
+static struct outgoing *link_piece_locked(struct link *link, size_t bytes) {
+    if (!list_is_empty(&link->queue)) {
+        struct outgoing *last = LIST_ENTRY(link->queue.head.prev, struct outgoing, node);
+        if (last->capacity - last->len >= bytes) {
+            return last;
+        }
+    }
+    struct outgoing *piece = outgoing_new(link->sending ? PIECE_BYTES : bytes);
+    list_append(&link->queue, &piece->node);
+    return piece;
+}
+
 bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
                       size_t queue_bytes_max) {
     ASSERT(body.len <= FRAME_BYTES_MAX);
-    struct outgoing *out = xmalloc(sizeof *out + FRAME_HEADER_BYTES + body.len);
-    *out = (struct outgoing){.len = FRAME_HEADER_BYTES + body.len};
     struct frame_header header = {.len = (uint32_t)body.len, .number = number, .conversation = conversation};
-    frame_header_encode(&header, out->bytes);
-    if (body.len > 0) {
-        memcpy(out->bytes + FRAME_HEADER_BYTES, body.data, body.len);
+    size_t bytes = FRAME_HEADER_BYTES + body.len;
+    struct outgoing *alone = NULL;
+    if (bytes > SHARED_FRAME_BYTES_MAX) { // copied without holding up nng's threads
+        alone = outgoing_new(bytes);
+        outgoing_add(alone, &header, body.data);
     }
     pthread_mutex_lock(&link->lock);
-    if (link->closed || out->len > queue_bytes_max || link->queue_bytes > queue_bytes_max - out->len) {
+    if (link->closed || bytes > queue_bytes_max || link->queue_bytes > queue_bytes_max - bytes) {
         pthread_mutex_unlock(&link->lock);
-        xfree(out);
+        xfree(alone);
         return false;
     }
-    list_append(&link->queue, &out->node);
-    link->queue_bytes += out->len;
+    if (alone != NULL) {
+        list_append(&link->queue, &alone->node);
+    } else {
+        outgoing_add(link_piece_locked(link, bytes), &header, body.data);
+    }
+    link->queue_bytes += bytes;
     link->was_full |= link->queue_bytes >= LINK_QUEUE_BYTES_MAX;
     if (!link->sending) {
         link_send_locked(link);

@@ -55,7 +55,7 @@ struct link_letter {
     // of ACCEPTED, and of DIALED when it succeeded: hand it to link_new or link_discard, or it leaks
     struct nng_stream *stream;
     struct frame_header header; // of FRAME
-    uint8_t *body;              // of FRAME: header.len bytes
+    uint8_t *body;              // of FRAME: header.len bytes, that live as long as the letter
     const char *reason;         // of DOWN, ACCEPT_FAILED and a DIALED that failed: static text
     bool is_consumed;           // of FRAME: link_consumed was called
 };
