@@ -20,7 +20,7 @@ struct loop {
     uv_timer_t timer;
     uv_signal_t terminate, interrupt;
     bool was_busy;
-    int64_t trim_mono_ms;
+    int64_t trim_mono_ms, store_trim_mono_ms;
 };
 
 static void on_readable(uv_poll_t *handle, int status, int events) {
@@ -71,6 +71,10 @@ static void loop_close(struct loop *loop) {
 // What a burst of work needed goes back to the system, once it is quiet again.
 static void trim(struct loop *loop, int64_t wait_ms) {
     int64_t now_mono_ms = loop->daemon->now.mono_ms;
+    if (now_mono_ms - loop->store_trim_mono_ms >= TRIM_MS) { // also when it is never quiet
+        store_trim(loop->daemon->store);
+        loop->store_trim_mono_ms = now_mono_ms;
+    }
     if (wait_ms < QUIET_MS) {
         loop->was_busy = true;
     } else if (loop->was_busy && now_mono_ms - loop->trim_mono_ms >= TRIM_MS) {

@@ -27,6 +27,7 @@ static const struct replica_pace usual_pace = {
     .proposal_ms = 10000,
     .keep_entries = 4096,
     .digest_interval = DIGEST_INTERVAL,
+    .digest_ms = 30000,
 };
 
 static struct replica *replica_of(const struct proposer *proposer) {
@@ -178,6 +179,7 @@ static void set_pace(struct replica_pace *pace) {
     set_default(&pace->proposal_ms, usual_pace.proposal_ms);
     set_default(&pace->keep_entries, usual_pace.keep_entries);
     set_default(&pace->digest_interval, usual_pace.digest_interval);
+    set_default(&pace->digest_ms, usual_pace.digest_ms);
     pace->heartbeat_ticks = pace->heartbeat_ticks == 0 ? usual_pace.heartbeat_ticks : pace->heartbeat_ticks;
     pace->election_ticks = pace->election_ticks == 0 ? usual_pace.election_ticks : pace->election_ticks;
 }

@@ -50,7 +50,8 @@ struct replica_pace {
     unsigned election_ticks;  // 10, randomised up to twice that
     int64_t proposal_ms;      // 10,000: how long a proposal waits for a leader and its outcome
     int64_t keep_entries;     // 4,096: of the log, behind what is applied, for followers that lag
-    int64_t digest_interval;  // 10,000 entries
+    int64_t digest_interval;  // 10,000 entries…
+    int64_t digest_ms;        // 30,000: … and that much later, by the time of transactions
 };
 
 struct replica_options {

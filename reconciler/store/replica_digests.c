@@ -2,9 +2,11 @@
 //
 // reconciler/store/replica_digests.c — equal entries must have left equal records: compared now and then.
 //
-// At every index that is a multiple of the interval each member works out a digest of its tables, some of
-// it a turn, and tells the others. Who stands against a quorum that agrees is wrong: it serves nothing
-// more, and its store is to be moved aside (quarantine.h). The others name it.
+// At indexes that are multiples of the interval, though not more often than the pace says, each member works
+// out a digest of its tables, some of it a turn, and tells the others. The time is that of transactions, so
+// all pick the same indexes; who was started anew may pick others for once, and is not compared there. Who
+// stands against a quorum that agrees is wrong: it serves nothing more, and its store is to be moved aside
+// (quarantine.h). The others name it.
 #include <string.h>
 
 #include "base/log.h"
@@ -14,12 +16,15 @@
 
 bool digests_are_due(const struct replica *replica, uint64_t index) {
     uint64_t interval = (uint64_t)replica->options.pace.digest_interval;
-    return index > 0 && index % interval == 0 && replica->digest_last != index;
+    return index > 0 && index % interval == 0 && replica->digest_last != index &&
+           store_time_unix_ms(replica->proposer.store) - replica->digest_last_ms >=
+               replica->options.pace.digest_ms;
 }
 
 int digests_begin(struct replica *replica, struct error *err) {
     digests_deinit(replica); // one that did not end in time is given up
     replica->digest_last = (uint64_t)store_revision(replica->proposer.store);
+    replica->digest_last_ms = store_time_unix_ms(replica->proposer.store);
     return digest_begin(replica->proposer.store, &replica->walk, err);
 }
 

@@ -123,6 +123,7 @@ struct replica {
     size_t digest_count;
     struct digest_note notes[RAFT_MEMBERS_MAX]; // the newest of each member
     uint64_t digest_last;                       // the index of the last walk
+    int64_t digest_last_ms;                     // the time of the transactions before it
     uint64_t diverged_index;
 
     uint64_t leader_seen; // of the last turn, to notice a change

@@ -10,11 +10,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -348,6 +351,10 @@ int64_t store_revision(const struct store *store) {
     return store->turn != NULL ? store->turn->state.applied : store->state.applied;
 }
 
+int64_t store_time_unix_ms(const struct store *store) {
+    return store->turn != NULL ? store->turn->state.time_unix_ms : store->state.time_unix_ms;
+}
+
 int store_can_go_on(const struct store *store, struct error *err) {
     MDB_txn *txn;
     int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
@@ -373,6 +380,40 @@ static int64_t taken_bytes(const struct store *store, int64_t *page_bytes) {
     mdb_env_stat(store->environment.env, &stat);
     *page_bytes = stat.ms_psize;
     return (int64_t)(info.me_last_pgno + 1) * (int64_t)stat.ms_psize;
+}
+
+// LMDB does not say where its map is; the kernel does.
+static bool find_map(const struct store *store, void **out_start, size_t *out_bytes) {
+    struct stat st;
+    int fd;
+    char line[512];
+    bool is_found = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL || mdb_env_get_fd(store->environment.env, &fd) != 0 || fstat(fd, &st) != 0) {
+        st.st_ino = 0;
+    }
+    while (maps != NULL && !is_found && fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t start, end;
+        unsigned long long inode;
+        is_found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %llu", &start, &end, &inode) == 3 &&
+                   inode == st.st_ino && inode != 0;
+        if (is_found) {
+            *out_start = (void *)start;
+            *out_bytes = end - start;
+        }
+    }
+    if (maps != NULL) {
+        fclose(maps);
+    }
+    return is_found;
+}
+
+void store_trim(struct store *store) {
+    void *start;
+    size_t bytes;
+    if (find_map(store, &start, &bytes)) {
+        (void)madvise(start, bytes, MADV_DONTNEED);
+    }
 }
 
 void store_hold_blocks(struct store *store) {

@@ -62,6 +62,11 @@ void store_close(struct store *store); // accepts NULL
 int store_check(const char *dir, struct error *err);
 
 int64_t store_revision(const struct store *store); // applied index, of the open turn if there is one
+// The latest time of any applied transaction: equal on all managers at the same index.
+int64_t store_time_unix_ms(const struct store *store);
+// Pages of the file that were read stay mapped and count as this process's memory, as long as the system has
+// room; this lets them go. They stay in the system's cache: the next read of one costs a microsecond.
+void store_trim(struct store *store);
 struct store_usage {
     int64_t map_bytes, used_bytes, disk_free_bytes, history_first_revision, history_bytes, objects;
 };

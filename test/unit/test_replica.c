@@ -450,7 +450,7 @@ static void leadership_is_handed_over_at_once(void **state) {
 static void records_that_differ_are_found_and_their_member_ends(void **state) {
     (void)state;
     struct replicas r;
-    const struct replica_pace pace = {.digest_interval = 50};
+    const struct replica_pace pace = {.digest_interval = 50, .digest_ms = 1};
     replicas_begin(&r, 3, 25, &pace);
     put_many(&r, 1, 10);
     replicas_agree(&r);
