@@ -56,7 +56,7 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c))
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_%,$(wildcard test/lib/*.c test/sim/*.c)) test/bench/trio.c
 LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
