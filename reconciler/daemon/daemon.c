@@ -93,11 +93,12 @@ int daemon_find_cluster(struct daemon *daemon, struct error *err) {
 static int open_store(struct daemon *daemon, struct error *err) {
     AUTO_FREE char *dir = xasprintf("%s/store", daemon->options->state_dir);
     int rc = fs_make_dirs(daemon->options->state_dir, 0700, err);
-    rc = rc < 0 ? rc : store_open(&(struct store_options){.dir = dir}, &daemon->store, err);
+    rc = rc < 0 ? rc : rejoin_open_store(daemon, dir, err);
     rc = rc < 0 ? rc : find_node_id(daemon, err);
     rc = rc < 0 ? rc : group_open(daemon, err);
     if (rc == 0) {
         planner_init(&daemon->planner, daemon->store, &daemon->proposals, (uint64_t)clock_unix_ns());
+        rejoin_start(daemon, dir);
     }
     return rc;
 }

@@ -87,7 +87,8 @@ static int open_replica(struct daemon *daemon, struct error *err) {
 }
 
 // Whether --listen is an address that links may use in this version.
-static bool is_for_links(const char *listen) {
+bool group_has_links(const struct daemon *daemon) {
+    const char *listen = daemon->options->listen;
     const char *colon = strrchr(listen, ':');
     bool is_loopback =
         str_starts(listen, "127.") || str_starts(listen, "[::1]") || str_starts(listen, "localhost:");
@@ -108,7 +109,7 @@ static int open_peers(struct daemon *daemon, struct error *err) {
                       .context = daemon},
     };
     group->address = "";
-    if (!is_for_links(daemon->options->listen)) {
+    if (!group_has_links(daemon)) {
         return 0;
     }
     group->address = daemon->options->listen;
@@ -180,6 +181,7 @@ static void follow(struct daemon *daemon) {
         const struct member *member = &membership->members.items[i];
         members[count++] = (struct peers_member){(uint64_t)member->raft_id, member->address};
     }
+    rejoin_keep_card(daemon, membership);
     struct error err = {0};
     if (peers_set_members(daemon->group.peers, members, count, &err) < 0) {
         log_failure(LOG_WARN, "manager.address", &err, LOG_NONE);

@@ -36,7 +36,8 @@ struct group {
 int group_open(struct daemon *daemon, struct error *err);
 // Before the store is closed. The replica itself is freed with its proposer.
 void group_close(struct daemon *daemon);
-int group_fd(const struct daemon *daemon); // readable when group_take has something to do; -1 = none
+bool group_has_links(const struct daemon *daemon); // by its options; before group_open too
+int group_fd(const struct daemon *daemon);         // readable when group_take has something to do; -1 = none
 // Takes packets, follows the membership. Failure: of the store.
 int group_take(struct daemon *daemon, struct error *err);
 // Says from the next turn on who we are: after a cluster was made, joined or found.
@@ -54,6 +55,17 @@ void joining_start(struct daemon *daemon, const struct strings *remotes, const s
 void joining_step(struct daemon *daemon);
 void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
 void joining_free(struct daemon *daemon);
+
+// --- rejoin.c: a manager whose store is damaged or gone finds back into its group ---
+
+// store_open; a damaged store of a group that has others is set aside, and an empty one takes its place.
+int rejoin_open_store(struct daemon *daemon, const char *dir, struct error *err);
+// Sets the (closed) store aside. 0; STORE_ABSENT when there are no others who could give it back.
+int rejoin_set_aside(const char *dir, const struct error *why);
+// Asks to be let in again, when the card says where and the store does not.
+void rejoin_start(struct daemon *daemon, const char *dir);
+// Keeps the card as the membership is.
+void rejoin_keep_card(struct daemon *daemon, const struct membership *membership);
 
 // --- entrant.c: others ask this one ---
 

@@ -60,6 +60,10 @@ static int run(const struct daemon_options *options) {
         rc = loop_run(&daemon, &err);
     }
     daemon_close(&daemon);
+    if (rc == -ERR_CORRUPT) { // found while it ran; the next start fetches the state from the others
+        AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
+        (void)rejoin_set_aside(dir, &err);
+    }
     return rc < 0 ? complain(&err) : 0;
 }
 

@@ -109,6 +109,9 @@ static int read_entries(const struct raft_packet *packet, struct arena *arena, s
     for (size_t i = 0; i < packet->entries.count; i++) {
         const struct raft_packet_entry *entry = &packet->entries.items[i];
         entries[i] = (struct raft_entry){entry->term, (uint32_t)entry->payload.len, entry->type};
+        if (entry->type > RAFT_ENTRY_CONFIGURATION) {
+            return -ERR_INVALID;
+        }
         if (entry->type != RAFT_ENTRY_CONFIGURATION) {
             continue;
         }
