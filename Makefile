@@ -56,7 +56,7 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_%,$(wildcard test/lib/*.c test/sim/*.c)) test/bench/trio.c
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c)) test/bench/trio.c
 LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
@@ -88,9 +88,10 @@ BUILD_DEPS := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libnng-dev lib
 RUN_DEPS := runc skopeo golang-github-containers-common ca-certificates busybox-static iproute2
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
     protobuf-compiler jq e2fsprogs procps
+BENCH_DEPS := etcd-server libnghttp2-dev
 
-.PHONY: all check test unit sim sim-cluster soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help deps deps-test \
-    FORCE
+.PHONY: all check test unit sim sim-cluster soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help \
+    deps deps-test deps-bench FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -144,6 +145,12 @@ $(T)/%: $(B)/$(1)/%.o $(EVERYTHING)
 	$$(Q)$$(CC) $$(OUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_test)
 endef
 $(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
+
+# The one program that speaks HTTP/2, to etcd.
+$(T)/bench_consensus: $(patsubst %,$(B)/test/bench/%.o,bench_consensus etcd grpc) $(EVERYTHING)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_test) -lnghttp2
 
 # It runs the program that judges what clients wrote down.
 $(T)/test_linear: | $(T)/judge_history
@@ -201,7 +208,8 @@ e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' pi
 fuzz-smoke: $(FUZZ) ## replay the fuzz corpora (FLAVOUR=fuzz: and fuzz each target for FUZZ_SECONDS, 20)
 	@$(RUN) fuzz
 
-bench: all images $(BENCH) ## the benchmarks, one JSON line a figure
+bench: deps-bench ## the benchmarks, one JSON line a figure
+	@$(SUBMAKE) all images $(BENCH)
 	@$(RUN) bench
 
 tidy: $(BUILD)/tidy ## the tree's own rules: arrows, pure folders, banned calls, lengths
@@ -269,6 +277,9 @@ deps: ## install the Debian packages that building and running need, if any miss
 
 deps-test: ## … and those that testing needs
 	$(call install_missing,$(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS))
+
+deps-bench: ## … and those that are measured against (etcd)
+	$(call install_missing,$(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS) $(BENCH_DEPS))
 
 help: ## this list
 	@echo 'make [FLAVOUR=$(subst $() ,|,$(FLAVOURS))] [CC=…] [CFLAGS=…] [WERROR=1] [BUILD=build] [V=1] TARGET'
