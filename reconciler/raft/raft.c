@@ -364,7 +364,7 @@ void raft_persisted(struct raft *raft, uint64_t index) {
 }
 
 void raft_take_back(struct raft *raft) {
-    ASSERT(raft->role == RAFT_LEADER && raft->peer_count == 0);
+    ASSERT(raft->role == RAFT_LEADER && raft->peer_count == 0 && raft->pending_configuration_index == 0);
     uint64_t keep = raft->persisted > raft->commit ? raft->persisted : raft->commit;
     keep = keep > raft->term_first_index ? keep : raft->term_first_index;
     while (raft->log.last_index > keep) {

@@ -412,10 +412,12 @@ static int write_turn(struct replica *replica, struct error *err) {
 
 // --- the turn: a full disk ---
 
-// A sole voter whom nobody listens to takes back what it could not write: its proposals are refused.
+// A sole voter whom nobody listens to takes back what it could not write: its proposals are refused. Not while
+// the others are only about to leave: they may have some of it, and belong to the group again without the entry
+// that removes them.
 static void take_back(struct replica *replica, const struct error *why) {
     struct raft *raft = &replica->raft;
-    if (raft->role == RAFT_LEADER && raft->peer_count == 0) {
+    if (raft->role == RAFT_LEADER && raft->peer_count == 0 && raft->pending_configuration_index == 0) {
         raft_take_back(raft);
         propose_fail_from(replica, raft->log.last_index, why);
         entries_cut(&replica->entries, raft->log.last_index);
