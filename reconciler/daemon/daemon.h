@@ -44,6 +44,8 @@ struct daemon {
     struct planner planner;
     struct assign assign;
     int64_t looked_revision;   // of the store when a cluster was last looked for
+    bool is_current;           // shows what had been decided when this process started, and more
+    bool is_asking;            // for that
     int64_t assigned_revision; // the agent has everything up to here
     struct status status;
     int64_t status_retry_mono_ms;

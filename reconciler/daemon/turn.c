@@ -153,9 +153,26 @@ static void tell_agent(struct daemon *daemon, const struct assign_step *next) {
     }
 }
 
+static void on_current(void *context, int rc, const struct error *err) {
+    struct daemon *daemon = context;
+    (void)err; // asked again at the next turn
+    daemon->is_asking = false;
+    daemon->is_current = rc == 0;
+}
+
+// A manager that comes back, or joins again with an empty store, walks through the past: there its agent's
+// tasks are not assigned yet, and would be stopped. Until it has caught up, the agent goes by its own files.
+static bool has_caught_up(struct daemon *daemon) {
+    if (!daemon->is_current && !daemon->is_asking) {
+        daemon->is_current = replica_read(daemon->replica, on_current, daemon);
+        daemon->is_asking = !daemon->is_current;
+    }
+    return daemon->is_current;
+}
+
 static int dispatch(struct daemon *daemon, struct error *err) {
     int64_t revision = store_revision(daemon->store);
-    if (!daemon_is_initialized(daemon) || daemon->assigned_revision == revision) {
+    if (!daemon_is_initialized(daemon) || daemon->assigned_revision == revision || !has_caught_up(daemon)) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);
@@ -208,7 +225,8 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
         return 0;
     }
     if (daemon_is_initialized(daemon)) {
-        if (daemon->assigned_revision != store_revision(daemon->store) || has_status_to_say(daemon)) {
+        bool has_news = daemon->is_current && daemon->assigned_revision != store_revision(daemon->store);
+        if (has_news || has_status_to_say(daemon)) {
             return 0;
         }
         int64_t wake = daemon->leads ? planner_wake_mono_ms(&daemon->planner, &daemon->now) : INT64_MAX;
