@@ -412,9 +412,9 @@ static int write_turn(struct replica *replica, struct error *err) {
 
 // --- the turn: a full disk ---
 
-// A sole voter whom nobody listens to takes back what it could not write: its proposals are refused. Not while
-// the others are only about to leave: they may have some of it, and belong to the group again without the entry
-// that removes them.
+// A sole voter whom nobody listens to takes back what it could not write: its proposals are refused. Not
+// while the others are only about to leave: they may have some of it, and belong to the group again without
+// the entry that removes them.
 static void take_back(struct replica *replica, const struct error *why) {
     struct raft *raft = &replica->raft;
     if (raft->role == RAFT_LEADER && raft->peer_count == 0 && raft->pending_configuration_index == 0) {

@@ -155,7 +155,49 @@ int cluster_agent_step(struct cluster_manager *m, struct error *err) {
 
 // --- dispatch ---
 
+static bool is_in(const struct assign_step *next, const struct id *id) {
+    for (size_t i = 0; i < next->changed.count; i++) {
+        if (id_equal(&next->changed.items[i].task.meta.id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_removed(const struct assign_step *next, const struct id *id) {
+    for (size_t i = 0; i < next->removed.count; i++) {
+        if (id_equal(&next->removed.items[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct release {
+    struct cluster_manager *manager;
+    const struct assign_step *next;
+};
+
+// What runs here and is wanted must not be stopped by a manager that does not know of it yet.
+static void check_release(void *context, const struct id *task_id, enum executor_presence presence) {
+    const struct release *release = context;
+    struct cluster_manager *m = release->manager;
+    const struct assign_step *next = release->next;
+    const struct cluster_task *task = map_get(&m->sim->truth.tasks, task_id->text);
+    bool is_wanted = task != NULL && task->desired == TASK_RUNNING && task->state == TASK_RUNNING &&
+                     id_equal(&task->node_id, &m->node_id) && presence == PRESENCE_RUNNING;
+    bool is_kept = next->is_complete ? is_in(next, task_id) : !is_removed(next, task_id);
+    if (is_wanted && !is_kept) {
+        cluster_break(m->sim, "%s at %lld would stop task %s, which runs and is wanted", m->name,
+                      (long long)store_revision(m->store), task->id.text);
+    }
+}
+
 static void tell_agent(struct cluster_manager *m, const struct assign_step *next) {
+    struct release release = {m, next};
+    if (next->is_complete || next->removed.count > 0) {
+        m->executor->ops->list(m->executor, check_release, &release, NULL);
+    }
     const struct assignments changed = {next->changed.count, next->changed.items};
     if (next->is_complete) {
         agent_assign(m->agent, &changed);
@@ -164,9 +206,24 @@ static void tell_agent(struct cluster_manager *m, const struct assign_step *next
     }
 }
 
+static void on_current(void *context, int rc, const struct error *err) {
+    struct cluster_manager *m = context;
+    (void)err;
+    m->is_asking = false;
+    m->is_current = rc == 0;
+}
+
+static bool has_caught_up(struct cluster_manager *m) {
+    if (!m->is_current && !m->is_asking && m->replica->has_group) {
+        m->is_current = replica_read(m->replica, on_current, m);
+        m->is_asking = !m->is_current;
+    }
+    return m->is_current;
+}
+
 int cluster_agent_dispatch(struct cluster_manager *m, struct error *err) {
     int64_t revision = store_revision(m->store);
-    if (m->assigned_revision == revision) {
+    if (m->assigned_revision == revision || !has_caught_up(m)) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);

@@ -176,7 +176,7 @@ void cluster_manager_start(struct cluster_manager *m) {
     m->wake_ms = c->now_ms;
     m->busy_until_ms = m->stopped_until_ms = 0;
     m->seen_applied = m->seen_term = m->digest_index = 0;
-    m->seen_leading = m->leads = false;
+    m->seen_leading = m->leads = m->is_current = m->is_asking = false;
     m->assigned_revision = m->status_retry_ms = m->tick_ms = 0;
     m->delay_ms = 0;
     m->held = 0;
@@ -292,7 +292,8 @@ static int plan(struct cluster_manager *m, struct error *err) {
 
 static bool has_work(const struct cluster_manager *m) {
     const struct proposer *proposer = m->proposals.proposer;
-    return proposer->ops->has_work(proposer) || m->assigned_revision != store_revision(m->store);
+    return proposer->ops->has_work(proposer) ||
+           (m->is_current && m->assigned_revision != store_revision(m->store));
 }
 
 static int64_t wake_ms(const struct cluster_manager *m) {

@@ -165,6 +165,10 @@ static bool tend(struct cluster_manager *leader, struct cluster_manager *m) {
         await(m);
         return false;
     }
+    if (is_quiet(leader) && membership_was_removed(&leader->replica->membership, m->raft_id)) {
+        cluster_manager_leave(m); // the change that seemed undone came to be after all
+        return false;
+    }
     want_node(leader, m);
     if (!is_member(leader, m->raft_id, &is_voter)) {
         change(leader, MEMBER_ADD, m, m->raft_id);

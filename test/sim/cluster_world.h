@@ -123,7 +123,7 @@ struct cluster_manager {
     struct assign assign;
     struct status status;
     int64_t assigned_revision, status_retry_ms, tick_ms;
-    bool leads;
+    bool leads, is_current, is_asking;
     struct agent *agent;
     struct executor *executor;
     struct list requests; // of clients
