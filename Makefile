@@ -9,7 +9,7 @@ BUILD ?= build
 WERROR ?= $(if $(CI),1,0)
 PREFIX ?= /usr/local
 
-FLAVOURS := release debug asan tsan cov fuzz
+FLAVOURS := release debug asan tsan cov fuzz planted
 $(if $(filter $(FLAVOUR),$(FLAVOURS)),,$(error FLAVOUR is one of: $(FLAVOURS)))
 ifeq ($(origin CC),default)
 CC := $(if $(filter fuzz,$(FLAVOUR)),clang,gcc)
@@ -32,12 +32,13 @@ say = $(if $(V),,@echo '  $(1) $@')
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wformat=2 -Wvla -Wundef -Wswitch-enum -Wmissing-prototypes \
     -Wstrict-prototypes -Wwrite-strings -Wpointer-arith -Wimplicit-fallthrough
 # With a sanitizer's code woven in, gcc sees values that cannot be: it warns there, but does not stop.
-ERRORS := $(if $(filter 1,$(WERROR)),$(if $(filter release debug,$(FLAVOUR)),-Werror))
+ERRORS := $(if $(filter 1,$(WERROR)),$(if $(filter release debug planted,$(FLAVOUR)),-Werror))
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow \
     $(if $(filter x86_64,$(MACHINE)),-fcf-protection) $(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard)
 
 FLAGS_release := -O2 -g $(HARDENING)
 FLAGS_debug := -O0 -g3
+FLAGS_planted := $(FLAGS_release) -DMUSTER_PLANTED=
 FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_cov := -O0 -g --coverage
@@ -70,7 +71,9 @@ LIBS_test := $(LIBS_musterd) -lncursesw -ltinfo -lcmocka
 # A program whose main file is not there yet is left out.
 PROGRAMS := $(if $(wildcard cli/main.c),$(OUT)/muster) $(if $(wildcard reconciler/daemon/main.c),$(OUT)/musterd) \
     $(if $(SRC_shim),$(OUT)/muster-shim)
-SRC_unit := $(wildcard test/unit/test_*.c test/sim/test_*.c)
+# The bugs of the store are found by its own tests, built with them; those of the core are compiled into their test in any flavour.
+SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c), \
+    $(filter-out %/test_store_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
@@ -201,6 +204,12 @@ sim-cluster: $(T)/test_cluster_sim ## simulated clusters of whole managers; SEED
 
 soak: $(T)/test_raft_sim ## new seeds on all cores for SOAK_SECONDS (600); adds a line to test/sim/ledger
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) SOAK_COMMIT=$$(git rev-parse --short HEAD) SIM_KEEP=test/sim/seeds $(T)/test_raft_sim
+
+.PHONY: planted planted-tests
+planted: ## the tests of the store against bugs planted in it: each must be found
+	@$(SUBMAKE) FLAVOUR=planted planted-tests
+	@$(BUILD)/test/planted/test_store_planted
+planted-tests: $(UNIT)
 
 e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
 	@$(RUN) e2e

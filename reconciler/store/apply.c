@@ -14,8 +14,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "reconciler/store/index.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/turn.h"
 
 enum { REFUSED = 1 }; // the outcome says why
@@ -68,7 +70,8 @@ static void set_meta(const struct apply *apply, const struct staged *staged, str
     meta->id = staged->change->id;
     meta->version = apply->turn->state.applied;
     meta->created = staged->is_there ? staged->before.created : meta->version;
-    meta->updated_unix_ms = apply->transaction->time_unix_ms;
+    meta->updated_unix_ms =
+        STORE_PLANTED(CLOCK_IN_APPLY) ? clock_unix_ms() : apply->transaction->time_unix_ms;
     meta->created_unix_ms = staged->is_there ? staged->before.created_unix_ms : meta->updated_unix_ms;
     meta->changed_by = apply->transaction->who;
 }
@@ -110,7 +113,8 @@ static int expect(struct apply *apply, const struct staged *staged) {
     if (!staged->is_there) {
         return refuse(apply, ERR_NOT_FOUND, "no %s %s", object_kind_name(staged->kind), change->id.text);
     }
-    if (change->expected_version != 0 && change->expected_version != staged->before.version) {
+    if (!STORE_PLANTED(VERSION_NOT_CHECKED) && change->expected_version != 0 &&
+        change->expected_version != staged->before.version) {
         return refuse(apply, ERR_CONFLICT, "%s is at version %lld, not %lld",
                       title(apply, staged->kind, staged->before.name, &change->id),
                       (long long)staged->before.version, (long long)change->expected_version);
@@ -229,7 +233,8 @@ static int check_claim(struct apply *apply, const struct claim *claim) {
     if (rc != 0) {
         return rc == STORE_ABSENT ? 0 : rc;
     }
-    bool is_free = id_equal(&owner, &claim->by->change->id) || is_given_up(apply, claim, &owner);
+    bool is_free = STORE_PLANTED(NAME_TAKEN_TWICE) || id_equal(&owner, &claim->by->change->id) ||
+                   is_given_up(apply, claim, &owner);
     return is_free ? 0 : refuse_claim(apply, claim);
 }
 

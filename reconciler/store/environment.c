@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/store.h"
 
 #define ENVIRONMENT_FILE_MODE 0600
@@ -185,6 +186,9 @@ int environment_begin(const struct environment *environment, bool write, MDB_txn
 
 int environment_commit(MDB_txn *txn, struct error *err) {
     int result = mdb_txn_commit(txn);
+    if (STORE_PLANTED(MAP_FULL_IS_SUCCESS) && (result == MDB_MAP_FULL || result == MDB_BAD_TXN)) {
+        return 0;
+    }
     return result == 0 ? 0 : environment_error(err, result, "commit to the store");
 }
 
@@ -207,6 +211,9 @@ static int put(const struct environment *environment, MDB_txn *txn, enum table t
     if (result == MDB_KEYEXIST) {
         char text[KEY_TEXT_BYTES];
         return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, key_bytes(key), text));
+    }
+    if (STORE_PLANTED(MAP_FULL_IS_SUCCESS) && (result == MDB_MAP_FULL || result == MDB_BAD_TXN)) {
+        return 0;
     }
     if (result != 0) {
         return environment_error(err, result, table_name(table));

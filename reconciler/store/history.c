@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "reconciler/store/planted.h"
 #include "reconciler/store/turn.h"
 
 int history_add(struct turn *turn, const struct event *event, struct error *err) {
@@ -125,7 +126,8 @@ static int read_on(MDB_cursor *cursor, struct reading *reading, struct error *er
 
 int store_history(struct store_read *read, struct store_position *position, uint64_t kind_mask, size_t max,
                   size_t max_bytes, struct arena *arena, struct events *out, struct error *err) {
-    if (is_after(read->state.trimmed_revision, read->state.trimmed_index, position)) {
+    if (!STORE_PLANTED(GAP_NOT_TOLD) &&
+        is_after(read->state.trimmed_revision, read->state.trimmed_index, position)) {
         return STORE_SKIPPED;
     }
     MDB_cursor *cursor;

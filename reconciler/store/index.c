@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "reconciler/store/planted.h"
+
 // Tags as in specs/object.c, specs/task.c, specs/service.c; a unit test holds them against the schemas.
 enum {
     TAG_OBJECT_META = 1,
@@ -181,7 +183,7 @@ int index_remove(const struct environment *environment, MDB_txn *txn, const stru
     size_t old_count = before == NULL ? 0 : index_entries(before, old);
     size_t new_count = after == NULL ? 0 : index_entries(after, new);
     for (size_t i = 0; i < old_count; i++) {
-        int rc = has_entry(new, new_count, &old[i])
+        int rc = has_entry(new, new_count, &old[i]) || STORE_PLANTED(INDEX_KEPT)
                      ? 0
                      : environment_remove(environment, txn, old[i].table, &old[i].key, err);
         if (rc != 0) { // absent: the index does not fit the object

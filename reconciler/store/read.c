@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/turn.h"
 
 // --- transactions ---
@@ -45,7 +46,7 @@ static struct store_read *read_turn(struct store *store) {
 }
 
 int store_read_begin(struct store *store, struct store_read **out, struct error *err) {
-    if (store->turn != NULL) {
+    if (store->turn != NULL && !STORE_PLANTED(READ_BESIDE_TURN)) {
         *out = read_turn(store);
         return 0;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/turn.h"
 
 #define REQUESTS_MAX 10000
@@ -52,6 +53,9 @@ int store_recall(struct store_read *read, const char *request_id, struct arena *
 
 int request_remember(struct turn *turn, const char *request_id, const struct outcome *outcome,
                      struct error *err) {
+    if (STORE_PLANTED(REQUEST_FORGOTTEN) && outcome->code != 0) {
+        return 0;
+    }
     if (str_is_empty(request_id) || strlen(request_id) > REQUEST_ID_BYTES_MAX) {
         return 0;
     }

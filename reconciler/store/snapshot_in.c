@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "reconciler/store/membership.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/snapshot_stream.h"
 #include "reconciler/store/store_handle.h"
 
@@ -79,7 +80,7 @@ static int take_head(struct snapshot_in *in, const struct snapshot_item *item, s
     if (rc < 0) {
         return rc;
     }
-    if (!id_is_none(&in->cluster_id) && !id_is_none(&head.cluster_id) &&
+    if (!STORE_PLANTED(FOREIGN_SNAPSHOT) && !id_is_none(&in->cluster_id) && !id_is_none(&head.cluster_id) &&
         !id_equal(&in->cluster_id, &head.cluster_id)) {
         return error_set(err, ERR_CORRUPT, "a snapshot of cluster %s, not of %s", head.cluster_id.text,
                          in->cluster_id.text);
@@ -189,6 +190,12 @@ static int write_items(struct snapshot_in *in, struct bytes items, struct error 
         return rc;
     }
     struct store_local local = in->store->local;
+    if (STORE_PLANTED(PARTIAL_SNAPSHOT_VISIBLE) && in->phase == WANTS_RECORDS) {
+        local.generation = in->other.generation;
+        rc = store_commit(in->store, txn, &in->state, &local, err);
+        environment_show(&in->store->environment, local.generation);
+        return rc;
+    }
     return store_commit(in->store, txn, NULL, &local, err);
 }
 
@@ -199,7 +206,7 @@ static int check_end(const struct snapshot_in *in, const struct snapshot_chunk *
                                     : 0;
     }
     if (in->phase != HAS_END || in->reader.held.len > 0 || in->tail.items + 1 != in->reader.items ||
-        in->tail.chain != in->chain) {
+        (in->tail.chain != in->chain && !STORE_PLANTED(CHAIN_NOT_CHECKED))) {
         return error_set(err, ERR_CORRUPT, "a snapshot without its right end");
     }
     const struct store_state *state = &in->state, *found = &in->counted;
@@ -258,9 +265,12 @@ static int swap(struct snapshot_in *in, MDB_txn *txn, struct error *err) {
     bool had_any;
     uint64_t index;
     struct bytes wire;
+    struct environment old = environment_other(&in->other);
     int rc = format_membership_read(buf_bytes(&in->membership), &index, &wire, err);
-    rc = rc < 0 ? rc : environment_empty_set(&in->store->environment, txn, &had_any, err);
-    rc = rc < 0 ? rc : environment_empty(&in->store->environment, txn, TABLE_LOG, err);
+    rc = rc < 0 ? rc : environment_empty_set(&old, txn, &had_any, err);
+    if (!STORE_PLANTED(SNAPSHOT_KEEPS_LOG)) {
+        rc = rc < 0 ? rc : environment_empty(&old, txn, TABLE_LOG, err);
+    }
     rc = rc < 0 ? rc : adopt_cluster(in, txn, err);
     return rc < 0 ? rc : meta_membership_put(&in->other, txn, index, wire, err);
 }
@@ -281,6 +291,11 @@ int snapshot_in_install(struct snapshot_in *in, uint64_t term, uint64_t vote, st
                                 .last_index = in->head.index,
                                 .generation = in->other.generation};
     memcpy(local.reserved, store->local.reserved, sizeof local.reserved);
+    if (STORE_PLANTED(SNAPSHOT_KEEPS_HARD_STATE)) {
+        local.term = store->local.term < in->head.term ? in->head.term : store->local.term;
+        local.vote = store->local.vote;
+    }
+    local.raft_id = STORE_PLANTED(SNAPSHOT_FORGETS_ID) ? 0 : local.raft_id;
     MDB_txn *txn;
     int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
     if (rc == 0 && (rc = swap(in, txn, err)) < 0) {

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/snapshot_stream.h"
 #include "reconciler/store/store_handle.h"
 
@@ -55,6 +56,12 @@ static int add_head(struct snapshot_out *out, struct error *err) {
     snapshot_head_write(
         &(struct snapshot_head){(uint64_t)out->state.applied, (uint64_t)out->state.term, format.cluster_id},
         &head);
+    if (STORE_PLANTED(SNAPSHOT_WITHOUT_REQUESTS)) {
+        out->state.request_count = 0;
+    }
+    if (STORE_PLANTED(SNAPSHOT_WITHOUT_MEMBERSHIP)) {
+        wire.len = 0;
+    }
     format_state_write(&out->state, &state);
     format_membership_write(index, wire, &membership);
     add_meta(out, "snapshot", &head);
@@ -96,7 +103,8 @@ static void close_cursor(struct snapshot_out *out) {
 static int read_on(struct snapshot_out *out, struct error *err) {
     struct bytes key, payload;
     int rc = STORE_END;
-    if (out->cursor != NULL) {
+    bool is_left_out = STORE_PLANTED(SNAPSHOT_WITHOUT_REQUESTS) && out->table >= TABLE_REQUESTS;
+    if (out->cursor != NULL && !is_left_out) {
         rc = environment_move(out->cursor, out->table, MDB_NEXT, NULL, &key, &payload, err);
     }
     if (rc == 0) {

@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/store/pages.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/turn.h"
 #include "reconciler/store/upgrade.h"
 
@@ -215,6 +216,9 @@ int store_empty_other(struct store *store, struct error *err) {
     ASSERT(store->turn == NULL);
     MDB_txn *txn;
     bool had_any = false;
+    if (STORE_PLANTED(LEFTOVERS_KEPT)) {
+        return 0;
+    }
     struct environment other = environment_other(&store->environment);
     int rc = environment_begin(&store->environment, /*write=*/true, &txn, err);
     if (rc < 0) {
@@ -330,13 +334,23 @@ int store_commit(struct store *store, MDB_txn *txn, const struct store_state *st
                  struct store_local *local, struct error *err) {
     const struct store_faults *faults = store->faults;
     int rc = state == NULL ? 0 : meta_state_put(&store->environment, txn, state, err);
+    if (STORE_PLANTED(APPLIED_WITHOUT_DATA) && state != NULL &&
+        (uint64_t)state->applied < local->last_index) {
+        struct store_state early = *state;
+        early.applied++;
+        rc = meta_state_put(&store->environment, txn, &early, err);
+    }
     rc = rc < 0 ? rc : meta_local_put(&store->environment, txn, local, err);
     rc = rc < 0 || faults == NULL ? rc : faults->before_commit(faults->context, err);
     if (rc < 0) {
         mdb_txn_abort(txn);
         return rc;
     }
-    rc = commit_durably(store, txn, err);
+    if (STORE_PLANTED(ACK_BEFORE_SYNC) && state != NULL && store_planted_each(7)) {
+        mdb_txn_abort(txn);
+    } else {
+        rc = commit_durably(store, txn, err);
+    }
     if (rc == 0) {
         store->state = state == NULL ? store->state : *state;
         store->local = *local;

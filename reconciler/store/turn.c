@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "reconciler/store/membership.h"
+#include "reconciler/store/planted.h"
 
 #define HISTORY_SLICE 64
 #define REQUEST_SLICE 8
@@ -50,6 +51,9 @@ static int log_remove(struct turn *turn, uint64_t index, uint64_t *out_term, str
 static int truncate_from(struct turn *turn, uint64_t index, struct error *err) {
     uint64_t term;
     int rc = 0;
+    if (STORE_PLANTED(TRUNCATE_KEEPS_TAIL)) {
+        return turn->local.last_index >= index ? log_remove(turn, index, &term, err) : 0;
+    }
     while (rc == 0 && turn->local.last_index >= index) {
         rc = log_remove(turn, turn->local.last_index, &term, err);
         turn->local.last_index -= rc == 0;
@@ -67,7 +71,8 @@ int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *en
                 : environment_put(&turn->store->environment, turn->txn, TABLE_LOG, &key, buf_bytes(&payload),
                                   err);
     if (rc == 0) {
-        turn->local.last_index = index;
+        bool keeps_tail = STORE_PLANTED(TRUNCATE_KEEPS_TAIL) && turn->local.last_index > index;
+        turn->local.last_index = keeps_tail ? turn->local.last_index : index;
         turn->local.log_bytes += entry->payload.len;
     }
     return error_wrap(err, rc, "write log entry %llu", (unsigned long long)index);
@@ -75,8 +80,8 @@ int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *en
 
 void turn_set_hard_state(struct turn *turn, uint64_t term, uint64_t vote) {
     ASSERT(term >= turn->local.term);
-    turn->local.term = term;
-    turn->local.vote = vote;
+    turn->local.term = STORE_PLANTED(TERM_NOT_STORED) ? turn->local.term : term;
+    turn->local.vote = STORE_PLANTED(VOTE_NOT_STORED) ? turn->local.vote : vote;
 }
 
 int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *err) {
@@ -87,7 +92,7 @@ int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *
         rc = log_remove(turn, turn->local.base_index + 1, &term, err);
         if (rc == 0) {
             turn->local.base_index++;
-            turn->local.base_term = term;
+            turn->local.base_term = STORE_PLANTED(STALE_BASE_TERM) ? turn->local.base_term : term;
         }
     }
     return error_wrap(err, rc, "compact the log");

@@ -66,6 +66,7 @@ static void round_trip(unsigned count, unsigned there_before) {
     store_fixture_begin(&to, NULL);
     fill(&from, count);
     name_membership(&from);
+    assert_int_equal(store_join_group(to.store, 4711, NULL, &to.err), 0);
     for (unsigned i = 1; i <= there_before; i++) { // another past
         store_try(&to, CHANGE_CREATE, store_task(&to, 50000 + i, 2, 901), 0);
     }
@@ -75,6 +76,7 @@ static void round_trip(unsigned count, unsigned there_before) {
     assert_int_equal(store_local(to.store)->term, 9);
     assert_int_equal(store_local(to.store)->vote, 77);
     assert_int_equal(store_local(to.store)->generation, 1);
+    assert_int_equal(store_local(to.store)->raft_id, 4711);
     reopen(&to);
     is_copy(&to, &from);
     // It lives on from there like the one it came from, and a snapshot of it is the same.
@@ -454,6 +456,18 @@ static void streams_that_are_not_whole_are_refused(void **state) {
     refusal_end(&r);
 }
 
+static void refuse_glued(struct refusal *r, const struct snapshot_chunks *first,
+                         const struct snapshot_chunks *second) {
+    for (size_t glue = 1; glue < first->all.count && glue < second->all.count; glue++) {
+        struct snapshot_chunks glued = {0};
+        arena_clear(&r->arena);
+        for (size_t i = 0; i < second->all.count; i++) {
+            *ARENA_PUSH(&r->arena, &glued.all) = i < glue ? first->all.items[i] : second->all.items[i];
+        }
+        refuses(r, &glued, -ERR_CORRUPT, "of a snapshot: ");
+    }
+}
+
 // The beginning of one snapshot and the end of another, of the same store a moment later.
 static void two_streams_do_not_make_one(void **state) {
     (void)state;
@@ -462,14 +476,29 @@ static void two_streams_do_not_make_one(void **state) {
     struct store_object object = store_config(&r.from, 10001, "request1", 11);
     assert_int_equal(store_try(&r.from, CHANGE_UPDATE, object, 0).code, 0);
     struct snapshot_chunks later = snapshot_chunks_of(&r.from, &r.from.arena);
-    for (size_t glue = 1; glue < r.chunks.all.count && glue < later.all.count; glue++) {
-        struct snapshot_chunks glued = {0};
-        arena_clear(&r.arena);
-        for (size_t i = 0; i < later.all.count; i++) {
-            *ARENA_PUSH(&r.arena, &glued.all) = i < glue ? r.chunks.all.items[i] : later.all.items[i];
-        }
-        refuses(&r, &glued, -ERR_CORRUPT, "of a snapshot: ");
+    refuse_glued(&r, &r.chunks, &later);
+    refusal_end(&r);
+}
+
+// Of two stores that differ in one byte, so that nothing but the chain of checksums can tell.
+static void not_even_if_they_are_nearly_equal(void **state) {
+    (void)state;
+    struct refusal r;
+    struct store_fixture twins[2];
+    struct snapshot_chunks chunks[2];
+    refusal_begin(&r);
+    for (int i = 0; i < 2; i++) {
+        store_fixture_begin(&twins[i], NULL);
+        struct store_object object = store_config(&twins[i], 1, "blob", 300);
+        ((uint8_t *)(uintptr_t)object.bytes.data)[200] = (uint8_t)i;
+        assert_int_equal(store_try(&twins[i], CHANGE_CREATE, object, 0).code, 0);
+        fill(&twins[i], 500);
+        chunks[i] = snapshot_chunks_of(&twins[i], &twins[i].arena);
     }
+    assert_int_equal(chunks[0].all.count, chunks[1].all.count);
+    refuse_glued(&r, &chunks[0], &chunks[1]);
+    store_fixture_end(&twins[0]);
+    store_fixture_end(&twins[1]);
     refusal_end(&r);
 }
 
@@ -659,6 +688,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(damaged_chunks_are_refused),
     cmocka_unit_test(streams_that_are_not_whole_are_refused),
     cmocka_unit_test(two_streams_do_not_make_one),
+    cmocka_unit_test(not_even_if_they_are_nearly_equal),
     cmocka_unit_test(another_clusters_snapshot_is_refused),
     cmocka_unit_test(who_belongs_to_no_cluster_yet_takes_its),
     cmocka_unit_test(what_no_store_would_send_is_refused),
