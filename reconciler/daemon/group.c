@@ -58,6 +58,7 @@ static void on_up(void *context, uint64_t raft_id) {
 
 static void on_down(void *context, uint64_t raft_id) {
     log_event(LOG_WARN, "manager.down", LOG_STR("node", node_of(context, raft_id)));
+    replica_link_lost(((struct daemon *)context)->replica, raft_id);
 }
 
 static void on_refused(void *context, uint64_t raft_id, const struct error *err) {

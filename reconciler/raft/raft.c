@@ -123,6 +123,25 @@ void raft_campaign(struct raft *raft) {
     }
 }
 
+// Which of the voters that are left we are, by id: they begin one after the other, not all at once.
+static unsigned rank_without(const struct raft *raft, uint64_t id) {
+    const struct raft_configuration *now = raft_configuration_now(raft);
+    unsigned rank = 0;
+    for (unsigned i = 0; i < now->count && now->members[i].id < raft->options.id; i++) {
+        rank += now->members[i].is_voter && now->members[i].id != id;
+    }
+    return rank;
+}
+
+void raft_link_lost(struct raft *raft, uint64_t id) {
+    if (raft->role != RAFT_FOLLOWER || raft->leader != id) {
+        return;
+    }
+    raft->leader = 0;
+    unsigned soon = raft->elapsed + 1 + 2 * rank_without(raft, id);
+    raft->timeout = soon < raft->timeout ? soon : raft->timeout;
+}
+
 // --- messages ---
 
 static bool is_vote_request(const struct raft_message *message) {

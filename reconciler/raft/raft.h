@@ -243,6 +243,10 @@ enum raft_outcome raft_read_index(struct raft *raft, uint64_t context);
 // Hands leadership to a voter as soon as it has everything; given up after an election timeout.
 enum raft_outcome raft_transfer(struct raft *raft, uint64_t id);
 void raft_campaign(struct raft *raft); // as if the election timeout had passed
+// The connection to this member broke, as it does when its process dies. If it was the leader, the next
+// election comes within a few ticks instead of after a timeout. A hint: the others are asked first, and who
+// still hears the leader says no.
+void raft_link_lost(struct raft *raft, uint64_t id);
 
 // Ends the events of a turn: a leader's appends and rounds of heartbeats become messages.
 void raft_flush(struct raft *raft);

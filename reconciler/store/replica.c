@@ -534,6 +534,12 @@ int64_t replica_wake_mono_ms(const struct replica *replica) {
     return replica->walk != NULL ? replica->now_mono_ms : wake;
 }
 
+void replica_link_lost(struct replica *replica, uint64_t raft_id) {
+    if (replica->has_group) {
+        raft_link_lost(&replica->raft, raft_id);
+    }
+}
+
 void replica_advance(struct replica *replica, int64_t now_mono_ms) {
     ASSERT(now_mono_ms >= replica->now_mono_ms);
     replica->now_mono_ms = now_mono_ms;

@@ -91,6 +91,8 @@ int replica_transfer(struct replica *replica, uint64_t raft_id, struct error *er
 // Packets of other members. What cannot be is dropped. Negative: a failure of the store.
 int replica_receive(struct replica *replica, uint64_t from, uint16_t number, struct bytes body,
                     struct error *err);
+// The link to this member broke: a hint that its process may be gone (raft_link_lost).
+void replica_link_lost(struct replica *replica, uint64_t raft_id);
 // The time; at most one tick passes, however long nobody called.
 void replica_advance(struct replica *replica, int64_t now_mono_ms);
 int64_t replica_wake_mono_ms(const struct replica *replica); // when the next turn is due without news

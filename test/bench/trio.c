@@ -94,6 +94,9 @@ static void nothing_up(void *context, uint64_t raft_id) {
     (void)context;
     (void)raft_id;
 }
+static void on_down(void *context, uint64_t raft_id) {
+    replica_link_lost(((struct member_process *)context)->replica, raft_id);
+}
 static void nothing_refused(void *context, uint64_t raft_id, const struct error *err) {
     (void)context;
     (void)raft_id;
@@ -327,7 +330,7 @@ _Noreturn static void run_member(const struct trio *trio, unsigned number, int s
                                         .prng = &me->prng,
                                         .callbacks = {.on_packet = on_packet,
                                                       .on_up = nothing_up,
-                                                      .on_down = nothing_up,
+                                                      .on_down = on_down,
                                                       .on_refused = nothing_refused,
                                                       .on_answer = nothing_answered,
                                                       .is_member = anybody,
@@ -443,7 +446,11 @@ struct trio_figures trio_load(struct trio *trio, unsigned in_flight, double warm
     return figures;
 }
 
+// The one that was killed last is back, caught up and linked, before the next is killed.
+#define REST_MS 1500
+
 double trio_fail_over_ms(struct trio *trio) {
+    (void)poll(NULL, 0, REST_MS);
     unsigned leader = ping(trio);
     int64_t start_ns = clock_mono_ns();
     kill_member(trio, leader);

@@ -158,6 +158,11 @@ void replicas_kill(struct replicas *r, struct replica_node *node) {
         return;
     }
     drop_parcels(r, node);
+    for (unsigned i = 0; r->tells_links && i < r->count; i++) {
+        if (r->nodes[i].replica != NULL && &r->nodes[i] != node) {
+            replica_link_lost(r->nodes[i].replica, replica_id(node->replica));
+        }
+    }
     struct proposer *proposer = replica_proposer(node->replica);
     proposer->ops->free(proposer);
     store_close(node->store);

@@ -48,6 +48,7 @@ struct replicas {
     struct replica_pace pace;
     bool cut[GROUP_MAX][GROUP_MAX]; // from, to
     unsigned loss_per_1000;
+    bool tells_links; // who is killed breaks its links, and the others notice
     int64_t now_ms;
     struct list parcels; // in the order of arrival
     struct prng prng;

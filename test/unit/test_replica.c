@@ -445,6 +445,41 @@ static void leadership_is_handed_over_at_once(void **state) {
     replicas_end(&r);
 }
 
+static void a_broken_link_brings_the_election_forward(void **state) {
+    (void)state;
+    struct replicas r;
+    replicas_begin(&r, 3, 26, NULL);
+    r.tells_links = true;
+    for (unsigned i = 1; i <= 10; i++) {
+        struct replica_node *leader = replicas_wait_leader(&r);
+        int64_t begun = r.now_ms;
+        replicas_kill(&r, leader);
+        replicas_wait_leader(&r);
+        assert_true(r.now_ms - begun < 1000); // of virtual time; a timeout is 1000 at least
+        assert_int_equal(replicas_start(&r, leader), 0);
+        replicas_agree(&r);
+    }
+    replicas_end(&r);
+}
+
+static void a_broken_link_to_a_leader_that_lives_changes_nothing(void **state) {
+    (void)state;
+    struct replicas r;
+    struct replica_status before, after;
+    replicas_begin(&r, 3, 27, NULL);
+    struct replica_node *leader = replicas_wait_leader(&r);
+    replica_status(leader->replica, &before);
+    for (unsigned i = 1; i <= 20; i++) {
+        replica_link_lost(replicas_follower(&r)->replica, replica_id(leader->replica));
+        replicas_run(&r, 150);
+    }
+    replicas_run(&r, 3000);
+    replica_status(leader->replica, &after);
+    assert_string_equal(after.role, "leader");
+    assert_int_equal(after.term, before.term);
+    replicas_end(&r);
+}
+
 // --- digests ---
 
 static void records_that_differ_are_found_and_their_member_ends(void **state) {
@@ -494,6 +529,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_member_is_removed_and_joins_again_under_a_new_id),
     cmocka_unit_test(the_group_is_not_reduced_to_those_who_do_not_answer),
     cmocka_unit_test(leadership_is_handed_over_at_once),
+    cmocka_unit_test(a_broken_link_brings_the_election_forward),
+    cmocka_unit_test(a_broken_link_to_a_leader_that_lives_changes_nothing),
     cmocka_unit_test(records_that_differ_are_found_and_their_member_ends),
 };
 
