@@ -95,10 +95,11 @@ static int stage_object(struct apply *apply, struct staged *staged) {
                       object_kind_name(staged->kind), change->id.text, STORE_NAME_BYTES_MAX);
     }
     set_meta(apply, staged, object_meta(object));
-    AUTO_BUF encoded = {0};
-    wire_encode(schema, object, &encoded);
-    ASSERT(!encoded.overflow);
-    staged->to = (struct bytes){arena_copy(arena, encoded.data, encoded.len), encoded.len};
+    struct buf *encoded = &apply->turn->scratch;
+    buf_clear(encoded);
+    wire_encode(schema, object, encoded);
+    ASSERT(!encoded->overflow);
+    staged->to = (struct bytes){arena_copy(arena, encoded->data, encoded->len), encoded->len};
     staged->will_be_there = true;
     return index_view_of(staged->kind, staged->to, &staged->after, apply->err);
 }

@@ -13,12 +13,12 @@
 
 int history_add(struct turn *turn, const struct event *event, struct error *err) {
     struct key key = key_event(event->revision, event->index);
-    AUTO_BUF payload = {0};
-    format_history_write(turn->state.time_unix_ms, event, &payload);
+    buf_clear(&turn->scratch);
+    format_history_write(turn->state.time_unix_ms, event, &turn->scratch);
+    struct bytes payload = buf_bytes(&turn->scratch);
     turn->state.history_count++;
     turn->state.history_bytes += (int64_t)(key.len + payload.len);
-    return environment_put(&turn->store->environment, turn->txn, TABLE_HISTORY, &key, buf_bytes(&payload),
-                           err);
+    return environment_append(&turn->store->environment, turn->txn, TABLE_HISTORY, &key, payload, err);
 }
 
 static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
@@ -40,6 +40,7 @@ static int trim_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err)
         return error_set(err, ERR_CORRUPT, "malformed event");
     }
     int64_t revision = key_number_at(key, 0), index = key_number_at(key, 8);
+    turn->oldest_event_unix_ms = item.time_unix_ms;
     if (revision == turn->state.applied || !is_too_much(turn, item.time_unix_ms)) {
         return STORE_END;
     }
@@ -47,12 +48,16 @@ static int trim_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err)
     turn->state.history_bytes -= (int64_t)(key.len + payload.len);
     turn->state.trimmed_revision = revision;
     turn->state.trimmed_index = index;
+    turn->oldest_event_unix_ms = -1;
     struct key gone = key_event(revision, index);
     return environment_remove(&turn->store->environment, turn->txn, TABLE_HISTORY, &gone, err);
 }
 
 int history_trim(struct turn *turn, size_t slice, struct error *err) {
     MDB_cursor *cursor;
+    if (turn->oldest_event_unix_ms >= 0 && !is_too_much(turn, turn->oldest_event_unix_ms)) {
+        return 0;
+    }
     int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_HISTORY, &cursor, err);
     if (rc < 0) {
         return rc;

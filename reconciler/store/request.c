@@ -61,13 +61,16 @@ int request_remember(struct turn *turn, const char *request_id, const struct out
     }
     struct key key = key_text(request_id), order = key_number(outcome->revision);
     struct bytes text = {(const uint8_t *)outcome->text, strlen(outcome->text)};
-    AUTO_BUF payload = {0};
+    buf_clear(&turn->scratch);
     format_request_write(
-        &(struct request_memory){outcome->revision, outcome->code, turn->state.time_unix_ms, text}, &payload);
+        &(struct request_memory){outcome->revision, outcome->code, turn->state.time_unix_ms, text},
+        &turn->scratch);
+    struct bytes payload = buf_bytes(&turn->scratch);
     const struct environment *environment = &turn->store->environment;
-    int rc = environment_put(environment, turn->txn, TABLE_REQUESTS, &key, buf_bytes(&payload), err);
-    rc = rc < 0 ? rc
-                : environment_put(environment, turn->txn, TABLE_REQUEST_ORDER, &order, key_bytes(&key), err);
+    int rc = environment_put(environment, turn->txn, TABLE_REQUESTS, &key, payload, err);
+    rc = rc < 0
+             ? rc
+             : environment_append(environment, turn->txn, TABLE_REQUEST_ORDER, &order, key_bytes(&key), err);
     if (rc == 0) {
         turn->state.request_count++;
     }
@@ -80,7 +83,13 @@ static int remove_both(struct turn *turn, struct bytes order, struct bytes reque
     int rc = environment_remove(environment, turn->txn, TABLE_REQUEST_ORDER, &first, err);
     rc = rc != 0 ? rc : environment_remove(environment, turn->txn, TABLE_REQUESTS, &second, err);
     turn->state.request_count--;
+    turn->oldest_request_unix_ms = -1;
     return rc <= 0 ? rc : error_set(err, ERR_CORRUPT, "a remembered request misses");
+}
+
+static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
+    return turn->state.request_count > REQUESTS_MAX ||
+           turn->state.time_unix_ms - time_unix_ms > REQUEST_AGE_MS;
 }
 
 // STORE_END when the oldest one stays.
@@ -98,8 +107,8 @@ static int forget_oldest(struct turn *turn, MDB_cursor *cursor, struct error *er
     if (rc < 0) {
         return rc;
     }
-    if (turn->state.request_count <= REQUESTS_MAX &&
-        turn->state.time_unix_ms - memory.time_unix_ms <= REQUEST_AGE_MS) {
+    turn->oldest_request_unix_ms = memory.time_unix_ms;
+    if (!is_too_much(turn, memory.time_unix_ms)) {
         return STORE_END;
     }
     return remove_both(turn, order, request_id, err);
@@ -107,6 +116,10 @@ static int forget_oldest(struct turn *turn, MDB_cursor *cursor, struct error *er
 
 int request_forget(struct turn *turn, size_t slice, struct error *err) {
     MDB_cursor *cursor;
+    if (turn->state.request_count == 0 ||
+        (turn->oldest_request_unix_ms >= 0 && !is_too_much(turn, turn->oldest_request_unix_ms))) {
+        return 0;
+    }
     int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_REQUEST_ORDER, &cursor, err);
     if (rc < 0) {
         return rc;

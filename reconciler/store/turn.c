@@ -19,7 +19,11 @@
 
 int turn_begin(struct store *store, struct turn *out, struct error *err) {
     ASSERT(store->turn == NULL);
-    *out = (struct turn){.store = store, .state = store->state, .local = store->local};
+    *out = (struct turn){.store = store,
+                         .state = store->state,
+                         .local = store->local,
+                         .oldest_event_unix_ms = -1,
+                         .oldest_request_unix_ms = -1};
     int rc = environment_begin(&store->environment, /*write=*/true, &out->txn, err);
     if (rc == 0) {
         store->turn = out;
@@ -63,15 +67,18 @@ static int truncate_from(struct turn *turn, uint64_t index, struct error *err) {
 
 int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *entry, struct error *err) {
     ASSERT(index > (uint64_t)turn->state.applied && index <= turn->local.last_index + 1);
+    const struct environment *environment = &turn->store->environment;
     struct key key = key_number((int64_t)index);
-    AUTO_BUF payload = {0};
-    format_entry_write(entry, &payload);
+    buf_clear(&turn->scratch);
+    format_entry_write(entry, &turn->scratch);
+    struct bytes payload = buf_bytes(&turn->scratch);
     int rc = truncate_from(turn, index, err);
-    rc = rc < 0 ? rc
-                : environment_put(&turn->store->environment, turn->txn, TABLE_LOG, &key, buf_bytes(&payload),
-                                  err);
+    bool keeps_tail = STORE_PLANTED(TRUNCATE_KEEPS_TAIL) && turn->local.last_index > index;
     if (rc == 0) {
-        bool keeps_tail = STORE_PLANTED(TRUNCATE_KEEPS_TAIL) && turn->local.last_index > index;
+        rc = keeps_tail ? environment_put(environment, turn->txn, TABLE_LOG, &key, payload, err)
+                        : environment_append(environment, turn->txn, TABLE_LOG, &key, payload, err);
+    }
+    if (rc == 0) {
         turn->local.last_index = keeps_tail ? turn->local.last_index : index;
         turn->local.log_bytes += entry->payload.len;
     }
@@ -171,6 +178,7 @@ static void end(struct turn *turn) {
     turn->store->turn = NULL;
     turn->txn = NULL;
     arena_free(&turn->arena);
+    buf_free(&turn->scratch);
 }
 
 int turn_commit(struct turn *turn, struct error *err) {

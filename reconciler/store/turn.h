@@ -32,7 +32,10 @@ struct turn {
     struct store_state state; // as it will be after the commit
     struct store_local local; // likewise
     struct arena arena;       // of the entry in work
-    size_t effects_bytes;     // about how much was applied since turn_begin
+    struct buf scratch;       // for whatever is encoded and then copied elsewhere at once
+    // Times of the oldest event and the oldest request, so that not each entry looks them up; -1 = not known
+    int64_t oldest_event_unix_ms, oldest_request_unix_ms;
+    size_t effects_bytes; // about how much was applied since turn_begin
 };
 
 int turn_begin(struct store *store, struct turn *out, struct error *err);
