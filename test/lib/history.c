@@ -34,7 +34,7 @@ size_t history_key(struct history *history, const char *name) {
     return found - 1;
 }
 
-struct operation *history_add(struct history *history, const struct operation *operation) {
+struct operation *history_note(struct history *history, const struct operation *operation) {
     struct operation *added = ARENA_PUSH(&history->arena, history);
     *added = *operation;
     return added;
@@ -152,7 +152,7 @@ int history_parse(struct history *history, const char *text, struct error *err) 
             wrong = p[len] == '\n' ? parse_words(&words, &operation) : "cut off: no line end";
             if (wrong == NULL) {
                 operation.key = history_key(history, words.items[1]);
-                history_add(history, &operation);
+                history_note(history, &operation);
             }
         }
         if (wrong != NULL) {

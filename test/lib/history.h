@@ -68,7 +68,7 @@ void history_free(struct history *history);
 // The index of a key, made known if it is new.
 size_t history_key(struct history *history, const char *name);
 // A copy of the operation is kept; the address dies at the next one.
-struct operation *history_add(struct history *history, const struct operation *operation);
+struct operation *history_note(struct history *history, const struct operation *operation);
 
 // The line of an operation, with its line end.
 void history_print(const struct operation *operation, const char *key, struct buf *out);

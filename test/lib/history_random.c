@@ -201,7 +201,7 @@ bool history_random(struct history *history, const struct history_options *optio
     }
     for (size_t i = 0; i < count; i++) {
         if (!deeds[i].is_left_out) {
-            history_add(history, &deeds[i].operation);
+            history_note(history, &deeds[i].operation);
         }
     }
     xfree(r.past);

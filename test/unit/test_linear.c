@@ -308,9 +308,9 @@ static void what_costs_too_much_is_undecided(void **state) {
     AUTO_BUF report = {0};
     size_t key = history_key(&history, "k");
     for (int64_t i = 0; i < 20; i++) {
-        history_add(&history, &(struct operation){i, key, OPERATION_WRITE, OUTCOME_OK, i, 0, 0, 10});
+        history_note(&history, &(struct operation){i, key, OPERATION_WRITE, OUTCOME_OK, i, 0, 0, 10});
     }
-    history_add(&history, &(struct operation){99, key, OPERATION_READ, OUTCOME_OK, 99, 0, 20, 30});
+    history_note(&history, &(struct operation){99, key, OPERATION_READ, OUTCOME_OK, 99, 0, 20, 30});
     assert_int_equal(linear_judge(&history, (size_t)4 << 20, &report), LINEAR_UNDECIDED);
     assert_true(str_starts(buf_text(&report), "key k is undecided: "));
     assert_int_equal(linear_graph_judge(&history, NULL), LINEAR_NO);
