@@ -72,8 +72,8 @@ LIBS_test := $(LIBS_musterd) -lncursesw -ltinfo -lcmocka
 PROGRAMS := $(if $(wildcard cli/main.c),$(OUT)/muster) $(if $(wildcard reconciler/daemon/main.c),$(OUT)/musterd) \
     $(if $(SRC_shim),$(OUT)/muster-shim)
 # The bugs of the store are found by its own tests, built with them; those of the core are compiled into their test in any flavour.
-SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c), \
-    $(filter-out %/test_store_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
+SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c) test/sim/test_cluster_planted.c, \
+    $(filter-out %/test_store_planted.c %/test_cluster_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
@@ -206,9 +206,10 @@ soak: $(T)/test_raft_sim ## new seeds on all cores for SOAK_SECONDS (600); adds 
 	@SOAK_SECONDS=$(or $(SOAK_SECONDS),600) SOAK_COMMIT=$$(git rev-parse --short HEAD) SIM_KEEP=test/sim/seeds $(T)/test_raft_sim
 
 .PHONY: planted planted-tests
-planted: ## the tests of the store against bugs planted in it: each must be found
+planted: ## bugs planted in store and replica: each must be found by the store's tests, or by simulated clusters
 	@$(SUBMAKE) FLAVOUR=planted planted-tests
 	@$(BUILD)/test/planted/test_store_planted
+	@$(BUILD)/test/planted/test_cluster_planted
 planted-tests: $(UNIT)
 
 e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some

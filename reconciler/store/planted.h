@@ -4,8 +4,9 @@
 // every build but the one that defines MUSTER_PLANTED (FLAVOUR=planted).
 //
 // Each place that a bug could hide in asks `STORE_PLANTED(BUG)`; an ordinary build compiles it away. In the
-// other one the environment's BUG=STORE_NAME turns one on; BUG=NAME is for the core's
-// (reconciler/raft/planted.h). test/unit/test_store_planted.c turns them on one by one and wants each found.
+// other one the environment's BUG=STORE_NAME turns one on, BUG=REPLICA_NAME one of the replica; BUG=NAME is
+// for the core's (reconciler/raft/planted.h). test/unit/test_store_planted.c turns them on one by one and
+// wants each found.
 #ifndef MUSTER_RECONCILER_STORE_PLANTED_H
 #define MUSTER_RECONCILER_STORE_PLANTED_H
 
@@ -41,6 +42,29 @@
     X(LEFTOVERS_KEPT, "what an earlier snapshot left is mixed into the next")                                \
     X(DIGEST_IGNORES_TABLE, "a digest leaves the memory of requests out")
 
+// Of replica*.c; test/sim/test_cluster_planted.c wants each found by random runs of whole clusters.
+#define REPLICA_BUG_LIST(X)                                                                                  \
+    X(UNCOMMITTED_EFFECTS, "a leader applies what is not committed")                                         \
+    X(ACK_AT_ONCE, "a client is answered when its proposal is in the leader's log")                          \
+    X(READ_BEFORE_APPLIED, "a read is released before what it must show is applied")                         \
+    X(ANY_READ_ANSWERS, "the answer to another question releases a read")                                    \
+    X(LATE_BEFORE_SYNC, "messages that promise durability leave before the sync")                            \
+    X(REQUEST_WITHOUT_ID, "what is handed to the leader has no request id")                                  \
+    X(NOTHING_WAS_DONE, "a proposal that may yet be applied is said to have come to nothing")                \
+    X(UNDONE_IS_TOLD, "outcomes of a transaction that failed are told")                                      \
+    X(CUT_KEEPS_ENTRIES, "overwritten entries stay in memory")                                               \
+    X(MEMBERSHIP_STAYS, "an undone change of the members stays in force in the driver")                      \
+    X(SNAPSHOT_OVER_NEWER, "a snapshot that was overtaken is installed")                                     \
+    X(REMOVED_COMES_BACK, "an identity that was removed may join again")
+
+enum replica_bug {
+    REPLICA_BUG_NONE = 0,
+#define X(name, text) REPLICA_BUG_##name,
+    REPLICA_BUG_LIST(X)
+#undef X
+        REPLICA_BUG_END
+};
+
 enum store_bug {
     STORE_BUG_NONE = 0,
 #define X(name, text) STORE_BUG_##name,
@@ -50,11 +74,14 @@ enum store_bug {
 };
 
 #ifdef MUSTER_PLANTED
+extern enum replica_bug replica_bug;
+#define REPLICA_PLANTED(name) (replica_bug == REPLICA_BUG_##name)
 extern enum store_bug store_bug;
 #define STORE_PLANTED(name) (store_bug == STORE_BUG_##name)
 // True each `count`th time it is asked, from the start of the process.
 bool store_planted_each(unsigned count);
 #else
+#define REPLICA_PLANTED(name) false
 #define STORE_PLANTED(name) false
 static inline bool store_planted_each(unsigned count) {
     (void)count;

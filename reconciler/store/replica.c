@@ -375,7 +375,8 @@ static bool must_commit(const struct replica *replica) {
 // What may be applied now: what is committed; a sole voter's entries are, by the very transaction that holds
 // their effects.
 static uint64_t apply_target(const struct replica *replica) {
-    return replica_is_sole(replica) ? replica->raft.log.last_index : replica->raft.commit;
+    bool takes_all = REPLICA_PLANTED(UNCOMMITTED_EFFECTS) && replica->raft.role == RAFT_LEADER;
+    return replica_is_sole(replica) || takes_all ? replica->raft.log.last_index : replica->raft.commit;
 }
 
 static int write_turn(struct replica *replica, struct error *err) {
@@ -477,7 +478,7 @@ static int turn_of_group(struct replica *replica, struct error *err) {
     reads_ask(replica);
     raft_flush(raft);
     if (!raft->is_hard_state_dirty) {
-        packets_send(replica, /*only_early=*/true);
+        packets_send(replica, /*only_early=*/!REPLICA_PLANTED(LATE_BEFORE_SYNC));
     }
     int rc = write_or_wait(replica, err);
     if (rc < 0) {

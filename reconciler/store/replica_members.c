@@ -45,7 +45,8 @@ int members_follow(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
     uint64_t index = raft->pending_configuration_index > 0 ? raft->pending_configuration_index
                                                            : raft->committed_configuration_index;
-    if (index == replica->membership_index) {
+    bool stays = REPLICA_PLANTED(MEMBERSHIP_STAYS) && index < replica->membership_index;
+    if (index == replica->membership_index || stays) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);
@@ -127,7 +128,7 @@ static int add_member(struct replica *replica, const struct member *member, uint
                       struct arena *arena, struct error *err) {
     const struct membership *now = &replica->membership;
     struct member added = *member;
-    if (membership_was_removed(now, (uint64_t)member->raft_id)) {
+    if (membership_was_removed(now, (uint64_t)member->raft_id) && !REPLICA_PLANTED(REMOVED_COMES_BACK)) {
         return error_set(err, ERR_DENIED, "this identity was removed: join again");
     }
     if (now->members.count >= RAFT_MEMBERS_MAX) {

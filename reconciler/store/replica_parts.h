@@ -11,6 +11,7 @@
 #include "reconciler/store/digest.h"
 #include "reconciler/store/entries.h"
 #include "reconciler/store/log.h"
+#include "reconciler/store/planted.h"
 #include "reconciler/store/replica.h"
 #include "reconciler/store/snapshot.h"
 #include "reconciler/store/turn.h"

@@ -179,7 +179,7 @@ int propose_submit(struct proposer *proposer, const struct transaction *transact
     struct pending *pending = NEW(struct pending);
     struct transaction named = *transaction;
     set_request_id(replica, transaction, pending);
-    named.request_id = pending->request_id;
+    named.request_id = REPLICA_PLANTED(REQUEST_WITHOUT_ID) ? "" : pending->request_id;
     rc = admission_encode(&named, &pending->entry, err);
     if (rc < 0) {
         pending_free(pending);
@@ -216,6 +216,10 @@ static void into_log(struct replica *replica, struct pending *pending, uint64_t 
     entries_push(&replica->entries, &entry, pending);
     ASSERT(replica->entries.last == index);
     move_to(replica, pending, PENDING_PROPOSED);
+    if (REPLICA_PLANTED(ACK_AT_ONCE)) {
+        entries_at(&replica->entries, index)->owner = NULL;
+        finish(replica, pending, &(struct outcome){.revision = (int64_t)index});
+    }
 }
 
 static bool propose_batch(struct replica *replica) {
@@ -368,6 +372,9 @@ void propose_synced(struct replica *replica) {
 }
 
 void propose_not_synced(struct replica *replica) {
+    if (REPLICA_PLANTED(UNDONE_IS_TOLD)) {
+        propose_synced(replica);
+    }
     LIST_EACH(node, &replica->applied) {
         struct pending *pending = LIST_ENTRY(node, struct pending, node);
         entries_at(&replica->entries, pending->index)->owner = pending;
@@ -390,7 +397,9 @@ void propose_cut(struct replica *replica, uint64_t last_index) {
             move_to(replica, owner, PENDING_WAITING);
         }
     }
-    entries_cut(&replica->entries, last_index);
+    if (!REPLICA_PLANTED(CUT_KEEPS_ENTRIES)) {
+        entries_cut(&replica->entries, last_index);
+    }
 }
 
 // After raft_take_back: the entries were never durable and nobody else has seen them.
@@ -446,7 +455,7 @@ static void disown(struct replica *replica, const struct pending *pending) {
 static void expire(struct replica *replica, struct pending *pending) {
     switch (pending->state) {
     case PENDING_WAITING:
-        if (pending->open_tries == 0) {
+        if (pending->open_tries == 0 || REPLICA_PLANTED(NOTHING_WAS_DONE)) {
             finish_with(replica, pending, ERR_NO_QUORUM, "no manager leads: nothing was changed");
             return;
         }

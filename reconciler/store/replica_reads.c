@@ -73,7 +73,8 @@ void reads_ask(struct replica *replica) {
 static void note_result(struct replica *replica, const struct raft_read_result *result) {
     LIST_EACH(node, &replica->reads) {
         struct waiting_read *waiting = LIST_ENTRY(node, struct waiting_read, node);
-        if (waiting->asked == result->context && waiting->index == 0) {
+        bool is_ours = waiting->asked == result->context || REPLICA_PLANTED(ANY_READ_ANSWERS);
+        if (is_ours && waiting->index == 0) {
             waiting->index = result->index;
             waiting->asked = result->index == 0 ? 0 : waiting->asked; // leadership was lost: ask again
         }
@@ -93,7 +94,7 @@ void reads_release(struct replica *replica) {
     list_init(&ready);
     LIST_EACH(node, &replica->reads) {
         struct waiting_read *waiting = LIST_ENTRY(node, struct waiting_read, node);
-        if (waiting->index != 0 && waiting->index <= applied) {
+        if (waiting->index != 0 && (waiting->index <= applied || REPLICA_PLANTED(READ_BEFORE_APPLIED))) {
             list_remove(node);
             list_append(&ready, node);
             replica->read_count--;

@@ -182,7 +182,8 @@ static int install(struct replica *replica, struct error *err) {
     struct raft *raft = &replica->raft;
     uint64_t from = incoming->from, stream = incoming->stream;
     uint64_t index = snapshot_in_index(incoming->in);
-    if (!raft_may_restore(raft, index, snapshot_in_term(incoming->in))) {
+    bool may_install = raft_may_restore(raft, index, snapshot_in_term(incoming->in));
+    if (!may_install && !REPLICA_PLANTED(SNAPSHOT_OVER_NEWER)) {
         end_incoming(replica); // overtaken: the log has come further meanwhile
         say_end(replica, from, stream, raft->role == RAFT_LEADER ? 0 : raft->commit, "overtaken");
         return 0;

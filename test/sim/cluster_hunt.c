@@ -108,9 +108,10 @@ void cluster_hunt(const struct cluster_hunt *hunt, struct cluster_report *out) {
     struct slate *slate = slate_new();
     char path[64];
     uint64_t from = hunt->first, end = hunt->first + hunt->count;
+    size_t max = hunt->findings_max > 0 ? hunt->findings_max : CLUSTER_FINDINGS_MAX;
     make_base(path);
     *out = (struct cluster_report){0};
-    while (from < end && out->found_count < CLUSTER_FINDINGS_MAX && !run_child(hunt, from, slate)) {
+    while (from < end && out->found_count < max && !run_child(hunt, from, slate)) {
         struct cluster_finding *finding = &out->found[out->found_count++];
         finding->run = slate->run;
         str_copy(finding->what, sizeof finding->what, slate->what);

@@ -18,11 +18,12 @@ struct cluster_hunt {
     uint64_t first, count;
     int64_t virtual_ms;
     uint32_t off;
+    size_t findings_max;           // ends with the last one; 0 = CLUSTER_FINDINGS_MAX
     void (*before)(void *context); // in each process, before its first run; may be NULL
     void *context;
 };
 struct cluster_report {
-    size_t found_count; // it ends with the last one that fits
+    size_t found_count;
     struct cluster_finding found[CLUSTER_FINDINGS_MAX];
     struct cluster_totals totals;
 };

@@ -134,7 +134,7 @@ static void change(struct cluster_manager *leader, enum replica_change what, con
 // A machine without a store becomes a member that waits to be told.
 static void await(struct cluster_manager *m) {
     struct cluster_sim *c = m->sim;
-    uint64_t raft_id = prng_next(&c->prng) | 1;
+    uint64_t raft_id = REPLICA_PLANTED(REMOVED_COMES_BACK) ? 77 + m->number : prng_next(&c->prng) | 1;
     struct error err = {0};
     if (!cluster_manager_is_awake(m) || m->disk != CLUSTER_DISK_GOOD || m->death != ALIVE) {
         return;
