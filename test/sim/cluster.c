@@ -44,6 +44,7 @@ static void draw_troubles(struct cluster_sim *c) {
         [TROUBLE_STOP] = 30000,        [TROUBLE_FULL] = 40000,        [TROUBLE_BROKEN] = 30000,
         [TROUBLE_SLOW] = 30000,        [TROUBLE_CLOCK] = 20000,       [TROUBLE_DAMAGE] = 60000,
         [TROUBLE_MEMBERS] = 15000,     [TROUBLE_TRANSFER] = 15000,    [TROUBLE_EXECUTOR] = 30000,
+        [TROUBLE_ROLLBACK] = 20000,
     };
     for (int i = 0; i < TROUBLE_END; i++) {
         int64_t factor = PICK(0, 0, 0, 1, 1, 4);
@@ -188,6 +189,7 @@ static void live(struct cluster_sim *c) {
     want_convergence(c);
     if (!cluster_is_broken(c)) {
         cluster_check_end(c);
+        cluster_judge(c);
     }
 }
 

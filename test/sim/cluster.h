@@ -67,7 +67,7 @@ void cluster_run_text(const struct cluster_run *run, struct buf *out);
 // processes share).
 struct cluster_totals {
     uint64_t runs, virtual_ms, events, packets, commits, entries, elections, snapshots;
-    uint64_t reads, writes, refused, unknown, increments, judged;
+    uint64_t reads, writes, refused, unknown, increments, judged, registers;
     uint64_t tasks_started, services, joins, changes, removals, quarantines, digests;
     uint64_t troubles[TROUBLE_END];
 };

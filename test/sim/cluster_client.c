@@ -184,7 +184,7 @@ static size_t new_op(struct cluster_sim *c, const struct cluster_client *client)
                 : key->is_counter        ? OP_ADD
                                          : OP_PUT,
         .floor = key->floor,
-        .begin_ms = c->now_ms,
+        .begin = ++c->clock + 1,
     };
     return number;
 }
@@ -198,6 +198,7 @@ static void rest(struct cluster_sim *c, struct cluster_client *client) {
 
 static void end_op(struct cluster_sim *c, struct cluster_client *client, enum op_state state) {
     c->ops[client->op].state = state;
+    c->ops[client->op].end = ++c->clock + 1;
     cluster_totals->unknown += state == OP_UNKNOWN;
     cluster_totals->refused += state == OP_REFUSED;
     rest(c, client);
@@ -254,7 +255,7 @@ bool cluster_clients_are_idle(const struct cluster_sim *c) {
 // --- answers ---
 
 static void on_seen(struct cluster_sim *c, struct cluster_client *client, const struct cluster_answer *seen) {
-    const struct cluster_op *op = &c->ops[client->op];
+    struct cluster_op *op = &c->ops[client->op];
     struct cluster_key *key = &c->keys[op->key];
     cluster_totals->judged++;
     if (seen->revision < op->floor) {
@@ -269,6 +270,8 @@ static void on_seen(struct cluster_sim *c, struct cluster_client *client, const 
         return;
     }
     key->floor = seen->revision > key->floor ? seen->revision : key->floor;
+    op->seen = seen->op;
+    op->has_seen = true;
     if (op->kind == OP_READ) {
         cluster_totals->reads++;
         end_op(c, client, OP_DONE);

@@ -79,7 +79,9 @@ static void on_send(void *context, const struct replica_packet *packet) {
 }
 
 void cluster_tell(struct cluster_manager *m, const struct cluster_answer *answer) {
-    if (m->death != DIES_NOW) {
+    const struct cluster_client *client = &m->sim->clients[answer->client];
+    bool is_wanted = client->is_waiting && client->serial == answer->serial;
+    if (m->death != DIES_NOW && is_wanted) {
         ASSERT(m->told_count < TOLD_MAX);
         m->told[m->told_count++] = *answer;
     }
@@ -258,7 +260,7 @@ static void go_down(struct cluster_manager *m, int rc) {
     if (cluster_below(c, 2) == 0) { // they left before it died
         reply(m);
     }
-    cluster_manager_kill(m, cluster_about(c, 1500));
+    cluster_manager_kill(m, cluster_about(c, cluster_below(c, 3) == 0 ? 10 : 1500));
 }
 
 // --- the turn ---

@@ -46,7 +46,8 @@ static void mend(struct cluster_sim *c) {
 static void crash(struct cluster_sim *c, struct cluster_manager *m) {
     if (m->replica != NULL) {
         cluster_note(c, "%s is killed", m->name);
-        cluster_manager_kill(m, short_or_long_ms(c, 1000, 15000));
+        // A service manager starts it again at once, or a person much later.
+        cluster_manager_kill(m, cluster_below(c, 3) == 0 ? 5 : short_or_long_ms(c, 1000, 15000));
     }
 }
 

@@ -47,10 +47,12 @@ struct cluster_op {
     unsigned client, key;
     enum op_kind kind;
     enum op_state state;
-    int64_t floor;    // version that it must not fall behind: of what was over when it began
-    int64_t revision; // at which its write was applied; 0 = it was not (yet)
-    int64_t told;     // at which its client was told that it was
-    int64_t begin_ms;
+    int64_t floor;       // version that it must not fall behind: of what was over when it began
+    int64_t revision;    // at which its write was applied; 0 = it was not (yet)
+    int64_t told;        // at which its client was told that it was
+    uint64_t begin, end; // on the clock of the history
+    bool has_seen;
+    uint64_t seen; // who wrote what it read
 };
 
 // What a manager does for a client. It dies with the manager.
@@ -181,6 +183,7 @@ struct cluster_sim {
     char dir[64];
     int64_t now_ms;
     uint64_t next_order, next_serial;
+    uint64_t clock; // of the history: rises with each thing that a client does or hears
     struct cluster_manager managers[PLACES_MAX];
     unsigned count;
     bool cut[PLACES_MAX][PLACES_MAX]; // from, to
@@ -269,6 +272,10 @@ bool cluster_clients_are_idle(const struct cluster_sim *c);
 // The object of a key, as an operation writes it.
 void cluster_key_encode(const struct cluster_key *key, uint64_t op, uint64_t count, struct buf *out);
 bool cluster_key_decode(struct bytes object, int64_t *version, uint64_t *op, uint64_t *count);
+
+// --- cluster_history.c ---
+
+void cluster_judge(struct cluster_sim *c); // all that clients did, by another judge
 
 // --- cluster_operator.c: who belongs to the group, and who uses services ---
 

@@ -44,16 +44,17 @@ static void print_totals(const struct cluster_totals *t) {
     print_message(
         "# %llu runs, %.1f cluster-hours, %llu events, %llu packets, %llu commits, %llu entries, "
         "%llu elections, %llu snapshots, %llu digests, %llu reads, %llu writes, %llu refused, "
-        "%llu unknown, %llu judged, %llu tasks started, %llu services, %llu changes of members "
+        "%llu unknown, %llu judged (and %llu registers), %llu tasks started, %llu services, %llu changes of "
+        "members "
         "(%llu left, %llu came back, %llu stores lost), %llu troubles%s\n",
         (unsigned long long)t->runs, (double)t->virtual_ms / 3600000, (unsigned long long)t->events,
         (unsigned long long)t->packets, (unsigned long long)t->commits, (unsigned long long)t->entries,
         (unsigned long long)t->elections, (unsigned long long)t->snapshots, (unsigned long long)t->digests,
         (unsigned long long)t->reads, (unsigned long long)t->writes, (unsigned long long)t->refused,
-        (unsigned long long)t->unknown, (unsigned long long)t->judged, (unsigned long long)t->tasks_started,
-        (unsigned long long)t->services, (unsigned long long)t->changes, (unsigned long long)t->removals,
-        (unsigned long long)t->joins, (unsigned long long)t->quarantines, (unsigned long long)troubles,
-        buf_text(&kinds));
+        (unsigned long long)t->unknown, (unsigned long long)t->judged, (unsigned long long)t->registers,
+        (unsigned long long)t->tasks_started, (unsigned long long)t->services, (unsigned long long)t->changes,
+        (unsigned long long)t->removals, (unsigned long long)t->joins, (unsigned long long)t->quarantines,
+        (unsigned long long)troubles, buf_text(&kinds));
 }
 
 static void this_run_is_fine(void **state) {
