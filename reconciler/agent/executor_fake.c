@@ -404,6 +404,12 @@ void fake_machine_advance(struct fake_machine *machine, int64_t to_unix_ms) {
     machine->now_ms = to_unix_ms > machine->now_ms ? to_unix_ms : machine->now_ms;
 }
 
+void fake_machine_set_now(struct fake_machine *machine, int64_t now_unix_ms) {
+    int64_t next_ms = fake_machine_next_ms(machine);
+    int64_t to_ms = now_unix_ms < next_ms ? now_unix_ms : next_ms;
+    machine->now_ms = to_ms > machine->now_ms ? to_ms : machine->now_ms;
+}
+
 // --- the executor's calls ---
 
 static struct fake_machine *machine_of(struct executor *executor) {

@@ -46,6 +46,9 @@ int64_t fake_machine_next_ms(const struct fake_machine *machine); // when someth
 // Lets time pass up to then, in order; without an executor, tasks run on and end unseen. Calls of the
 // executor from within its events are allowed.
 void fake_machine_advance(struct fake_machine *machine, int64_t to_unix_ms);
+// What the time is, before a call of the executor that comes long after the last event. It goes no further
+// than to where something is due, so that no event comes out of it.
+void fake_machine_set_now(struct fake_machine *machine, int64_t now_unix_ms);
 // All runs: the machine lost its power. What ran is LOST.
 void fake_machine_reboot(struct fake_machine *machine);
 void fake_machine_set_faults(struct fake_machine *machine, int64_t lose_permille, int64_t duplicate_permille);

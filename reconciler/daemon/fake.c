@@ -24,6 +24,13 @@ static struct fake *fake_of(struct executor *executor) {
     return (struct fake *)executor;
 }
 
+// The machine's time stands still while nothing happens; what is asked of it is asked now.
+static struct fake *fake_now(struct executor *executor) {
+    struct fake *fake = fake_of(executor);
+    fake_machine_set_now(fake->machine, clock_unix_ms());
+    return fake;
+}
+
 // --- the operations, handed on ---
 
 static int probe(struct executor *executor, struct node_description *out, struct arena *arena,
@@ -33,22 +40,22 @@ static int probe(struct executor *executor, struct node_description *out, struct
 }
 
 static void prepare(struct executor *executor, const struct assignment *assignment) {
-    struct fake *fake = fake_of(executor);
+    struct fake *fake = fake_now(executor);
     fake->inner->ops->prepare(fake->inner, assignment);
 }
 
 static void start(struct executor *executor, const struct id *task_id) {
-    struct fake *fake = fake_of(executor);
+    struct fake *fake = fake_now(executor);
     fake->inner->ops->start(fake->inner, task_id);
 }
 
 static void stop(struct executor *executor, const struct id *task_id, int signal, int64_t grace_ms) {
-    struct fake *fake = fake_of(executor);
+    struct fake *fake = fake_now(executor);
     fake->inner->ops->stop(fake->inner, task_id, signal, grace_ms);
 }
 
 static void remove_task(struct executor *executor, const struct id *task_id) {
-    struct fake *fake = fake_of(executor);
+    struct fake *fake = fake_now(executor);
     fake->inner->ops->remove(fake->inner, task_id);
 }
 

@@ -47,12 +47,14 @@ struct record {
     size_t count;
     uint32_t digest;
     enum executor_event_kind last;
+    int64_t last_unix_ms;
     int64_t reason;
 };
 
 static void on_event(void *context, const struct executor_event *event) {
     struct record *record = context;
     record->count++;
+    record->last_unix_ms = event->time_unix_ms;
     record->digest = record->digest * 31 + (uint32_t)event->kind * 7 + (uint32_t)event->time_unix_ms +
                      (uint8_t)event->task_id.text[0];
     record->last = event->kind;
@@ -100,6 +102,31 @@ static void faults_follow_their_script(void **state) {
     executor->ops->prepare(executor, &assignment);
     run_dry(machine);
     assert_int_equal(record.last, EXECUTOR_PREPARED);
+    executor->ops->free(executor);
+    fake_machine_free(machine);
+}
+
+// Nothing happened for an hour: what is asked then happens then.
+static void what_is_asked_late_happens_late(void **state) {
+    (void)state;
+    struct prng prng;
+    struct record record = {0};
+    struct fake_machine *machine = fake_machine_new(&options);
+    struct executor *executor = executor_fake_new(machine, on_event, &record);
+    prng_seed(&prng, 1);
+    struct assignment assignment = assignment_of(&prng, "forever");
+    fake_machine_set_now(machine, 3600000);
+    executor->ops->prepare(executor, &assignment);
+    int64_t due_ms = fake_machine_next_ms(machine);
+    assert_in_range(due_ms, 3600000, 3600000 + 100);
+    fake_machine_set_now(machine, 7200000); // no further than to what is due
+    assert_int_equal(fake_machine_now_ms(machine), due_ms);
+    assert_int_equal(record.count, 0);
+    fake_machine_set_now(machine, 1000); // and never back
+    assert_int_equal(fake_machine_now_ms(machine), due_ms);
+    run_dry(machine);
+    assert_int_equal(record.last, EXECUTOR_PREPARED);
+    assert_in_range(record.last_unix_ms, due_ms, due_ms + 100);
     executor->ops->free(executor);
     fake_machine_free(machine);
 }
@@ -153,6 +180,7 @@ static void the_seed_decides_everything(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_follow_their_script),
+        cmocka_unit_test(what_is_asked_late_happens_late),
         cmocka_unit_test(a_hundred_thousand_tasks_fit),
         cmocka_unit_test(the_seed_decides_everything),
     };
