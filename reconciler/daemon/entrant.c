@@ -12,6 +12,7 @@
 
 #define ENTRANTS_MAX 8
 #define ENTRANT_MS 10000
+#define AGAIN_MS 10 // the next step of one, also when another change is under way
 
 enum entrant_step { ENTRANT_LEAVES, ENTRANT_RECORD, ENTRANT_ENTERS, ENTRANT_DONE };
 
@@ -179,6 +180,15 @@ void entrants_step(struct daemon *daemon) {
     LIST_EACH(node, &daemon->group.entrants) {
         step(LIST_ENTRY(node, struct entrant, node));
     }
+}
+
+int64_t entrants_wake_mono_ms(const struct daemon *daemon) {
+    LIST_EACH(node, &daemon->group.entrants) {
+        if (!LIST_ENTRY(node, struct entrant, node)->is_waiting) {
+            return daemon->now.mono_ms + AGAIN_MS;
+        }
+    }
+    return INT64_MAX;
 }
 
 // Only at the end of the daemon: proposals call nobody back any more.

@@ -193,7 +193,6 @@ int group_take(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
     if (group->peers != NULL) {
         peers_take(group->peers, PACKETS_MAX);
-        peers_tick(group->peers, daemon->now.mono_ms);
         if (TAKE(group->must_introduce)) {
             introduce(daemon);
         }
@@ -202,11 +201,17 @@ int group_take(struct daemon *daemon, struct error *err) {
         }
         joining_step(daemon);
         entrants_step(daemon);
+        peers_tick(group->peers, daemon->now.mono_ms); // last: it dials whom the others name
     }
     if (group->rc < 0 && err != NULL) {
         *err = group->failure;
     }
     return group->rc;
+}
+
+int64_t group_wake_mono_ms(const struct daemon *daemon) {
+    int64_t joining = joining_wake_mono_ms(daemon), entrants = entrants_wake_mono_ms(daemon);
+    return joining < entrants ? joining : entrants;
 }
 
 bool group_hand_over(struct daemon *daemon) {

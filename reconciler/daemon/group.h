@@ -40,6 +40,8 @@ bool group_has_links(const struct daemon *daemon); // by its options; before gro
 int group_fd(const struct daemon *daemon);         // readable when group_take has something to do; -1 = none
 // Takes packets, follows the membership. Failure: of the store.
 int group_take(struct daemon *daemon, struct error *err);
+// When the next turn is due without news; INT64_MAX = with news only.
+int64_t group_wake_mono_ms(const struct daemon *daemon);
 // Says from the next turn on who we are: after a cluster was made, joined or found.
 void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t epoch);
 // Who the members are, before our own log tells: an answer to the leader needs its address. Copied.
@@ -54,6 +56,7 @@ void joining_start(struct daemon *daemon, const struct strings *remotes, const s
                    struct conversation *conversation);
 void joining_step(struct daemon *daemon);
 void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
+int64_t joining_wake_mono_ms(const struct daemon *daemon); // as group_wake_mono_ms
 void joining_free(struct daemon *daemon);
 
 // --- rejoin.c: a manager whose store is damaged or gone finds back into its group ---
@@ -64,6 +67,9 @@ int rejoin_open_store(struct daemon *daemon, const char *dir, struct error *err)
 int rejoin_set_aside(const char *dir, const struct error *why);
 // Asks to be let in again, when the card says where and the store does not.
 void rejoin_start(struct daemon *daemon, const char *dir);
+// Writes the card of a member of that cluster under that raft id.
+int rejoin_write_card(struct daemon *daemon, const struct id *cluster_id, uint64_t raft_id,
+                      const struct membership *membership, struct error *err);
 // Keeps the card as the membership is.
 void rejoin_keep_card(struct daemon *daemon, const struct membership *membership);
 
@@ -71,6 +77,7 @@ void rejoin_keep_card(struct daemon *daemon, const struct membership *membership
 
 void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct bytes body);
 void entrants_step(struct daemon *daemon);
+int64_t entrants_wake_mono_ms(const struct daemon *daemon); // as group_wake_mono_ms
 void entrants_free(struct daemon *daemon);
 
 // --- managers.c: what the records of nodes say of managers, kept true by the leader ---

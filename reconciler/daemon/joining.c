@@ -116,12 +116,18 @@ static void ask(struct daemon *daemon, struct joining *joining) {
                                    &number, &joining->last) == 0;
 }
 
-static int let_in(struct daemon *daemon, const struct join_reply *reply, struct error *err) {
+// The card first: a member that is killed here knows only from it whom to ask again.
+static int become_member(struct daemon *daemon, const struct join_reply *reply, struct error *err) {
     struct joining *joining = daemon->group.joining;
-    int rc = replica_has_group(daemon->replica) ? 0 : replica_await(daemon->replica, joining->raft_id, err);
+    int rc = rejoin_write_card(daemon, &reply->cluster_id, joining->raft_id, &daemon->group.told, err);
+    return rc < 0 ? rc : replica_await(daemon->replica, joining->raft_id, err);
+}
+
+static int let_in(struct daemon *daemon, const struct join_reply *reply, struct error *err) {
+    group_tell(daemon, reply->membership);
+    int rc = replica_has_group(daemon->replica) ? 0 : become_member(daemon, reply, err);
     if (rc == 0) {
-        joining->is_let_in = true;
-        group_tell(daemon, reply->membership);
+        daemon->group.joining->is_let_in = true;
         group_introduce(daemon, &reply->cluster_id, reply->epoch);
     }
     return rc;
@@ -184,6 +190,17 @@ void joining_step(struct daemon *daemon) {
     if (!joining->is_asking && !joining->is_let_in && daemon->now.mono_ms >= joining->ask_mono_ms) {
         ask(daemon, joining);
     }
+}
+
+int64_t joining_wake_mono_ms(const struct daemon *daemon) {
+    const struct joining *joining = daemon->group.joining;
+    if (joining == NULL) {
+        return INT64_MAX;
+    }
+    if (joining->is_let_in) {
+        return daemon_is_initialized(daemon) ? daemon->now.mono_ms : INT64_MAX;
+    }
+    return joining->is_asking ? INT64_MAX : joining->ask_mono_ms;
 }
 
 // --- the request of a client ---

@@ -89,19 +89,25 @@ void rejoin_start(struct daemon *daemon, const char *dir) {
     }
 }
 
-void rejoin_keep_card(struct daemon *daemon, const struct membership *membership) {
+int rejoin_write_card(struct daemon *daemon, const struct id *cluster_id, uint64_t raft_id,
+                      const struct membership *membership, struct error *err) {
     AUTO_FREE char *dir = xasprintf("%s/store", daemon->options->state_dir);
+    const struct group_card card = {.cluster_id = *cluster_id,
+                                    .node_id = daemon->node_id,
+                                    .raft_id = raft_id,
+                                    .epoch = membership->epoch,
+                                    .members = {membership->members.count, membership->members.items}};
+    return group_card_write(dir, &card, err);
+}
+
+void rejoin_keep_card(struct daemon *daemon, const struct membership *membership) {
     struct error err = {0};
     if (daemon->group.cluster_id.text[0] == '\0' || membership->members.count == 0 ||
         !replica_has_group(daemon->replica)) {
         return;
     }
-    const struct group_card card = {.cluster_id = daemon->group.cluster_id,
-                                    .node_id = daemon->node_id,
-                                    .raft_id = replica_id(daemon->replica),
-                                    .epoch = membership->epoch,
-                                    .members = {membership->members.count, membership->members.items}};
-    if (group_card_write(dir, &card, &err) < 0) {
-        log_failure(LOG_ERROR, "group.card", &err, LOG_STR("dir", dir));
+    if (rejoin_write_card(daemon, &daemon->group.cluster_id, replica_id(daemon->replica), membership, &err) <
+        0) {
+        log_failure(LOG_ERROR, "group.card", &err, LOG_NONE);
     }
 }

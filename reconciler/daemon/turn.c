@@ -237,6 +237,10 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
     if (replica_wake != INT64_MAX) {
         at_latest(&wait_ms, replica_wake - daemon->now.mono_ms);
     }
+    int64_t group_wake = group_wake_mono_ms(daemon);
+    if (group_wake != INT64_MAX) {
+        at_latest(&wait_ms, group_wake - daemon->now.mono_ms);
+    }
     if (daemon->streams_poll_mono_ms > 0) {
         at_latest(&wait_ms, daemon->streams_poll_mono_ms - daemon->now.mono_ms);
     }
