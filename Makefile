@@ -57,7 +57,7 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c)) test/bench/trio.c
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c))
 LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
@@ -150,7 +150,7 @@ endef
 $(foreach d,test/unit test/sim test/bench,$(eval $(call test_program,$(d))))
 
 # The one program that speaks HTTP/2, to etcd.
-$(T)/bench_consensus: $(patsubst %,$(B)/test/bench/%.o,bench_consensus etcd grpc) $(EVERYTHING)
+$(T)/bench_consensus: $(patsubst %,$(B)/test/bench/%.o,bench_consensus etcd grpc trio) $(EVERYTHING)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_test) -lnghttp2

@@ -24,7 +24,7 @@
 #define ROUNDS_MAX 100
 #define SYNCS 200
 
-static const struct contender *const contenders[] = {&etcd_contender};
+static const struct contender *const contenders[] = {&etcd_contender, &replica_contender};
 #define CONTENDERS (sizeof contenders / sizeof *contenders)
 static const int in_flights[] = {1, 16, 128};
 #define IN_FLIGHTS (sizeof in_flights / sizeof *in_flights)
@@ -40,7 +40,7 @@ struct bench {
     const char *only;
     void *running[CONTENDERS]; // NULL: left out
     struct series puts[CONTENDERS][IN_FLIGHTS], median[CONTENDERS][IN_FLIGHTS], p99[CONTENDERS][IN_FLIGHTS],
-        resident[CONTENDERS][IN_FLIGHTS], fail_over[CONTENDERS];
+        resident[CONTENDERS][IN_FLIGHTS], fail_over[CONTENDERS], hand_over[CONTENDERS];
 };
 
 static void add(struct series *series, double value) {
@@ -116,6 +116,21 @@ static int trial_of_fail_over(struct bench *b, struct error *err) {
     return 0;
 }
 
+static int trial_of_hand_over(struct bench *b, struct error *err) {
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        double ms;
+        if (b->running[i] == NULL || contenders[i]->hand_over == NULL) {
+            continue;
+        }
+        int rc = contenders[i]->hand_over(b->running[i], &ms, err);
+        if (rc < 0) {
+            return error_wrap(err, rc, "%s, leadership handed over", contenders[i]->name);
+        }
+        add(&b->hand_over[i], ms);
+    }
+    return 0;
+}
+
 static int synced_appends(struct bench *b, struct error *err) {
     char path[128], data[LOAD_VALUE_BYTES] = {0};
     struct series series = {0};
@@ -146,6 +161,7 @@ static int measure(struct bench *b, struct error *err) {
     }
     for (int64_t trial = 0; trial < b->trials && rc == 0; trial++) {
         rc = trial_of_fail_over(b, err);
+        rc = rc < 0 ? rc : trial_of_hand_over(b, err);
     }
     return rc;
 }
@@ -165,6 +181,7 @@ static void print_all(struct bench *b) {
             print(&b->resident[i][f], "MiB", name, figure);
         }
         print(&b->fail_over[i], "ms", name, "leader killed, to the next acknowledged put");
+        print(&b->hand_over[i], "ms", name, "leadership handed over, to the next acknowledged put");
     }
 }
 

@@ -40,9 +40,13 @@ struct contender {
     // *out_ms is the time from the kill to the first acknowledged one. Then starts it again and waits until
     // it has caught up.
     int (*fail_over)(void *self, double *out_ms, struct error *err);
+    // The leader is asked to hand over: ms until another one has acknowledged a put. NULL: not measured.
+    int (*hand_over)(void *self, double *out_ms, struct error *err);
     void (*stop)(void *self); // accepts NULL
 };
 
 extern const struct contender etcd_contender; // test/bench/etcd.c
+// test/bench/trio.c: members of muster, loaded by proposals made inside the leader, without a client.
+extern const struct contender replica_contender;
 
 #endif

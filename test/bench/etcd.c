@@ -459,4 +459,4 @@ static int etcd_start(const char *dir, void **out, struct error *err) {
     return 0;
 }
 
-const struct contender etcd_contender = {"etcd", etcd_start, etcd_run, etcd_fail_over, etcd_stop};
+const struct contender etcd_contender = {"etcd", etcd_start, etcd_run, etcd_fail_over, NULL, etcd_stop};

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/bench/trio.c — the processes, the words the parent sends them over a socket, and their answers.
-#include "test/bench/trio.h"
+// test/bench/trio.c — three members of a group as three processes on loopback; the words the parent sends
+// them over a socket, and their answers.
+//
+// Each process is a store, a replica and its links, in the order of the daemon's turn, and nothing else. Load
+// is proposed inside whichever leads: each proposal creates, later updates, one of LOAD_KEYS objects of about
+// LOAD_VALUE_BYTES.
+#include "test/bench/contender.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +31,7 @@
 #include "test/lib/store_fixture.h"
 #include "transport/peers.h"
 
-#define MEMBERS 3
-#define OBJECTS 20000
+#define OBJECTS LOAD_KEYS
 #define PAYLOAD_BYTES 206
 #define SAMPLES_MAX 2000000
 #define FRAMES_MAX 512
@@ -137,11 +141,11 @@ static void finish_load(struct member_process *me) {
     me->is_loading = false;
     store_trim(me->store); // as the daemon does every ten seconds
     qsort(me->samples, me->sample_count, sizeof *me->samples, by_number);
-    struct trio_figures figures = {
-        .commits_per_second = (double)me->sample_count * 1e9 / (double)(me->end_ns - me->measure_ns),
-        .median_us = me->sample_count > 0 ? me->samples[me->sample_count / 2] / 1e3 : 0,
-        .p99_us = me->sample_count > 0 ? me->samples[me->sample_count * 99 / 100] / 1e3 : 0,
-        .resident_bytes = resident_bytes(),
+    struct load_figures figures = {
+        .puts_per_s = (double)me->sample_count * 1e9 / (double)(me->end_ns - me->measure_ns),
+        .median_ms = me->sample_count > 0 ? me->samples[me->sample_count / 2] / 1e6 : 0,
+        .p99_ms = me->sample_count > 0 ? me->samples[me->sample_count * 99 / 100] / 1e6 : 0,
+        .resident_mib = (double)resident_bytes() / MIB,
     };
     (void)!write(me->socket, &figures, sizeof figures);
 }
@@ -178,7 +182,7 @@ static void on_result(void *context, const struct proposal_result *result) {
     if (me->order.word == WORD_PING) {
         if (result->code == 0 || result->code == -ERR_EXISTS) {
             me->is_loading = false;
-            struct trio_figures figures = {.commits_per_second = 1};
+            struct load_figures figures = {.puts_per_s = 1};
             (void)!write(me->socket, &figures, sizeof figures);
         }
         return;
@@ -377,7 +381,7 @@ static void kill_member(struct trio *trio, unsigned number) {
 }
 
 // All are told; who leads answers. Returns its number.
-static unsigned order_all(struct trio *trio, const struct order *order, struct trio_figures *out) {
+static unsigned order_all(struct trio *trio, const struct order *order, struct load_figures *out) {
     struct pollfd fds[MEMBERS];
     for (unsigned i = 0; i < MEMBERS; i++) {
         fds[i] = (struct pollfd){.fd = trio->pids[i] != 0 ? trio->sockets[i] : -1, .events = POLLIN};
@@ -397,7 +401,7 @@ static unsigned order_all(struct trio *trio, const struct order *order, struct t
 }
 
 static unsigned ping(struct trio *trio) {
-    struct trio_figures figures;
+    struct load_figures figures;
     return order_all(trio, &(struct order){.word = WORD_PING}, &figures);
 }
 
@@ -417,11 +421,18 @@ static int free_port(void) {
     return bytes[2] << 8 | bytes[3];
 }
 
-struct trio *trio_start(const char *parent) {
+static void stop(void *self) {
+    struct trio *trio = self;
+    for (unsigned i = 0; trio != NULL && i < MEMBERS; i++) {
+        kill_member(trio, i);
+    }
+    xfree(trio);
+}
+
+static int start(const char *dir, void **out, struct error *err) {
     struct trio *trio = NEW(struct trio);
-    snprintf(trio->dir, sizeof trio->dir, "%s/muster-trio.XXXXXX", parent);
-    char *made = mkdtemp(trio->dir);
-    ASSERT(made != NULL);
+    (void)err;
+    str_copy(trio->dir, sizeof trio->dir, dir);
     for (unsigned i = 0; i < MEMBERS; i++) {
         trio->ports[i] = free_port();
     }
@@ -429,43 +440,46 @@ struct trio *trio_start(const char *parent) {
         start_member(trio, i);
     }
     ping(trio);
-    return trio;
+    *out = trio;
+    return 0;
 }
 
-void trio_stop(struct trio *trio) {
-    for (unsigned i = 0; i < MEMBERS; i++) {
-        kill_member(trio, i);
-    }
-    (void)fs_remove_tree(AT_FDCWD, trio->dir, NULL);
-    xfree(trio);
-}
-
-struct trio_figures trio_load(struct trio *trio, unsigned in_flight, double warm_seconds, double seconds) {
-    struct trio_figures figures;
-    order_all(trio, &(struct order){WORD_LOAD, in_flight, warm_seconds, seconds}, &figures);
-    return figures;
+static int run(void *self, const struct load *load, struct load_figures *out, struct error *err) {
+    (void)err;
+    order_all(self,
+              &(struct order){WORD_LOAD, (unsigned)load->in_flight, (double)load->warm_up_ms / 1e3,
+                              (double)load->measured_ms / 1e3},
+              out);
+    return 0;
 }
 
 // The one that was killed last is back, caught up and linked, before the next is killed.
 #define REST_MS 1500
 
-double trio_fail_over_ms(struct trio *trio) {
+static int fail_over(void *self, double *out_ms, struct error *err) {
+    struct trio *trio = self;
+    (void)err;
     (void)poll(NULL, 0, REST_MS);
     unsigned leader = ping(trio);
     int64_t start_ns = clock_mono_ns();
     kill_member(trio, leader);
     ping(trio);
-    double ms = (double)(clock_mono_ns() - start_ns) / 1e6;
+    *out_ms = (double)(clock_mono_ns() - start_ns) / 1e6;
     start_member(trio, leader);
-    return ms;
+    return 0;
 }
 
-double trio_hand_over_ms(struct trio *trio) {
+static int hand_over(void *self, double *out_ms, struct error *err) {
+    struct trio *trio = self;
+    (void)err;
     unsigned leader = ping(trio);
     int64_t start_ns = clock_mono_ns();
     (void)!write(trio->sockets[leader], &(struct order){.word = WORD_HAND_OVER}, sizeof(struct order));
     while (ping(trio) == leader) {
         // not yet
     }
-    return (double)(clock_mono_ns() - start_ns) / 1e6;
+    *out_ms = (double)(clock_mono_ns() - start_ns) / 1e6;
+    return 0;
 }
+
+const struct contender replica_contender = {"replica", start, run, fail_over, hand_over, stop};
