@@ -193,7 +193,7 @@ static bool wants_append(const struct raft *raft, const struct raft_peer *peer) 
     if (peer->pace == RAFT_REPLICATE && flight_is_full(raft, peer)) {
         return false;
     }
-    return has_more || peer->told_commit < raft->commit;
+    return has_more || (peer->told_commit < raft->commit && !raft->holds_notices);
 }
 
 static void send_heartbeats(struct raft *raft) {

@@ -186,6 +186,10 @@ struct raft {
     size_t result_count;      // in results; set to 0 when read
     struct raft_read_result results[RAFT_READS_MAX];
 
+    // Set by the driver: that something is committed is told with the next entries or heartbeat, not by an
+    // append of its own.
+    bool holds_notices;
+
     // Private.
     unsigned elapsed, heartbeat_elapsed, timeout; // ticks
     bool is_self_vote_due;                        // counts once it is durable

@@ -100,7 +100,11 @@ struct replica {
 
     struct turn turn; // open while is_turn_open
     bool is_turn_open;
-    int64_t turn_mono_ms; // since when
+    int64_t turn_mono_ms;   // since when
+    uint64_t notice_commit; // what is committed has been this since notice_mono_ms
+    int64_t notice_mono_ms;
+    bool is_notice_urgent; // another member waits for it
+    uint64_t foreign_last; // the last entry that another member proposed through us
     bool is_full;
     int64_t retry_mono_ms;
 

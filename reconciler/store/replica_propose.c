@@ -216,6 +216,9 @@ static void into_log(struct replica *replica, struct pending *pending, uint64_t 
     entries_push(&replica->entries, &entry, pending);
     ASSERT(replica->entries.last == index);
     move_to(replica, pending, PENDING_PROPOSED);
+    if (pending->token == 0) {
+        replica->foreign_last = index;
+    }
     if (REPLICA_PLANTED(ACK_AT_ONCE)) {
         entries_at(&replica->entries, index)->owner = NULL;
         finish(replica, pending, &(struct outcome){.revision = (int64_t)index});

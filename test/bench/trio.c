@@ -266,6 +266,7 @@ static void turn(struct member_process *me) {
     if (proposer->ops->turn(proposer, NULL) < 0) {
         _exit(2);
     }
+    load(me); // what its results made room for; has_work then
     sleep_until_news(me, now_ms);
 }
 
