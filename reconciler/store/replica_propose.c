@@ -464,6 +464,11 @@ static void expire(struct replica *replica, struct pending *pending) {
         }
         break;
     case PENDING_PROPOSED:
+        // What a leader decides by itself has no request id that would recognise a second try. Told that the
+        // outcome is unknown, it would decide again, and both might be applied.
+        if (pending->only_here && pending->token != 0) {
+            return;
+        }
         disown(replica, pending);
         break;
     case PENDING_FORWARDED:
