@@ -57,7 +57,7 @@ SRC_shim := $(wildcard reconciler/agent/shim*.c)
 SRC_reconciler := $(filter-out $(SRC_shim) reconciler/daemon/main.c,$(wildcard reconciler/*/*.c))
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
 SRC_tui := $(wildcard tui/*.c)
-SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c,$(wildcard test/lib/*.c test/sim/*.c))
+SRC_testlib := $(filter-out test/lib/fuzz_main.c test/sim/test_% test/sim/judge_history.c test/sim/register_client.c,$(wildcard test/lib/*.c test/sim/*.c))
 LAYERS := base specs transport reconciler cli tui testlib
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
@@ -90,7 +90,7 @@ BUILD_DEPS := gcc libc6-dev pkg-config libyaml-dev libjansson-dev libnng-dev lib
     libncurses-dev musl-tools
 RUN_DEPS := runc skopeo golang-github-containers-common ca-certificates busybox-static iproute2
 TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev bats docker-registry tmux strace \
-    protobuf-compiler jq e2fsprogs procps
+    protobuf-compiler jq e2fsprogs procps nftables
 BENCH_DEPS := etcd-server libnghttp2-dev
 
 .PHONY: all check test unit sim sim-cluster soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help \
