@@ -189,7 +189,7 @@ test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N f
 	@$(SUBMAKE) FLAVOUR=asan $(ASAN_TESTS)
 	@$(SUBMAKE) FLAVOUR=tsan $(TSAN_TESTS)
 	@$(SUBMAKE) images
-	@$(RUN) tree unit asan tsan examples e2e
+	@$(RUN) tree unit sim asan tsan examples e2e
 
 unit: $(UNIT) ## the unit tests of this FLAVOUR
 	@$(RUN) unit

@@ -7,6 +7,7 @@
 #
 #   tree      the tree's own rules, the test of the checker of those rules, every header alone
 #   unit      unit programs, two at a time, each with a deadline; each cmocka test counts
+#   sim       simulated clusters from many seeds: of the Raft core alone, and of whole managers
 #   fuzz      each fuzz target over its corpus (FLAVOUR=fuzz: and FUZZ_SECONDS of fuzzing)
 #   asan      unit and fuzz once more, built with ASan and UBSan
 #   tsan      the tests in which threads meet (transport), built with TSan
@@ -132,6 +133,16 @@ part_unit() {
     two_at_a_time unit ${UNIT:-}
 }
 
+# On both cores at once; each says how many runs and hours it was.
+part_sim() {
+    run_one sim-raft 1200 env SEEDS="${SIM_SEEDS:-1000}" SIM_PROCESSES=1 "$BUILD/test/$FLAVOUR/test_raft_sim" &
+    run_one sim-cluster 1200 env SEEDS="${SIM_SEEDS:-1000}" SEED_MS=216000 "$BUILD/test/$FLAVOUR/test_cluster_sim" &
+    wait
+    grep -h '^# .* runs, ' "$work"/sim-raft.log "$work"/sim-cluster.log || :
+    count_one sim-raft 'sim test_raft_sim'
+    count_one sim-cluster 'sim test_cluster_sim'
+}
+
 part_fuzz() {
     local program
     for program in ${FUZZ:-}; do
@@ -185,7 +196,7 @@ part_bench() {
 
 for part in "$@"; do
     case $part in
-    tree | unit | fuzz | asan | tsan | examples | e2e | bench) "part_$part" ;;
+    tree | unit | sim | fuzz | asan | tsan | examples | e2e | bench) "part_$part" ;;
     *)
         echo "test/run.sh: no part '$part'" >&2
         exit 2

@@ -12,11 +12,12 @@
 #include "base/mem.h"
 #include "reconciler/store/replica_parts.h"
 
-#define TURN_ENTRIES_MAX 512 // applied in one turn
+#define TURN_ENTRIES_MAX 2048 // applied in one turn
 #define TURN_BYTES_MAX ((size_t)4 * MIB)
 #define OPEN_BYTES_MAX ((size_t)1 * MIB) // effects that may wait for the next sync
 #define COMMIT_DELAY_MS 2
 #define NOTICE_DELAY_MS 2
+#define APPLY_DELAY_MS 50
 #define FULL_RETRY_MS 1000
 #define LOG_BYTES_MAX (16 * MIB)
 #define COMPACT_SLICE 16
@@ -380,10 +381,22 @@ static uint64_t apply_target(const struct replica *replica) {
     return replica_is_sole(replica) || takes_all ? replica->raft.log.last_index : replica->raft.commit;
 }
 
+// A follower has time: nobody waits for the effects of most entries here, and those of many together touch
+// fewer pages, which are what a commit costs. Under load it applies every APPLY_DELAY_MS; else at once.
+static bool wants_apply(const struct replica *replica) {
+    uint64_t applied = replica_applied(replica), target = apply_target(replica);
+    if (applied >= target) {
+        return false;
+    }
+    return replica->raft.role == RAFT_LEADER || replica->read_count > 0 || propose_is_waiting(replica) ||
+           target - applied >= TURN_ENTRIES_MAX || replica->is_catching_up ||
+           replica->now_mono_ms - replica->apply_mono_ms >= APPLY_DELAY_MS;
+}
+
 static int write_turn(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
-    bool has_news = raft->is_hard_state_dirty || raft->persisted < raft->log.last_index ||
-                    replica_applied(replica) < apply_target(replica);
+    bool applies = wants_apply(replica);
+    bool has_news = raft->is_hard_state_dirty || raft->persisted < raft->log.last_index || applies;
     if (!has_news && !replica->is_turn_open && !replica->is_full) { // else: is it full still?
         return 0;
     }
@@ -391,7 +404,13 @@ static int write_turn(struct replica *replica, struct error *err) {
     bool is_sole = replica_is_sole(replica);
     int rc = open_turn(replica, err);
     rc = rc < 0 ? rc : write_entries(replica, err);
-    rc = rc < 0 ? rc : apply_until(replica, apply_target(replica), err);
+    if (rc == 0 && applies) {
+        replica->apply_mono_ms = replica->now_mono_ms;
+        rc = apply_until(replica, apply_target(replica), err);
+        replica->is_catching_up = replica_applied(replica) < apply_target(replica);
+        replica->shown =
+            replica_applied(replica) > replica->shown ? replica_applied(replica) : replica->shown;
+    }
     rc = rc < 0 ? rc : compact(replica, err);
     if (rc < 0) {
         return rc;
@@ -523,7 +542,8 @@ static int replica_turn(struct proposer *proposer, struct error *err) {
 static bool replica_is_leader(const struct proposer *proposer) {
     const struct replica *replica = replica_of(proposer);
     return replica->has_group && replica->raft.role == RAFT_LEADER && replica->raft.transferee == 0 &&
-           replica_applied(replica) >= replica->raft.term_first_index;
+           replica_applied(replica) >= replica->raft.term_first_index &&
+           replica_applied(replica) >= replica->shown; // a full disk may have undone what was seen already
 }
 
 static bool replica_has_work(const struct proposer *proposer) {
@@ -536,7 +556,7 @@ static bool replica_has_work(const struct proposer *proposer) {
         return replica->now_mono_ms >= replica->retry_mono_ms;
     }
     return raft->is_hard_state_dirty || raft->message_count > 0 || raft->result_count > 0 ||
-           raft->persisted < raft->log.last_index || replica_applied(replica) < raft->commit ||
+           raft->persisted < raft->log.last_index || wants_apply(replica) ||
            raft->noop_index > replica->entries.last || propose_has_work(replica) || reads_have_work(replica);
 }
 
@@ -550,6 +570,9 @@ int64_t replica_wake_mono_ms(const struct replica *replica) {
     }
     if (replica->raft.holds_notices && replica->notice_mono_ms + NOTICE_DELAY_MS < wake) {
         wake = replica->notice_mono_ms + NOTICE_DELAY_MS;
+    }
+    if (replica_applied(replica) < apply_target(replica) && replica->apply_mono_ms + APPLY_DELAY_MS < wake) {
+        wake = replica->apply_mono_ms + APPLY_DELAY_MS;
     }
     return replica->walk != NULL ? replica->now_mono_ms : wake;
 }

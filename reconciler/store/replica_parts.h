@@ -101,6 +101,9 @@ struct replica {
     struct turn turn; // open while is_turn_open
     bool is_turn_open;
     int64_t turn_mono_ms;   // since when
+    int64_t apply_mono_ms;  // when committed entries were last applied
+    bool is_catching_up;    // there was more to apply than fits a turn
+    uint64_t shown;         // the furthest that reads have seen applied, in this life
     uint64_t notice_commit; // what is committed has been this since notice_mono_ms
     int64_t notice_mono_ms;
     bool is_notice_urgent; // another member waits for it
@@ -160,6 +163,7 @@ void propose_not_synced(struct replica *replica); // the transaction is undone
 void propose_expire(struct replica *replica);
 void propose_report(struct replica *replica); // calls back for all that is done
 bool propose_has_work(const struct replica *replica);
+bool propose_is_waiting(const struct replica *replica); // for the outcome of an entry
 void propose_on_request(struct replica *replica, uint64_t from, const struct propose *request);
 void propose_on_refused(struct replica *replica, const struct propose_refused *refused);
 void propose_change(struct replica *replica, uint64_t token, struct bytes payload, uint64_t index);

@@ -111,6 +111,10 @@ void propose_report(struct replica *replica) {
     }
 }
 
+bool propose_is_waiting(const struct replica *replica) {
+    return !list_is_empty((struct list *)(uintptr_t)&replica->sent);
+}
+
 bool propose_has_work(const struct replica *replica) {
     struct list *waiting = (struct list *)(uintptr_t)&replica->waiting;
     bool can_go = replica->raft.role == RAFT_LEADER ? replica->raft.transferee == 0 && !replica->is_held_up
