@@ -53,12 +53,16 @@ static void wake(struct daemon *daemon) {
     }
 }
 
+// A time that is set stays: turns come more often than that, and each would put it off.
 static void note_poll(struct daemon *daemon) {
-    daemon->streams_poll_mono_ms = 0;
+    bool wants_poll = false;
     LIST_EACH(node, &daemon->streams) {
-        if (LIST_ENTRY(node, struct stream, node)->last == STREAM_POLL) {
-            daemon->streams_poll_mono_ms = daemon->now.mono_ms + STREAM_POLL_MS;
-        }
+        wants_poll = wants_poll || LIST_ENTRY(node, struct stream, node)->last == STREAM_POLL;
+    }
+    if (!wants_poll) {
+        daemon->streams_poll_mono_ms = 0;
+    } else if (daemon->streams_poll_mono_ms <= daemon->now.mono_ms) {
+        daemon->streams_poll_mono_ms = daemon->now.mono_ms + STREAM_POLL_MS;
     }
 }
 

@@ -18,6 +18,7 @@
 #define COMMIT_DELAY_MS 2
 #define NOTICE_DELAY_MS 2
 #define APPLY_DELAY_MS 50
+#define IDLE_TICKS 10
 #define FULL_RETRY_MS 1000
 #define LOG_BYTES_MAX (16 * MIB)
 #define COMPACT_SLICE 16
@@ -564,7 +565,10 @@ int64_t replica_wake_mono_ms(const struct replica *replica) {
     if (!replica->has_group) {
         return INT64_MAX;
     }
-    int64_t wake = replica->tick_mono_ms + replica->options.pace.tick_ms;
+    // Alone and idle, there is nobody to tell that we live.
+    bool is_idle = replica_is_sole(replica) && replica->raft.peer_count == 0 && replica->read_count == 0 &&
+                   replica->queued == 0 && !propose_is_waiting(replica);
+    int64_t wake = replica->tick_mono_ms + replica->options.pace.tick_ms * (is_idle ? IDLE_TICKS : 1);
     if (replica->is_turn_open && replica->turn_mono_ms + COMMIT_DELAY_MS < wake) {
         wake = replica->turn_mono_ms + COMMIT_DELAY_MS;
     }
