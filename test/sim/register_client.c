@@ -181,7 +181,7 @@ static void do_cas(struct user *user, const char *key) {
 
 static void do_one(struct user *user) {
     int64_t value, version;
-    const char *key = arena_printf(&user->arena, "r%llu", (unsigned long long)prng_below(&user->prng, KEYS));
+    const char *key = arena_printf(&user->arena, "reg-%llu", (unsigned long long)prng_below(&user->prng, KEYS));
     uint64_t pick = prng_below(&user->prng, 100);
     if (!connect_somewhere(user)) {
         return;
