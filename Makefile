@@ -75,6 +75,8 @@ PROGRAMS := $(if $(wildcard cli/main.c),$(OUT)/muster) $(if $(wildcard reconcile
 SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c) test/sim/test_cluster_planted.c, \
     $(filter-out %/test_store_planted.c %/test_cluster_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
+# Programs that tests start.
+HELPERS := $(T)/judge_history $(T)/register_client
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
 # The planted bugs break assertions on purpose; one flavour of them is enough.
@@ -185,7 +187,7 @@ check: deps-test ## the quick tests: unit, the tree's rules, headers (about a mi
 	@$(RUN) tree unit
 
 test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N failed, N skipped
-	@$(SUBMAKE) all $(UNIT) $(BUILD)/tidy
+	@$(SUBMAKE) all $(UNIT) $(HELPERS) $(BUILD)/tidy
 	@$(SUBMAKE) FLAVOUR=asan $(ASAN_TESTS)
 	@$(SUBMAKE) FLAVOUR=tsan $(TSAN_TESTS)
 	@$(SUBMAKE) images
@@ -212,7 +214,7 @@ planted: ## bugs planted in store and replica: each must be found by the store's
 	@$(BUILD)/test/planted/test_cluster_planted
 planted-tests: $(UNIT)
 
-e2e: all images ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
+e2e: all images $(HELPERS) ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
 	@$(RUN) e2e
 
 fuzz-smoke: $(FUZZ) ## replay the fuzz corpora (FLAVOUR=fuzz: and fuzz each target for FUZZ_SECONDS, 20)
