@@ -48,8 +48,14 @@ static int by_service_name(const void *a, const void *b) {
     return str_compare_natural(x->service->spec.name, y->service->spec.name);
 }
 
+// What was running on a node that is lost now is not counted: it has been replaced, and nobody hears of it.
+static bool is_running(const struct task *task) {
+    bool is_lost = task->desired > TASK_RUNNING && task->desired_reason == REASON_NODE_LOST;
+    return task->status.state == TASK_RUNNING && !is_lost;
+}
+
 static void tally(struct service_row *row, const struct task *task) {
-    row->running += task->status.state == TASK_RUNNING;
+    row->running += is_running(task);
     bool is_job = row->service->spec.deploy.mode == MODE_REPLICATED_JOB ||
                   row->service->spec.deploy.mode == MODE_GLOBAL_JOB;
     bool is_wanted = task->desired == TASK_RUNNING || task->desired == TASK_READY;

@@ -3,6 +3,7 @@
 // cli/connect.c — opening the connection and the few calls that most commands make.
 #include "cli/connect.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -18,6 +19,9 @@ const char *connect_host(const struct invocation *in) {
 }
 
 int connect_open(const struct invocation *in, struct client **out, struct error *err) {
+    if (in->shared.stale) {
+        fputs("note: as this manager last knew, it may be out of date\n", stderr);
+    }
     return (in->shared.stale ? client_open_stale : client_open)(connect_host(in), "muster " MUSTER_VERSION,
                                                                 OPEN_MS, out, err);
 }

@@ -31,6 +31,8 @@ static void add_manager(const struct info_reply *info, struct buf *out) {
     char text[64];
     line(out, " ClusterID", info->cluster_id.text);
     number(out, " Managers", info->managers);
+    number(out, "  Reachable", info->managers_reachable);
+    number(out, "  Quorum", info->quorum);
     number(out, " Nodes", info->nodes);
     for (size_t i = 0; i < spec->default_addr_pool.count; i++) {
         line(out, " Default Address Pool", spec->default_addr_pool.items[i]);
@@ -44,11 +46,19 @@ static void add_manager(const struct info_reply *info, struct buf *out) {
     number(out, "  Number of Old Snapshots to Retain", spec->raft.keep_old_snapshots);
     number(out, "  Heartbeat Tick", spec->raft.heartbeat_tick);
     number(out, "  Election Tick", spec->raft.election_tick);
+    line(out, "  Role", info->raft_role);
+    number(out, "  Term", info->raft_term);
+    number(out, "  Applied Index", info->raft_applied);
     buf_adds(out, " Dispatcher:\n");
     line(out, "  Heartbeat Period", duration(spec->dispatcher_heartbeat_ns, text, sizeof text));
     buf_adds(out, " CA Configuration:\n");
     line(out, "  Expiry Duration", duration(spec->cert_expiry_ns, text, sizeof text));
     line(out, " Autolock Managers", spec->autolock ? "true" : "false");
+    line(out, " Leader Address", info->leader_address[0] != '\0' ? info->leader_address : "(none)");
+    buf_adds(out, " Manager Addresses:\n");
+    for (size_t i = 0; i < info->manager_addresses.count; i++) {
+        buf_addf(out, "  %s\n", info->manager_addresses.items[i]);
+    }
     buf_adds(out, " Store:\n");
     number(out, "  Revision", info->revision);
     number(out, "  First Revision in History", info->history_first_revision);

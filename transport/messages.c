@@ -182,6 +182,13 @@ static const struct field info_reply_fields[] = {
     STRINGS(struct info_reply, 21, warnings, .help = "What the operator should know."),
     TIME(struct info_reply, 22, started_unix_ms, .help = "When the daemon started."),
     INT(struct info_reply, 23, resident_bytes, 0, INT64_MAX, .help = "Resident memory of the daemon."),
+    INT(struct info_reply, 24, managers_reachable, 0, INT64_MAX, .help = "Managers that answer the leader."),
+    INT(struct info_reply, 25, quorum, 0, INT64_MAX, .help = "Managers that must answer."),
+    STRINGS(struct info_reply, 26, manager_addresses, .help = "Where managers that vote are."),
+    STRING(struct info_reply, 27, leader_address, .help = "Where the leader is."),
+    STRING(struct info_reply, 28, raft_role, .help = "Role of this manager: leader, follower and others."),
+    INT(struct info_reply, 29, raft_term, 0, INT64_MAX, .help = "Raft's term."),
+    INT(struct info_reply, 30, raft_applied, 0, INT64_MAX, .help = "Index of the last log entry applied."),
 };
 const struct schema info_reply_schema =
     SCHEMA("info_reply", struct info_reply, info_reply_fields, .help = "What a daemon is and holds.");

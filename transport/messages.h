@@ -169,6 +169,11 @@ struct info_reply {
     struct cluster_spec cluster;
     struct strings warnings;
     int64_t started_unix_ms, resident_bytes;
+    int64_t managers_reachable, quorum;
+    struct strings manager_addresses; // that vote
+    const char *leader_address;       // "" = none that this manager knows of
+    const char *raft_role;            // of this manager
+    int64_t raft_term, raft_applied;
     struct bytes unknown;
 };
 

@@ -53,6 +53,7 @@ static void on_fresh(void *context, int rc, const struct error *err) {
     conversation_set_state(conversation, NULL);
     if (rc < 0) {
         struct error failure = *err;
+        group_explain(deferred->answer.daemon, &failure);
         error_wrap(&failure, rc, "read (--stale shows what this manager last knew)");
         server_fail(conversation, &failure);
     } else {

@@ -200,6 +200,7 @@ static void on_result(void *context, const struct proposal_result *result) {
     if (result->code < 0) {
         struct error err = {0};
         error_set(&err, (enum error_code) - result->code, "%s", result->text);
+        group_explain(changing->answer.daemon, &err);
         fail(changing, &err);
         return;
     }

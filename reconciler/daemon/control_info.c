@@ -26,7 +26,8 @@ static int64_t resident_bytes(void) {
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-static int count_managers(struct store_read *read, struct arena *arena, int64_t *out, struct error *err) {
+static int count_managers(struct store_read *read, struct arena *arena, struct info_reply *info,
+                          struct error *err) {
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
@@ -40,7 +41,8 @@ static int count_managers(struct store_read *read, struct arena *arena, int64_t 
         if (rc < 0) {
             break;
         }
-        *out += node.spec.role == ROLE_MANAGER;
+        info->managers += node.spec.role == ROLE_MANAGER;
+        info->managers_reachable += node.manager != NULL && node.manager->reachable;
     }
     store_each_end(&cursor);
     return rc < 0 ? rc : 0;
@@ -80,13 +82,48 @@ static int fill_cluster(const struct daemon *daemon, struct info_reply *info, st
     if (rc == 0) {
         info->cluster = ((struct cluster *)cluster)->spec;
     }
-    rc = rc < 0 ? rc : count_managers(read, arena, &info->managers, err);
+    rc = rc < 0 ? rc : count_managers(read, arena, info, err);
     rc = rc < 0 ? rc : count_running(read, &info->tasks_running, err);
     info->nodes = store_count(read, KIND_NODE);
     info->services = store_count(read, KIND_SERVICE);
     info->tasks = store_count(read, KIND_TASK);
     store_read_end(read);
     return rc < 0 ? rc : 0;
+}
+
+static void fill_group(const struct daemon *daemon, struct info_reply *info, struct arena *arena) {
+    struct replica_status status;
+    replica_status(daemon->replica, &status);
+    for (unsigned i = 0; i < status.count; i++) {
+        const struct replica_member_status *member = &status.members[i];
+        if (member->is_voter) {
+            *ARENA_PUSH(arena, &info->manager_addresses) = arena_strdup(arena, member->address);
+        }
+        if (member->is_leader) {
+            info->leader_address = arena_strdup(arena, member->address);
+        }
+    }
+    info->quorum = status.voters / 2 + 1;
+    info->raft_role = status.role;
+    info->raft_term = (int64_t)status.term;
+    info->raft_applied = (int64_t)status.applied;
+}
+
+static void warn_of_managers(const struct info_reply *info, struct arena *arena, struct strings *out) {
+    int64_t voters = (int64_t)info->manager_addresses.count;
+    if (info->managers > 0 && info->managers % 2 == 0) {
+        *ARENA_PUSH(arena, out) =
+            "an even number of managers bears no more failures than one less: add or remove one";
+    }
+    if (str_is_empty(info->leader_address)) {
+        *ARENA_PUSH(arena, out) = arena_printf(
+            arena, "no manager leads: nothing can be changed until %lld of %lld managers answer each other",
+            (long long)info->quorum, (long long)voters);
+    } else if (voters > 1 && info->managers_reachable < voters && info->managers_reachable <= info->quorum) {
+        *ARENA_PUSH(arena, out) =
+            arena_printf(arena, "%lld of %lld managers answer: when one more fails, nothing can be changed",
+                         (long long)info->managers_reachable, (long long)voters);
+    }
 }
 
 static void add_warnings(const struct daemon *daemon, struct info_reply *info, struct arena *arena) {
@@ -99,9 +136,8 @@ static void add_warnings(const struct daemon *daemon, struct info_reply *info, s
             arena_printf(arena, "the disk of %s is nearly full: changes are refused below %llu MiB",
                          daemon->options->state_dir, STORE_RESERVE_BYTES / MIB);
     }
-    if (info->managers > 0 && info->managers % 2 == 0) {
-        *ARENA_PUSH(arena, &info->warnings) =
-            "an even number of managers bears no more failures than one less: add or remove one";
+    if (info->is_initialized) {
+        warn_of_managers(info, arena, &info->warnings);
     }
 }
 
@@ -128,6 +164,7 @@ static int fill_info(const struct daemon *daemon, struct info_reply *info, struc
         info->node_id = daemon->node_id;
         info->cluster_id = daemon->cluster_id;
         rc = fill_cluster(daemon, info, arena, err);
+        fill_group(daemon, info, arena);
     }
     add_warnings(daemon, info, arena);
     return rc;

@@ -134,6 +134,7 @@ void group_close(struct daemon *daemon) {
     group->peers = NULL;
     entrants_free(daemon);
     joining_free(daemon);
+    silence_free(&group->silence);
     arena_free(&group->told_arena);
 }
 
@@ -214,11 +215,35 @@ int64_t group_wake_mono_ms(const struct daemon *daemon) {
     return joining < entrants ? joining : entrants;
 }
 
-bool group_hand_over(struct daemon *daemon) {
+// --- how it is ---
+
+bool group_leads(const struct daemon *daemon) {
     struct replica_status status;
     replica_status(daemon->replica, &status);
-    if (status.leader != status.raft_id || status.voters < 2) {
-        return false;
+    return status.raft_id != 0 && status.leader == status.raft_id;
+}
+
+bool group_hand_over(struct daemon *daemon) {
+    return group_leads(daemon) && replica_transfer(daemon->replica, 0, NULL) == 0;
+}
+
+void group_explain(const struct daemon *daemon, struct error *err) {
+    struct replica_status status;
+    AUTO_BUF silent = {0};
+    unsigned voters = 0;
+    if ((err->code != ERR_NO_QUORUM && err->code != ERR_TIMEOUT) || daemon->group.peers == NULL) {
+        return;
     }
-    return replica_transfer(daemon->replica, 0, NULL) == 0;
+    replica_status(daemon->replica, &status);
+    for (unsigned i = 0; i < status.count; i++) {
+        struct peers_status link;
+        bool is_link = peers_status(daemon->group.peers, status.members[i].raft_id, &link);
+        if (status.members[i].is_voter && is_link && !link.is_up) {
+            buf_addf(&silent, "%s%s", voters++ > 0 ? ", " : "", status.members[i].address);
+        }
+    }
+    if (voters > 0) {
+        error_wrap(err, -(int)err->code, "of %u managers %u do not answer (%.300s), start them again",
+                   status.voters, voters, buf_text(&silent));
+    }
 }

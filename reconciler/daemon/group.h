@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/prng.h"
 #include "reconciler/daemon/control.h"
+#include "reconciler/daemon/silence.h"
 #include "reconciler/store/replica.h"
 #include "transport/peers.h"
 
@@ -28,7 +29,8 @@ struct group {
     struct joining *joining;  // this one asks (joining.c); NULL = not
     int64_t managers_mono_ms; // when the records of managers are next held against the group
     bool is_managers_proposed;
-    int rc; // a failure of the store in a callback
+    struct silence silence; // of managers, while this one leads
+    int rc;                 // a failure of the store in a callback
     struct error failure;
 };
 
@@ -46,8 +48,11 @@ int64_t group_wake_mono_ms(const struct daemon *daemon);
 void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t epoch);
 // Who the members are, before our own log tells: an answer to the leader needs its address. Copied.
 void group_tell(struct daemon *daemon, struct bytes membership);
-// Leadership goes to another manager if there is one: before this one ends. True while it is worth waiting.
+// Leadership goes to another manager if there is one: before this one ends. False: nothing to wait for.
 bool group_hand_over(struct daemon *daemon);
+bool group_leads(const struct daemon *daemon); // as Raft has it, at this moment
+// Adds to a failure for want of a quorum who does not answer, and what to do.
+void group_explain(const struct daemon *daemon, struct error *err);
 
 // --- joining.c: this daemon asks others to let it in ---
 

@@ -5,13 +5,14 @@
 // Model        One address after another is asked, the leader's where one names it. Once let in, this member
 //              waits to be told the rest by the leader; it is in when its own record and the cluster's have
 //              arrived. A client waits for that with a deadline; a member that lost its store asks until it
-//              is let in again.
+//              is let in again. A client is told at once when nobody is there at any of the addresses.
 // Identity     Each attempt to become a member has a raft id of its own: what an earlier one may have
 //              promised does not bind it, and the other way round.
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
+#include "transport/peer_address.h"
 
 #define ASK_MS 5000
 #define REST_MS 200
@@ -25,7 +26,9 @@ struct joining {
     struct id cluster_id;
     size_t asked; // how many were
     uint64_t raft_id;
+    const char *at; // who is asked now, borrowed from remotes or the arena
     bool is_asking, is_let_in;
+    bool is_somebody_there;                // a manager has answered, whatever it said
     int64_t ask_mono_ms, deadline_mono_ms; // deadline 0 = none
     struct error last;
 };
@@ -98,9 +101,8 @@ static void ask(struct daemon *daemon, struct joining *joining) {
     struct node node;
     struct join_request request;
     uint64_t number;
-    const char *address = joining->leader != NULL
-                              ? TAKE(joining->leader)
-                              : joining->remotes.items[joining->asked++ % joining->remotes.count];
+    joining->at = joining->leader != NULL ? TAKE(joining->leader)
+                                          : joining->remotes.items[joining->asked++ % joining->remotes.count];
     describe(daemon, &node);
     wire_encode(&node_schema, &node, &node_bytes);
     schema_init(&join_request_schema, &request);
@@ -112,7 +114,7 @@ static void ask(struct daemon *daemon, struct joining *joining) {
     request.version = MUSTER_VERSION;
     wire_encode(&join_request_schema, &request, &body);
     joining->ask_mono_ms = daemon->now.mono_ms + REST_MS;
-    joining->is_asking = peers_ask(daemon->group.peers, address, MESSAGE_JOIN, buf_bytes(&body), ASK_MS,
+    joining->is_asking = peers_ask(daemon->group.peers, joining->at, MESSAGE_JOIN, buf_bytes(&body), ASK_MS,
                                    &number, &joining->last) == 0;
 }
 
@@ -137,6 +139,18 @@ static bool is_worth_retrying(enum error_code code) {
     return code == ERR_NO_QUORUM || code == ERR_BUSY || code == ERR_TIMEOUT || code == ERR_UNREACHABLE;
 }
 
+// What is not there now may come while others are asked; when all have been, the client had better be told.
+static void note_unanswered(struct daemon *daemon, const struct error *err) {
+    struct joining *joining = daemon->group.joining;
+    joining->last = *err;
+    error_wrap(&joining->last, -(int)err->code, "ask %s", joining->at);
+    if (joining->answer.conversation != NULL && !joining->is_somebody_there &&
+        joining->asked >= joining->remotes.count) {
+        struct error why = joining->last;
+        fail(daemon, &why);
+    }
+}
+
 void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body) {
     struct joining *joining = daemon->group.joining;
     AUTO_ARENA arena = arena_make(0);
@@ -146,9 +160,10 @@ void joining_on_answer(struct daemon *daemon, const struct error *err, struct by
     }
     joining->is_asking = false;
     if (err != NULL) {
-        joining->last = *err;
+        note_unanswered(daemon, err);
         return;
     }
+    joining->is_somebody_there = true;
     struct error failure = {0};
     if (wire_decode(&join_reply_schema, body, &reply, &arena, &failure) < 0) {
         joining->last = failure;
@@ -205,6 +220,23 @@ int64_t joining_wake_mono_ms(const struct daemon *daemon) {
 
 // --- the request of a client ---
 
+static int check_remotes(const struct daemon *daemon, const struct strings *remotes, struct error *err) {
+    char url[PEER_URL_BYTES];
+    for (size_t i = 0; i < remotes->count; i++) {
+        int rc = peer_address_url(remotes->items[i], url, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (str_equal(remotes->items[i], daemon->group.address)) {
+            return error_set(err, ERR_USAGE,
+                             "%s is this daemon itself: name a manager of the cluster to join, or use "
+                             "\"muster swarm init\" to make one",
+                             remotes->items[i]);
+        }
+    }
+    return 0;
+}
+
 void control_join(const struct request *request) {
     struct daemon *daemon = request->daemon;
     const struct swarm_join_request *join = request->payload;
@@ -220,6 +252,8 @@ void control_join(const struct request *request) {
         error_set(&err, ERR_UNSUPPORTED,
                   "managers talk over loopback only in this version: start this daemon with "
                   "--listen 127.0.0.1:PORT");
+    } else {
+        (void)check_remotes(daemon, &join->remotes, &err);
     }
     if (err.code != ERR_NONE) {
         server_fail(request->conversation, &err);

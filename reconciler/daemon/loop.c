@@ -13,6 +13,7 @@
 
 #define QUIET_MS 500
 #define TRIM_MS 10000
+#define HAND_OVER_MS 1000
 
 struct loop {
     struct daemon *daemon;
@@ -104,6 +105,24 @@ static void say_ready(const struct daemon *daemon) {
               LOG_BOOL("in_cluster", daemon_is_initialized(daemon)));
 }
 
+// Whoever ends while it leads hands over first, so that nobody has to wait for an election.
+static int hand_over(struct loop *loop, struct error *err) {
+    struct daemon *daemon = loop->daemon;
+    int64_t deadline_mono_ms = daemon->now.mono_ms + HAND_OVER_MS;
+    int rc = 0;
+    if (!group_hand_over(daemon)) {
+        return 0;
+    }
+    while (rc == 0 && group_leads(daemon) && daemon->now.mono_ms < deadline_mono_ms) {
+        rc = turn_run(daemon, err);
+        if (rc == 0) {
+            wait(loop);
+        }
+    }
+    log_event(LOG_INFO, "manager.hand_over", LOG_BOOL("done", !group_leads(daemon)));
+    return rc;
+}
+
 int loop_run(struct daemon *daemon, struct error *err) {
     struct loop loop = {0};
     int rc = loop_open(&loop, daemon, err);
@@ -116,6 +135,7 @@ int loop_run(struct daemon *daemon, struct error *err) {
             wait(&loop);
         }
     }
+    rc = rc < 0 ? rc : hand_over(&loop, err);
     daemon->is_broken = rc < 0;
     loop_close(&loop);
     return rc;

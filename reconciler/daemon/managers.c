@@ -4,7 +4,10 @@
 //
 // What people see of managers (leader, reachable, address) is in the records of their nodes, so that lists,
 // watches and the console have it. And the other way round: a manager whose node was made a worker, or whose
-// node is gone, leaves the group.
+// node is gone, leaves the group. Whoever has not answered for a while is down, and ready again when it
+// answers: in this version all nodes are managers, so the group knows who is there. Tasks of nodes that are
+// down are replaced elsewhere (reconciler/plan/enforce.c); the node stops them when it is back.
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -25,7 +28,28 @@ static const struct replica_member_status *find_status(const struct replica_stat
 
 // --- records ---
 
-static bool is_true(const struct node *node, const struct replica_member_status *member) {
+// What is to be in a node's record.
+struct truth {
+    const struct replica_member_status *member; // NULL = no manager
+    enum node_state state;
+    int64_t silent_since_unix_ms; // if it is down
+};
+
+static struct truth find_truth(struct daemon *daemon, const struct replica_status *status,
+                               const struct node *node) {
+    struct truth truth = {.member = find_status(status, &node->meta.id), .state = node->status.state};
+    bool is_heard = truth.member != NULL && truth.member->is_reachable;
+    truth.silent_since_unix_ms =
+        silence_note(&daemon->group.silence, &node->meta.id, is_heard, daemon->now.unix_ms);
+    if (is_heard) {
+        truth.state = NODE_READY;
+    } else if (truth.silent_since_unix_ms > 0) {
+        truth.state = NODE_DOWN;
+    }
+    return truth;
+}
+
+static bool is_manager_true(const struct node *node, const struct replica_member_status *member) {
     if (member == NULL || node->manager == NULL) {
         return (member == NULL) == (node->manager == NULL);
     }
@@ -33,8 +57,28 @@ static bool is_true(const struct node *node, const struct replica_member_status 
            (str_is_empty(member->address) || str_equal(node->manager->address, member->address));
 }
 
-static void correct(struct node *node, const struct replica_member_status *member, struct decision *decision,
-                    struct arena *arena) {
+static bool is_true(const struct node *node, const struct truth *truth) {
+    return node->status.state == truth->state && is_manager_true(node, truth->member);
+}
+
+static void correct_state(struct node *node, const struct truth *truth, int64_t now_unix_ms,
+                          struct arena *arena) {
+    char since[40];
+    bool is_down = truth->state == NODE_DOWN;
+    node->status.state = truth->state;
+    node->status.since_unix_ms = now_unix_ms;
+    node->status.message = "";
+    if (is_down) {
+        clock_format_rfc3339(truth->silent_since_unix_ms, since, sizeof since);
+        node->status.message = arena_printf(arena, "no answer from it since %s", since);
+    }
+    log_event(is_down ? LOG_WARN : LOG_INFO, is_down ? "node.down" : "node.ready",
+              LOG_STR("node", node->spec.name));
+}
+
+static void correct(struct node *node, const struct truth *truth, int64_t now_unix_ms,
+                    struct decision *decision, struct arena *arena) {
+    const struct replica_member_status *member = truth->member;
     const char *address = node->manager != NULL ? node->manager->address : "";
     node->manager = NULL;
     if (member != NULL) {
@@ -43,6 +87,9 @@ static void correct(struct node *node, const struct replica_member_status *membe
         *manager = (struct node_manager){
             .leader = member->is_leader, .reachable = member->is_reachable, .address = address};
         node->manager = manager;
+    }
+    if (node->status.state != truth->state) {
+        correct_state(node, truth, now_unix_ms, arena);
     }
     decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
 }
@@ -88,8 +135,8 @@ static int check_members(struct daemon *daemon, struct store_read *read, const s
 
 // --- both ---
 
-static int compare(struct store_read *read, const struct replica_status *status, struct decision *decision,
-                   struct arena *arena, struct error *err) {
+static int compare(struct daemon *daemon, struct store_read *read, const struct replica_status *status,
+                   struct decision *decision, struct arena *arena, struct error *err) {
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
@@ -103,9 +150,9 @@ static int compare(struct store_read *read, const struct replica_status *status,
         if (rc < 0) {
             break;
         }
-        const struct replica_member_status *member = find_status(status, &id);
-        if (!is_true(node, member)) {
-            correct(node, member, decision, arena);
+        struct truth truth = find_truth(daemon, status, node);
+        if (!is_true(node, &truth)) {
+            correct(node, &truth, daemon->now.unix_ms, decision, arena);
         }
     }
     store_each_end(&cursor);
@@ -128,7 +175,11 @@ static void propose(struct daemon *daemon, struct decision *decision) {
 
 int managers_step(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
-    if (!daemon->leads || group->is_managers_proposed || daemon->now.mono_ms < group->managers_mono_ms) {
+    if (!daemon->leads) {
+        silence_free(&group->silence);
+        return 0;
+    }
+    if (group->is_managers_proposed || daemon->now.mono_ms < group->managers_mono_ms) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);
@@ -142,7 +193,7 @@ int managers_step(struct daemon *daemon, struct error *err) {
     if (rc < 0) {
         return rc;
     }
-    rc = compare(read, &status, &decision, &arena, err);
+    rc = compare(daemon, read, &status, &decision, &arena, err);
     rc = rc < 0 ? rc : check_members(daemon, read, &status, err);
     store_read_end(read);
     if (rc == 0 && decision.transaction.changes.count > 0) {

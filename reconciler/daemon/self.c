@@ -74,7 +74,8 @@ static const char *message_of(const struct self *self, struct arena *arena) {
 }
 
 static bool is_true(const struct node *node, const struct self *self, const char *message) {
-    return node->status.state == NODE_READY && str_equal(node->status.message, message) &&
+    bool is_ready = node->status.state == NODE_READY;
+    return (!is_ready || str_equal(node->status.message, message)) &&
            schema_equal(&node_description_schema, &node->description, &self->description);
 }
 
@@ -91,11 +92,9 @@ static void on_result(void *context, const struct proposal_result *result) {
 static int propose(struct daemon *daemon, struct node *node, const char *message, struct arena *arena) {
     struct error err = {0};
     AUTO_BUF bytes = {0};
-    if (node->status.state != NODE_READY) {
-        node->status.since_unix_ms = daemon->now.unix_ms;
+    if (node->status.state == NODE_READY) { // else the leader has the word
+        node->status.message = message;
     }
-    node->status.state = NODE_READY;
-    node->status.message = message;
     node->description = daemon->self.description;
     wire_encode(&node_schema, node, &bytes);
     struct change change = {.op = CHANGE_UPDATE,

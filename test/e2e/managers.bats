@@ -1,0 +1,258 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# test/e2e/managers.bats — several managers as processes: asked anywhere, killed, paused, restarted; what their users see.
+
+load ../lib/managers.bash
+
+setup() {
+    managers_setup
+    tag=1$BASHPID$RANDOM # seconds that only our processes sleep
+}
+
+teardown() {
+    [ -n "$BATS_TEST_COMPLETED" ] || tail -n 20 "$cluster"/*/log >&2
+    managers_remove
+    for pid in $(sleeping); do
+        kill -KILL "$pid" || :
+    done
+}
+
+# create NUMBER NAME: acknowledged by that manager.
+create() {
+    on "$1" service create --detach --name "$2" --replicas 0 none >/dev/null
+}
+
+# created NUMBER NAME…: a read through that manager shows them all.
+created() {
+    local number=$1 names name
+    shift
+    names=$(on "$number" service ls --format '{{.Name}}') || return 1
+    for name; do
+        grep -qx "$name" <<<"$names" || { echo "manager $number does not show $name" >&2 && return 1; }
+    done
+}
+
+# create_soon NUMBER NAME: with few tries. That it is there already was a try whose answer was lost.
+create_soon() {
+    local try
+    for try in 1 2 3; do
+        output=$(on "$1" service create --detach --name "$2" --replicas 0 none 2>&1) && return
+        [[ $output != *'already exists'* ]] || return 0
+    done
+    echo "$output" >&2
+    return 1
+}
+
+# sleepers SERVICE REPLICAS: real processes.
+sleepers() {
+    printf '%s\n' 'kind: service' "name: $1" 'image: none' "command: [sleep, '$tag']" "deploy: {replicas: $2}" >"$cluster/$1.yaml"
+    on 1 apply -f "$cluster/$1.yaml" 2>/dev/null
+}
+
+# Their pids, in order.
+sleeping() {
+    pgrep -fx "sleep $tag" | sort -n
+}
+
+sleep_count_is() { # COUNT
+    [ "$(sleeping | grep -c .)" = "$1" ]
+}
+
+# Id, node, state and its time of each task that is to run.
+running() { # NUMBER SERVICE
+    on "$1" service ps "$2" --filter desired-state=running -o json | jq -c '[.. | objects | select(has("desired")) | [.id, .node, .status.state, .status.since]] | sort'
+}
+
+replicas_are() { # SERVICE N/M
+    [ "$(on 1 service ls --filter "name=$1" --format '{{.Replicas}}')" = "$2" ]
+}
+
+# --- everybody answers ---
+
+@test "each manager takes changes and shows those of the others at once" {
+    managers_cluster 3
+    for number in 1 2 3; do
+        create "$number" "s$number"
+        for other in 1 2 3; do
+            created "$other" "s$number"
+        done
+    done
+    same 'n1 Ready Leader' "$(on 2 node ls --format '{{.Hostname}} {{.Status}} {{.ManagerStatus}}' | grep Leader)"
+    same '2 Reachable' "$(on 3 node ls --format '{{.ManagerStatus}}' | grep Reachable | uniq -c | xargs)"
+    matches $'Managers: 3\n  Reachable: 3\n  Quorum: 2\n' "$(on 2 info)"
+    same "$(address 1)" "$(on 3 info -o json | jq -r .leader_address)"
+}
+
+@test "a join that cannot be is refused at once, with its reason" {
+    managers_cluster 2
+    manager_start 3
+    exits 2 on 3 swarm join nonsense
+    matches "'nonsense' is not a numeric address" "$output"
+    exits 2 on 3 swarm join 10.0.0.1:2377
+    matches '10.0.0.1:2377 is not a loopback address' "$output"
+    exits 2 on 3 swarm join "$(address 3)"
+    matches 'is this daemon itself' "$output"
+    exits 3 on 3 swarm join "$(address 9)"
+    matches "ask $(address 9): Connection refused" "$output"
+    exits 5 on 2 swarm join "$(address 1)"
+    matches 'already part of a swarm' "$output"
+    exits 5 on 1 swarm init
+    on 3 swarm join "$(address 9)" "$(address 2)" # one of them is there, and says who leads
+    await all_answer 3
+    manager_start 4 --listen "$host:0"
+    exits 2 on 4 swarm join "$(address 1)"
+    matches 'loopback only' "$output"
+}
+
+# --- the leader ends ---
+
+@test "the leader is killed 20 times: another one leads, and nothing acknowledged is lost" {
+    managers_cluster 3
+    names=()
+    for round in {1..20}; do
+        killed=$(leader)
+        create "$(follower)" "before$round"
+        manager_end "$killed" KILL
+        create_soon "$((killed % 3 + 1))" "after$round"
+        names+=("before$round" "after$round")
+        manager_start "$killed"
+        await has_leader
+    done
+    for number in 1 2 3; do
+        created "$number" "${names[@]}"
+    done
+}
+
+@test "SIGTERM hands leadership over: the next change waits for no election" {
+    managers_cluster 3
+    for round in 1 2 3; do
+        ended=$(leader)
+        term=$(raft_term "$ended")
+        other=$((ended % 3 + 1))
+        manager_end "$ended" TERM
+        same 1 "$(manager_said "$ended" 'manager.hand_over done=true')"
+        same $((term + 1)) "$(raft_term "$other")"
+        create "$other" "s$round"
+        same $((term + 1)) "$(raft_term "$other")"
+        rm "$cluster/$ended/log"
+        manager_start "$ended"
+        await all_answer 3
+    done
+    created 1 s1 s2 s3
+}
+
+@test "a change of leader moves and restarts no task" {
+    executor=process
+    managers_cluster 3
+    sleepers web 6
+    await sleep_count_is 6
+    before=$(running 1 web)
+    same 6 "$(jq length <<<"$before")"
+    pids=$(sleeping)
+    for signal in KILL TERM KILL TERM KILL TERM KILL TERM KILL TERM; do
+        ended=$(leader)
+        manager_end "$ended" "$signal"
+        manager_start "$ended"
+        await has_leader
+        await all_answer 3
+    done
+    same "$before" "$(running 1 web)"
+    same "$pids" "$(sleeping)"
+}
+
+# --- too few answer ---
+
+@test "with two of three dead, changes and fresh reads end with status 3 and say why; --stale goes on" {
+    managers_cluster 3
+    create 1 kept
+    manager_end 2
+    manager_end 3
+    exits 8 on 1 service create --detach --name perhaps none # in the log of who still leads: it may be done later
+    matches 'of 3 managers 2 do not answer .*: outcome unknown' "$output"
+    refute has_leader
+    exits 3 on 1 service create --detach --name lost none
+    matches 'of 3 managers 2 do not answer \([0-9.:]*, [0-9.:]*\), start them again' "$output"
+    exits 3 on 1 service ls
+    matches 'of 3 managers 2 do not answer' "$output"
+    matches '\-\-stale shows' "$output"
+    exits 0 on 1 service ls --stale --format '{{.Name}}'
+    matches 'kept' "$output"
+    matches 'may be out of date' "$output"
+    exits 0 on 1 info
+    matches 'WARNING: no manager leads' "$output"
+    manager_start 2
+    await create 1 later
+    matches '2 of 3 managers answer: when one more fails' "$(await warned && on 1 info 2>&1)"
+    created 2 kept later
+    refute created 2 lost 2>/dev/null
+}
+
+warned() {
+    on 1 info 2>&1 | grep -q 'one more fails'
+}
+
+@test "all killed and started again: everything is there" {
+    managers_cluster 3
+    create 2 kept
+    for number in 1 2 3; do
+        manager_end "$number"
+    done
+    for number in 3 2 1; do
+        manager_start "$number"
+    done
+    await create 3 later
+    for number in 1 2 3; do
+        created "$number" kept later
+    done
+}
+
+# --- paused ---
+
+@test "a follower that was paused catches up" {
+    managers_cluster 3
+    paused=$(follower)
+    leads=$(leader)
+    manager_pause "$paused"
+    create "$leads" meanwhile
+    await has_words "$paused" '[A-Z][a-z]*' Unreachable
+    manager_resume "$paused"
+    created "$paused" meanwhile
+    await has_words "$paused" Ready Reachable
+    same "$leads" "$(leader)"
+}
+
+@test "a leader that was paused shows nothing old when it is back" {
+    managers_cluster 3
+    for round in 1 2 3; do
+        paused=$(leader)
+        manager_pause "$paused"
+        create_soon "$((paused % 3 + 1))" "s$round"
+        on "$paused" service ls --format '{{.Name}}' >"$cluster/seen" & # asked while it sleeps
+        asked=$!
+        manager_resume "$paused"
+        wait "$asked"
+        grep -qx "s$round" "$cluster/seen"
+        await all_answer 3
+    done
+}
+
+# --- a node is down ---
+
+@test "the tasks of a node that is down run elsewhere, and it stops them when it is back" {
+    executor=process
+    managers_cluster 3
+    sleepers web 6
+    await sleep_count_is 6
+    manager_end 3
+    await has_words 3 Down Unreachable
+    matches 'no answer from it since 20' "$(on 1 node inspect --pretty n3)"
+    await replicas_are web 6/6
+    await sleep_count_is 8 # two of them on the node that nobody hears of
+    manager_start 3
+    await has_words 3 Ready Reachable
+    await sleep_count_is 6
+    same '' "$(on 1 node ps n3 --filter desired-state=running -q)"
+    same 2 "$(on 1 node ps n3 --format '{{.CurrentState}}' | grep -c Shutdown)"
+    replicas_are web 6/6
+}
