@@ -308,6 +308,10 @@ void propose_on_request(struct replica *replica, uint64_t from, const struct pro
     } else {
         rc = admission_check_space(&replica->admission, &space, replica->queued_bytes, &err);
     }
+    if (rc == -ERR_NO_SPACE && (replica->raft.transferee != 0 || moves_leadership(replica))) {
+        error_clear(&err);
+        rc = error_set(&err, ERR_BUSY, "leadership goes to a manager with more room"); // ask again
+    }
     if (rc < 0) {
         struct propose_refused refused;
         schema_init(&propose_refused_schema, &refused);
