@@ -256,3 +256,52 @@ warned() {
     same 2 "$(on 1 node ps n3 --format '{{.CurrentState}}' | grep -c Shutdown)"
     replicas_are web 6/6
 }
+
+# --- full disks ---
+
+# small_disk NUMBER SIZE: for its state, before it starts.
+small_disk() {
+    mkdir -p "$cluster/$1/state"
+    mount -t tmpfs -o "size=$2,mode=700" tmpfs "$cluster/$1/state"
+}
+
+# fat NUMBER NAME: a service whose record takes 180 kB.
+fat() {
+    {
+        printf '%s\n' 'kind: service' "name: $2" 'image: none' 'deploy: {replicas: 0}' 'environment:'
+        for key in {1..30}; do
+            printf '  K%s: "%06000d"\n' "$key" 0
+        done
+    } >"$cluster/$2.yaml"
+    on "$1" apply --detach -f "$cluster/$2.yaml" >/dev/null
+}
+
+@test "a follower whose disk is full keeps nobody from going on, says so, and catches up when there is room" {
+    small_disk 3 4m
+    managers_cluster 3
+    names=()
+    for number in {1..40}; do
+        fat 1 "fat$number"
+        names+=("fat$number")
+    done
+    await has_words 3 '[A-Z][a-z]*' Unreachable
+    [ "$(manager_said 3 store.full)" -ge 1 ]
+    matches 'WARNING: the disk of .*/3/state is nearly full' "$(on 3 info 2>&1)"
+    same 1 "$(leader)"
+    mount -o remount,size=400m "$cluster/3/state"
+    await has_words 3 Ready Reachable
+    created 3 "${names[@]}"
+}
+
+@test "a leader whose disk becomes full hands leadership to one that has room" {
+    small_disk 1 200m
+    managers_cluster 3
+    create 1 before
+    same 1 "$(leader)"
+    fallocate -l 150m "$cluster/1/state/ballast"
+    create_soon 2 meanwhile
+    refute same 1 "$(leader)" 2>/dev/null
+    matches 'WARNING: the disk of .*/1/state is nearly full' "$(on 1 info 2>&1)"
+    rm "$cluster/1/state/ballast"
+    created 1 before meanwhile
+}
