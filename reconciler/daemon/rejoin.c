@@ -80,13 +80,16 @@ void rejoin_start(struct daemon *daemon, const char *dir) {
         log_event(LOG_WARN, "cluster.rejoin", LOG_STR("cluster", card.cluster_id.text),
                   LOG_INT("managers", others.count));
         joining_start(daemon, &others, &card.cluster_id, /*conversation=*/NULL);
-    } else if (replica_membership(daemon->replica)->members.count == 0) { // let in, and told nothing yet
+        return;
+    }
+    // Let in, and told little yet: links need the cluster's id before its record has come.
+    if (replica_membership(daemon->replica)->members.count == 0) {
         struct membership told = {.members = {card.members.count, card.members.items}, .epoch = card.epoch};
         AUTO_BUF bytes = {0};
         wire_encode(&membership_schema, &told, &bytes);
         group_tell(daemon, buf_bytes(&bytes));
-        group_introduce(daemon, &card.cluster_id, card.epoch);
     }
+    group_introduce(daemon, &card.cluster_id, card.epoch);
 }
 
 int rejoin_write_card(struct daemon *daemon, const struct id *cluster_id, uint64_t raft_id,
