@@ -95,7 +95,7 @@ TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka
     protobuf-compiler jq e2fsprogs procps nftables
 BENCH_DEPS := etcd-server libnghttp2-dev
 
-.PHONY: all check test unit sim sim-cluster soak e2e bench fuzz-smoke images demo install tidy hdr-check format lint docs clean help \
+.PHONY: all check test unit sim sim-cluster soak e2e bench crash-points fuzz-smoke images demo install tidy hdr-check format lint docs clean help \
     deps deps-test deps-bench FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -190,6 +190,7 @@ test: deps-test ## all tests, as CI runs them; ends with one line: N passed, N f
 	@$(SUBMAKE) all $(UNIT) $(HELPERS) $(BUILD)/tidy
 	@$(SUBMAKE) FLAVOUR=asan $(ASAN_TESTS)
 	@$(SUBMAKE) FLAVOUR=tsan $(TSAN_TESTS)
+	@$(SUBMAKE) FLAVOUR=planted $(BUILD)/planted/musterd
 	@$(SUBMAKE) images
 	@$(RUN) tree unit sim asan tsan examples e2e
 
@@ -215,7 +216,12 @@ planted: ## bugs planted in store and replica: each must be found by the store's
 planted-tests: $(UNIT)
 
 e2e: all images $(HELPERS) ## the process tests, with bats (root); E2E='test/e2e/x.bats' picks some
+	@$(SUBMAKE) FLAVOUR=planted $(BUILD)/planted/musterd
 	@$(RUN) e2e
+
+crash-points: all ## a manager is killed at every call that writes, in all phases of its life (an hour)
+	@$(SUBMAKE) FLAVOUR=planted $(BUILD)/planted/musterd
+	@CRASH_ALL=1 BUILD='$(BUILD)' bats test/e2e/crash_points.bats
 
 fuzz-smoke: $(FUZZ) ## replay the fuzz corpora (FLAVOUR=fuzz: and fuzz each target for FUZZ_SECONDS, 20)
 	@$(RUN) fuzz
