@@ -38,6 +38,9 @@ struct replica_packet {
 struct replica_callbacks {
     proposal_result_fn on_result; // the proposer's
     void (*send)(void *context, const struct replica_packet *packet);
+    // Whether what is sent to this member can leave; NULL = always. A leader that cannot reach a quorum takes
+    // nothing into its log: then it can still say for sure that nothing was done.
+    bool (*is_linked)(void *context, uint64_t raft_id);
     // Who belongs to the group has changed, as far as this member's log tells: links follow.
     void (*on_members)(void *context, const struct membership *membership);
     void *context;

@@ -273,10 +273,27 @@ static void forward_all(struct replica *replica, uint64_t leader) {
     }
 }
 
+static bool reaches_quorum(const struct replica *replica) {
+    const struct replica_callbacks *callbacks = &replica->callbacks;
+    unsigned voters = 0, linked = 0;
+    for (size_t i = 0; i < replica->membership.members.count; i++) {
+        const struct member *member = &replica->membership.members.items[i];
+        uint64_t id = (uint64_t)member->raft_id;
+        voters += member->is_voter;
+        linked += member->is_voter && (id == replica->raft.options.id || callbacks->is_linked == NULL ||
+                                       callbacks->is_linked(callbacks->context, id));
+    }
+    return linked > voters / 2;
+}
+
 void propose_waiting(struct replica *replica) {
     const struct raft *raft = &replica->raft;
     if (raft->role != RAFT_LEADER && raft->leader != 0) {
         forward_all(replica, raft->leader);
+        return;
+    }
+    if (raft->role == RAFT_LEADER && !reaches_quorum(replica)) {
+        replica->is_held_up = true; // what is in no log was surely not done
         return;
     }
     for (int i = 0; raft->role == RAFT_LEADER && i < TURN_BATCHES_MAX && propose_batch(replica); i++) {
@@ -484,7 +501,8 @@ static void expire(struct replica *replica, struct pending *pending) {
     case PENDING_DONE:
         break;
     }
-    finish_with(replica, pending, ERR_TIMEOUT, "outcome unknown: no quorum has answered in time");
+    finish_with(replica, pending, ERR_TIMEOUT,
+                "outcome unknown: no quorum has answered in time, the change may yet be made");
 }
 
 static bool is_lost(const struct replica *replica, const struct pending *pending) {

@@ -39,6 +39,12 @@ static struct replica_node *node_by_raft_id(struct replicas *r, uint64_t raft_id
     return NULL;
 }
 
+static bool is_linked(void *context, uint64_t raft_id) {
+    const struct replica_node *from = context;
+    const struct replica_node *to = node_by_raft_id(from->group, raft_id);
+    return !from->group->tells_links || (to != NULL && !from->group->cut[from->number][to->number]);
+}
+
 static void insert(struct replicas *r, struct parcel *parcel) {
     struct list_node *after = r->parcels.head.prev;
     while (after != &r->parcels.head && LIST_ENTRY(after, struct parcel, node)->at_ms > parcel->at_ms) {
@@ -130,7 +136,11 @@ int replicas_start(struct replicas *r, struct replica_node *node) {
     }
     struct replica_options how = {
         .store = node->store,
-        .callbacks = {.on_result = on_result, .send = on_send, .on_members = on_members, .context = node},
+        .callbacks = {.on_result = on_result,
+                      .send = on_send,
+                      .is_linked = is_linked,
+                      .on_members = on_members,
+                      .context = node},
         .pace = r->pace,
         .seed = prng_next(&r->prng),
         .now_mono_ms = r->now_ms,

@@ -234,6 +234,31 @@ static void of_two_managers_one_is_no_quorum(void **state) {
     replicas_end(&r);
 }
 
+// A process that ends breaks its links, and the leader sees that before it notices that nobody answers.
+static void who_reaches_no_quorum_says_for_sure_that_nothing_was_done(void **state) {
+    (void)state;
+    struct replicas r;
+    replicas_begin(&r, 3, 25, NULL);
+    r.tells_links = true;
+    struct replica_node *leader = replicas_wait_leader(&r), *others[2];
+    unsigned count = 0;
+    for (unsigned i = 0; i < r.count; i++) {
+        if (&r.nodes[i] != leader) {
+            others[count++] = &r.nodes[i];
+        }
+    }
+    replicas_kill(&r, others[0]);
+    assert_int_equal(replicas_put(&r, leader, 1).code, 0); // two of three
+    replicas_kill(&r, others[1]);
+    struct store_result result = replicas_put(&r, leader, 2);
+    assert_int_equal(result.code, -ERR_NO_QUORUM);
+    assert_non_null(strstr(result.text, "nothing was changed"));
+    assert_int_equal(replicas_start(&r, others[1]), 0);
+    assert_int_equal(replicas_put(&r, replicas_wait_leader(&r), 3).code, 0);
+    assert_false(replicas_has_config(&r, leader, 2));
+    replicas_end(&r);
+}
+
 // 26
 static void a_flood_of_proposals_costs_nobody_the_lead(void **state) {
     (void)state;
@@ -519,6 +544,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_stream_that_breaks_leaves_nothing_behind),
     cmocka_unit_test(a_picture_is_not_held_for_one_who_is_gone),
     cmocka_unit_test(of_two_managers_one_is_no_quorum),
+    cmocka_unit_test(who_reaches_no_quorum_says_for_sure_that_nothing_was_done),
     cmocka_unit_test(a_flood_of_proposals_costs_nobody_the_lead),
     cmocka_unit_test(an_unknown_outcome_is_called_that_and_a_retry_finds_out),
     cmocka_unit_test(what_another_leader_overwrote_is_proposed_again),
