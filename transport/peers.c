@@ -315,6 +315,7 @@ bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_stat
     *out =
         (struct peers_status){.is_up = slot->state == SLOT_UP,
                               .is_bulk_up = member->slots[1].state == SLOT_UP,
+                              .silent_ms = slot->pings > 0 ? peers->now_ms - slot->alive_ms : 0,
                               .sent = member->sent,
                               .dropped = member->dropped,
                               .queue_bytes = slot->state == SLOT_UP ? link_queue_bytes(slot->line->link) : 0,

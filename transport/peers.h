@@ -108,6 +108,7 @@ int peers_ask(struct peers *peers, const char *address, uint16_t number, struct 
 
 struct peers_status {
     bool is_up, is_bulk_up;
+    int64_t silent_ms;      // the consensus link is up, and its last question is not answered for so long
     uint64_t sent, dropped; // messages, of both links, since the member was set
     size_t queue_bytes;     // of the consensus link
     const char *trouble; // why the consensus link is not up, "" = nothing known; borrowed until the next call

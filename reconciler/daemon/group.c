@@ -13,6 +13,7 @@
 #include "reconciler/daemon/daemon.h"
 
 #define PACKETS_MAX 512
+#define HEARD_MS (2 * PEERS_PING_MS) // without an answer: not heard any more
 
 // --- callbacks of the replica ---
 
@@ -21,6 +22,12 @@ static void on_send(void *context, const struct replica_packet *packet) {
     if (daemon->group.peers != NULL) {
         (void)peers_send(daemon->group.peers, packet->to, packet->number, packet->body, packet->is_bulk);
     }
+}
+
+static bool is_linked(void *context, uint64_t raft_id) {
+    const struct group *group = &((struct daemon *)context)->group;
+    struct peers_status link;
+    return group->peers != NULL && peers_status(group->peers, raft_id, &link) && link.is_up;
 }
 
 static void on_members(void *context, const struct membership *membership) {
@@ -76,7 +83,7 @@ static int open_replica(struct daemon *daemon, struct error *err) {
     const struct replica_options options = {
         .store = daemon->store,
         .node_id = daemon->node_id,
-        .callbacks = {.send = on_send, .on_members = on_members, .context = daemon},
+        .callbacks = {.send = on_send, .is_linked = is_linked, .on_members = on_members, .context = daemon},
         .seed = prng_next(&daemon->group.prng),
         .now_mono_ms = daemon->now.mono_ms,
     };
@@ -221,6 +228,12 @@ bool group_leads(const struct daemon *daemon) {
     struct replica_status status;
     replica_status(daemon->replica, &status);
     return status.raft_id != 0 && status.leader == status.raft_id;
+}
+
+bool group_hears(const struct daemon *daemon, uint64_t raft_id) {
+    struct peers_status link;
+    return daemon->group.peers != NULL && peers_status(daemon->group.peers, raft_id, &link) && link.is_up &&
+           link.silent_ms < HEARD_MS;
 }
 
 bool group_hand_over(struct daemon *daemon) {

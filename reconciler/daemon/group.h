@@ -51,6 +51,8 @@ void group_tell(struct daemon *daemon, struct bytes membership);
 // Leadership goes to another manager if there is one: before this one ends. False: nothing to wait for.
 bool group_hand_over(struct daemon *daemon);
 bool group_leads(const struct daemon *daemon); // as Raft has it, at this moment
+// Whether a member's daemon answers, though perhaps not as one that decides: its disk may be full.
+bool group_hears(const struct daemon *daemon, uint64_t raft_id);
 // Adds to a failure for want of a quorum who does not answer, and what to do.
 void group_explain(const struct daemon *daemon, struct error *err);
 

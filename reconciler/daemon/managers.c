@@ -38,7 +38,8 @@ struct truth {
 static struct truth find_truth(struct daemon *daemon, const struct replica_status *status,
                                const struct node *node) {
     struct truth truth = {.member = find_status(status, &node->meta.id), .state = node->status.state};
-    bool is_heard = truth.member != NULL && truth.member->is_reachable;
+    bool is_heard =
+        truth.member != NULL && (truth.member->is_reachable || group_hears(daemon, truth.member->raft_id));
     truth.silent_since_unix_ms =
         silence_note(&daemon->group.silence, &node->meta.id, is_heard, daemon->now.unix_ms);
     if (is_heard) {

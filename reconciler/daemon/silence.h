@@ -12,8 +12,8 @@
 #include "base/id.h"
 #include "base/map.h"
 
-// Looks without a sign of life until a node is down. The core itself takes one to two election timeouts to
-// notice (1 to 2 s), a look comes each second: about 6 s in all.
+// Looks without a sign of life until a node is down. Links and the core take 1 to 3 s to notice that nothing
+// comes any more, a look comes each second: 6 to 8 s in all.
 #define SILENCE_LOOKS 5
 
 // Zero-initialised is empty.
