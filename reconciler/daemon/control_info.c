@@ -270,6 +270,14 @@ static void make_objects(const struct request *request, struct cluster *cluster,
     node->manager = manager;
 }
 
+// After the proposal was let in: one that is refused (a full disk) leaves no group without a cluster behind.
+// A process that died between the two may have.
+static int ensure_group(struct daemon *daemon, const char *address, struct error *err) {
+    return replica_has_group(daemon->replica)
+               ? 0
+               : replica_found(daemon->replica, &daemon->node_id, address, err);
+}
+
 static int propose(const struct request *request, struct arena *arena, struct error *err) {
     struct cluster cluster;
     struct node node;
@@ -277,13 +285,6 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct decision decision = {0};
     make_objects(request, &cluster, &node, &manager, arena);
     schema_init(&transaction_schema, &decision.transaction);
-    // An init that was refused before may have made the group already.
-    int rc = replica_has_group(request->daemon->replica)
-                 ? 0
-                 : replica_found(request->daemon->replica, &request->daemon->node_id, manager.address, err);
-    if (rc < 0) {
-        return rc;
-    }
     decision_add(&decision, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
     decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
     decision.transaction.who = request->who;
@@ -292,9 +293,15 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct initializing *initializing = NEW(struct initializing);
     *initializing = (struct initializing){.answer = {request->daemon, request->conversation, on_closed},
                                           .cluster_id = cluster.meta.id};
-    rc = proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
+    int rc =
+        proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
     if (rc < 0) {
         xfree(initializing);
+        return rc;
+    }
+    rc = ensure_group(request->daemon, manager.address, err);
+    if (rc < 0) {
+        initializing->answer.conversation = NULL; // told now; the proposal expires
     } else {
         conversation_set_state(request->conversation, initializing);
     }

@@ -168,8 +168,9 @@ replicas_are() { # SERVICE N/M
     create 1 kept
     manager_end 2
     manager_end 3
-    exits 8 on 1 service create --detach --name perhaps none # in the log of who still leads: it may be done later
-    matches 'of 3 managers 2 do not answer .*: outcome unknown' "$output"
+    await said_often 1 manager.down 2
+    exits 3 on 1 service create --detach --name surely-not none # who still leads knows that it reaches nobody
+    matches 'of 3 managers 2 do not answer .*: nothing was changed' "$output"
     refute has_leader
     exits 3 on 1 service create --detach --name lost none
     matches 'of 3 managers 2 do not answer \([0-9.:]*, [0-9.:]*\), start them again' "$output"
@@ -186,6 +187,25 @@ replicas_are() { # SERVICE N/M
     matches '2 of 3 managers answer: when one more fails' "$(await warned && on 1 info 2>&1)"
     created 2 kept later
     refute created 2 lost 2>/dev/null
+    refute created 2 surely-not 2>/dev/null
+}
+
+said_often() { # NUMBER EVENT COUNT
+    [ "$(manager_said "$1" "$2")" -ge "$3" ]
+}
+
+@test "a change is handed to a leader whose followers are frozen: status 8, for it may yet be made" {
+    managers_cluster 3
+    leads=$(leader)
+    for number in 1 2 3; do
+        [ "$number" = "$leads" ] || manager_pause "$number"
+    done
+    exits 8 on "$leads" service create --detach --name perhaps none
+    matches 'outcome unknown: no quorum has answered in time, the change may yet be made' "$output"
+    for number in 1 2 3; do
+        manager_resume "$number"
+    done
+    await create_soon "$leads" later
 }
 
 warned() {
@@ -278,7 +298,7 @@ fat() {
 
 @test "a follower whose disk is full keeps nobody from going on, says so, and catches up when there is room" {
     small_disk 3 4m
-    managers_cluster 3
+    managers_cluster 5
     names=()
     for number in {1..40}; do
         fat 1 "fat$number"
@@ -288,6 +308,10 @@ fat() {
     [ "$(manager_said 3 store.full)" -ge 1 ]
     matches 'WARNING: the disk of .*/3/state is nearly full' "$(on 3 info 2>&1)"
     same 1 "$(leader)"
+    manager_end 5
+    await has_words 5 Down Unreachable # silent later than the full one, which answers: that is not down
+    has_words 3 Ready Unreachable
+    manager_start 5
     mount -o remount,size=400m "$cluster/3/state"
     await has_words 3 Ready Reachable
     created 3 "${names[@]}"
@@ -304,4 +328,22 @@ fat() {
     matches 'WARNING: the disk of .*/1/state is nearly full' "$(on 1 info 2>&1)"
     rm "$cluster/1/state/ballast"
     created 1 before meanwhile
+}
+
+@test "swarm init on a full disk leaves nothing behind: it joins another cluster, or makes its own when there is room" {
+    small_disk 2 32m
+    managers_cluster 1
+    manager_start 2
+    exits 10 on 2 swarm init
+    matches 'less than 64 MiB are free' "$output"
+    on 2 swarm join "$(address 1)" >/dev/null
+    await all_answer 2
+    small_disk 3 32m
+    manager_start 3
+    exits 10 on 3 swarm init
+    manager_end 3
+    manager_start 3
+    mount -o remount,size=200m "$cluster/3/state"
+    on 3 swarm init >/dev/null
+    on 3 service create --detach --name mine --replicas 0 none >/dev/null
 }
