@@ -316,12 +316,14 @@ int store_check(const char *dir, struct error *err) {
 
 // --- committing ---
 
-// LMDB says EIO when a write was cut short, as a full disk does it. Either way the pages of this
-// transaction are free pages of the one before, which is whole.
-static int commit_durably(const struct store *store, MDB_txn *txn, struct error *err) {
+// LMDB says EIO when a write was cut short, as a full disk does it; and somebody may have made room before we
+// look. Either way the pages of this transaction are free pages of the one before, which is whole.
+static int commit_durably(struct store *store, MDB_txn *txn, struct error *err) {
     struct error failure = {0};
     int rc = environment_commit(txn, &failure);
-    if (rc < 0 && failure.sys == EIO && store_disk_free_bytes(store) < SHORT_WRITE_BYTES) {
+    bool was_short = store->was_short;
+    store->was_short = rc < 0 && store_disk_free_bytes(store) < SHORT_WRITE_BYTES;
+    if (rc < 0 && failure.sys == EIO && (store->was_short || was_short)) {
         return error_sys(err, ENOSPC, "commit to the store: a write was cut short");
     }
     if (rc < 0 && err != NULL) {

@@ -16,6 +16,7 @@ struct store {
     char *dir;
     int lock_fd;
     int64_t map_bytes, reserve_bytes;
+    bool was_short; // of room, when it last committed
     int64_t held_to_bytes; // end of the blocks that the file has, in use or held for it
     int64_t history_bytes, history_age_ms;
     struct store_read *idle; // one that was ended, kept for the next
