@@ -140,7 +140,9 @@ static int prune(const struct invocation *in, struct client *client, const struc
         struct strings references = {1, &id};
         struct applied *applied = NULL;
         const char *why = in->shared.why[0] != '\0' ? in->shared.why : "no longer declared";
-        int rc = dry_run ? 0 : connect_remove(client, item->kind, &references, why, in->arena, &applied, err);
+        int rc = dry_run ? 0
+                         : connect_remove(client, item->kind, &references, why, /*force=*/false, in->arena,
+                                          &applied, err);
         if (rc < 0) {
             return error_wrap(err, rc, "remove %s %s", object_kind_name(item->kind), item->name);
         }

@@ -3,10 +3,12 @@
 // cli/change.c — specs checked before they are sent, and what the daemon has to say about them.
 #include "cli/change.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "cli/connect.h"
+#include "cli/task_list.h"
 
 void change_begin(struct change_set *set, const struct invocation *in) {
     *set = (struct change_set){.in = in};
@@ -96,4 +98,22 @@ int change_send(struct change_set *set, struct client *client, struct applied **
         tell_warnings(set, *out);
     }
     return rc;
+}
+
+int change_remove(struct invocation *in, struct client *client, enum object_kind kind, bool force,
+                  struct error *err) {
+    int worst = 0;
+    for (size_t i = 0; i < in->arguments.count; i++) {
+        const char *given = in->arguments.items[i];
+        const char *name = kind == KIND_NODE ? task_list_node(client, given) : given;
+        struct strings reference = {1, &name};
+        struct applied *applied;
+        int rc = connect_remove(client, kind, &reference, in->shared.why, force, in->arena, &applied, err);
+        if (rc < 0) {
+            worst = command_complain(in, rc, err);
+        } else {
+            printf("%s\n", given);
+        }
+    }
+    return worst;
 }

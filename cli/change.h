@@ -26,4 +26,9 @@ int change_add(struct change_set *set, enum object_kind kind, void *spec, const 
 // -ERR_CONFLICT.
 int change_send(struct change_set *set, struct client *client, struct applied **out, struct error *err);
 
+// Removes the objects that the arguments name, one by one: prints what is gone, complains about what is not
+// and goes on. Returns the last failure. With `force` nodes go although they are up.
+int change_remove(struct invocation *in, struct client *client, enum object_kind kind, bool force,
+                  struct error *err);
+
 #endif

@@ -65,13 +65,15 @@ int connect_apply(struct client *client, const struct apply_request *request, st
 }
 
 int connect_remove(struct client *client, enum object_kind kind, const struct strings *references,
-                   const char *why, struct arena *arena, struct applied **out, struct error *err) {
+                   const char *why, bool force, struct arena *arena, struct applied **out,
+                   struct error *err) {
     struct remove_request request;
     schema_init(&remove_request_schema, &request);
     request.request_id = connect_request_id(arena);
     request.why = why != NULL ? why : "";
     request.kind = kind;
     request.references = *references;
+    request.force = force;
     return client_call(client, MESSAGE_REMOVE, &request, MESSAGE_APPLIED, arena, (void **)out,
                        CONNECT_CALL_MS, err);
 }

@@ -28,7 +28,7 @@ int connect_get(struct client *client, enum object_kind kind, const char *refere
 int connect_apply(struct client *client, const struct apply_request *request, struct arena *arena,
                   struct applied **out, struct error *err);
 int connect_remove(struct client *client, enum object_kind kind, const struct strings *references,
-                   const char *why, struct arena *arena, struct applied **out, struct error *err);
+                   const char *why, bool force, struct arena *arena, struct applied **out, struct error *err);
 // An id for apply_request.request_id, so that the daemon knows a request that comes twice.
 const char *connect_request_id(struct arena *arena);
 

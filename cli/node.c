@@ -126,6 +126,72 @@ static int run_update(struct invocation *in, struct error *err) {
     return rc;
 }
 
+// --- roles ---
+
+static int set_role(struct invocation *in, struct client *client, const char *reference, enum node_role role,
+                    struct error *err) {
+    void *object = NULL;
+    struct change_set set;
+    struct applied *applied;
+    int rc = connect_get(client, KIND_NODE, task_list_node(client, reference), in->arena, &object, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct node *node = object;
+    if (node->spec.role == role) {
+        printf("Node %s is already a %s.\n", reference, node_role_names[role]);
+        return 0;
+    }
+    struct node_spec *spec = schema_copy(&node_spec_schema, &node->spec, in->arena);
+    spec->role = role;
+    change_begin(&set, in);
+    rc = change_add(&set, KIND_NODE, spec, &node->spec, node->meta.version, err);
+    rc = rc < 0 ? rc : change_send(&set, client, &applied, err);
+    if (rc == 0) {
+        printf(role == ROLE_MANAGER ? "Node %s promoted to a manager in the swarm.\n"
+                                    : "Manager %s demoted in the swarm.\n",
+               reference);
+    }
+    return rc;
+}
+
+static int set_roles(struct invocation *in, enum node_role role, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    int worst = connect_open(in, &client, err);
+    if (worst < 0) {
+        return worst;
+    }
+    for (size_t i = 0; i < in->arguments.count; i++) {
+        int rc = set_role(in, client, in->arguments.items[i], role, err);
+        worst = rc < 0 ? command_complain(in, rc, err) : worst;
+    }
+    return worst;
+}
+
+static int run_promote(struct invocation *in, struct error *err) {
+    return set_roles(in, ROLE_MANAGER, err);
+}
+
+static int run_demote(struct invocation *in, struct error *err) {
+    return set_roles(in, ROLE_WORKER, err);
+}
+
+// --- rm ---
+
+struct rm_args {
+    bool force;
+};
+static const struct option_row rm_rows[] = {
+    OPT_FLAG(struct rm_args, force, "force", 'f',
+             .help = "Also a node that is up: it stops its tasks and leaves"),
+};
+
+static int run_rm(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    int rc = connect_open(in, &client, err);
+    return rc < 0 ? rc : change_remove(in, client, KIND_NODE, ((const struct rm_args *)in->args)->force, err);
+}
+
 // tidy: table
 static const struct command rows[] = {
     {.name = "ls",
@@ -164,5 +230,39 @@ static const struct command rows[] = {
      .max = 1,
      .names = NAMES_NODE,
      .run = run_update},
+    {.name = "promote",
+     .summary = "Make nodes managers",
+     .details = "It votes as soon as it has caught up, a moment later. Refused for a node that left.",
+     .usage = "self|NODE…",
+     .example = "muster node promote worker3",
+     .shared = SHARED_WHY,
+     .min = 1,
+     .max = COMMAND_MANY,
+     .names = NAMES_NODE,
+     .run = run_promote},
+    {.name = "demote",
+     .summary = "Make managers workers",
+     .details = "It votes no more, and goes on to run tasks. A leader hands over first. Refused when those "
+                "managers that answer would be no quorum of those that are left.",
+     .usage = "self|NODE…",
+     .example = "muster node demote n3",
+     .shared = SHARED_WHY,
+     .min = 1,
+     .max = COMMAND_MANY,
+     .names = NAMES_NODE,
+     .run = run_demote},
+    {.name = "rm",
+     .aliases = "remove",
+     .summary = "Remove nodes from the cluster",
+     .details = "A node that is down, or left. A manager's vote goes with it; refused when those managers "
+                "that answer would be no quorum of those that are left.",
+     .usage = "self|NODE…",
+     .example = "muster node rm n3",
+     COMMAND_OPTIONS(struct rm_args, rm_rows),
+     .shared = SHARED_WHY,
+     .min = 1,
+     .max = COMMAND_MANY,
+     .names = NAMES_NODE,
+     .run = run_rm},
 };
 const struct command_group node_commands = COMMAND_GROUP("node", "Manage nodes", rows);

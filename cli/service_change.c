@@ -274,19 +274,6 @@ int service_scale(struct invocation *in, struct error *err) {
 
 int service_remove(struct invocation *in, struct error *err) {
     AUTO_CLIENT *client = NULL;
-    int worst = connect_open(in, &client, err);
-    if (worst < 0) {
-        return worst;
-    }
-    for (size_t i = 0; i < in->arguments.count; i++) {
-        struct strings reference = {1, &in->arguments.items[i]};
-        struct applied *applied;
-        int rc = connect_remove(client, KIND_SERVICE, &reference, in->shared.why, in->arena, &applied, err);
-        if (rc < 0) {
-            worst = command_complain(in, rc, err);
-        } else {
-            printf("%s\n", in->arguments.items[i]);
-        }
-    }
-    return worst;
+    int rc = connect_open(in, &client, err);
+    return rc < 0 ? rc : change_remove(in, client, KIND_SERVICE, /*force=*/false, err);
 }

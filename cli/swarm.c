@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli/swarm.c — `muster swarm init`: a cluster of this one node; `muster swarm join`: one more manager of it.
+// cli/swarm.c — `muster swarm init`: a cluster of this one node; `muster swarm join`: one more manager of it;
+// `muster swarm leave`: one less.
 #include "cli/connect.h"
 
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/str.h"
 
 struct init_args {
@@ -166,6 +171,48 @@ static int run_join(struct invocation *in, struct error *err) {
     return rc;
 }
 
+struct leave_args {
+    bool force;
+};
+static const struct option_row leave_rows[] = {
+    OPT_FLAG(struct leave_args, force, "force", 'f',
+             .help = "Also when no quorum answers, and as the last manager, which erases all state"),
+};
+
+#define LEAVE_MS 120000 // its tasks may take a while to stop
+#define RETURN_MS 10000
+#define LOOK_MS 20
+
+// The daemon begins anew, without the cluster: whatever the user types next finds it there.
+static void await_return(const struct invocation *in) {
+    const struct timespec rest = {.tv_nsec = LOOK_MS * NS_PER_MS};
+    for (int64_t end_ms = clock_mono_ms() + RETURN_MS; clock_mono_ms() < end_ms; nanosleep(&rest, NULL)) {
+        AUTO_CLIENT *client = NULL;
+        struct error err = {0};
+        if (client_open(connect_host(in), "muster " MUSTER_VERSION, RETURN_MS, &client, &err) == 0 &&
+            id_is_none(&client_welcome(client)->cluster_id)) {
+            return;
+        }
+    }
+}
+
+static int run_leave(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct swarm_leave_request request;
+    void *reply = NULL;
+    schema_init(&swarm_leave_request_schema, &request);
+    request.force = ((const struct leave_args *)in->args)->force;
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc
+                : client_call(client, MESSAGE_SWARM_LEAVE, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
+                              LEAVE_MS, err);
+    if (rc == 0) {
+        await_return(in);
+        puts("Node left the swarm.");
+    }
+    return rc;
+}
+
 // tidy: table
 static const struct command rows[] = {
     {.name = "init",
@@ -180,5 +227,13 @@ static const struct command rows[] = {
      .max = COMMAND_MANY,
      .example = "muster swarm join 127.0.0.1:2377",
      .run = run_join},
+    {.name = "leave",
+     .summary = "Leave the cluster",
+     .details = "This node votes no more, its tasks are stopped and run elsewhere, and it forgets the "
+                "cluster. It stays listed as down until `muster node rm`; it may join again. Refused when "
+                "those managers that answer would be no quorum of those that are left.",
+     .example = "muster swarm leave",
+     COMMAND_OPTIONS(struct leave_args, leave_rows),
+     .run = run_leave},
 };
 const struct command_group swarm_commands = COMMAND_GROUP("swarm", "Manage the cluster", rows);

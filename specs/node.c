@@ -29,7 +29,7 @@ static void node_spec_check(const void *object, struct problem_sink *sink) {
 static const struct field node_spec_fields[] = {
     STRING(struct node_spec, 1, name, .flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
            .help = "Name of the node: its host name.", .example = "worker-1", .since = "0.1"),
-    ENUM(struct node_spec, 2, role, node_role_names, ROLE_WORKER, .flags = FIELD_LATER,
+    ENUM(struct node_spec, 2, role, node_role_names, ROLE_WORKER,
          .help = "Managers keep the cluster's state and decide; both kinds run tasks.", .since = "0.1"),
     ENUM(struct node_spec, 3, availability, node_availability_names, AVAILABILITY_ACTIVE,
          .consequence = CONSEQUENCE_MOVE,
@@ -65,6 +65,7 @@ static const struct field node_status_fields[] = {
     STRING(struct node_status, 2, message, .help = "Why, for people."),
     STRING(struct node_status, 3, address, .help = "Address it was last heard from."),
     TIME(struct node_status, 4, since_unix_ms, .name = "since", .help = "When the state was reached."),
+    BOOL(struct node_status, 5, left, .help = "It left the swarm by itself."),
 };
 static const struct schema node_status_schema =
     SCHEMA("node_status", struct node_status, node_status_fields, .help = "What managers think of a node.");

@@ -32,6 +32,7 @@ struct node_status {
     const char *message;
     const char *address;
     int64_t since_unix_ms;
+    bool left; // by itself; it may join again
     struct bytes unknown;
 };
 struct node_manager { // of managers only

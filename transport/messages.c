@@ -120,6 +120,7 @@ static const struct field remove_request_fields[] = {
     STRING(struct remove_request, 2, why, .help = "Reason, kept in the history."),
     INT(struct remove_request, 3, kind, 0, 63, .help = "Kind of the objects."),
     STRINGS(struct remove_request, 4, references, .help = "Names, ids or unique prefixes of ids."),
+    BOOL(struct remove_request, 5, force, .help = "Nodes: also while they are up."),
 };
 const struct schema remove_request_schema =
     SCHEMA("remove_request", struct remove_request, remove_request_fields, .help = "Objects to remove.");
@@ -216,6 +217,14 @@ static const struct field swarm_join_request_fields[] = {
 };
 const struct schema swarm_join_request_schema = SCHEMA(
     "swarm_join_request", struct swarm_join_request, swarm_join_request_fields, .help = "Becomes a manager.");
+
+static const struct field swarm_leave_request_fields[] = {
+    BOOL(struct swarm_leave_request, 1, force,
+         .help = "Also when nobody answers, or when all state of the cluster goes."),
+};
+const struct schema swarm_leave_request_schema =
+    SCHEMA("swarm_leave_request", struct swarm_leave_request, swarm_leave_request_fields,
+           .help = "Leaves the cluster.");
 
 static const struct field logs_request_fields[] = {
     ID(struct logs_request, 1, service, .help = "All tasks of this service."),

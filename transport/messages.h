@@ -130,6 +130,7 @@ struct remove_request {
     const char *why;
     int64_t kind;
     struct strings references;
+    bool force;
     struct bytes unknown;
 };
 
@@ -191,6 +192,12 @@ struct init_reply {
 // Answered with INIT_REPLY once this node is a manager of that cluster.
 struct swarm_join_request {
     struct strings remotes; // addresses of its managers, HOST:PORT
+    struct bytes unknown;
+};
+
+// Answered with INIT_REPLY once this node is no member any more and its tasks are stopped.
+struct swarm_leave_request {
+    bool force; // also when nobody answers, or when all state goes
     struct bytes unknown;
 };
 

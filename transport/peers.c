@@ -295,15 +295,26 @@ bool peers_send(struct peers *peers, uint64_t to, uint16_t number, struct bytes 
     return is_sent;
 }
 
-bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body) {
-    ASSERT(body.len <= message_row(number)->bytes_max);
-    LIST_EACH(node, &peers->lines) {
+static struct line *find_incoming(const struct peers *peers, uint64_t via) {
+    LIST_EACH(node, (struct list *)(uintptr_t)&peers->lines) {
         struct line *line = LIST_ENTRY(node, struct line, node);
         if (via != 0 && line->via == via) {
-            return !line->is_over && link_send_within(line->link, number, 0, body, PEERS_QUEUE_BYTES_MAX);
+            return line;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body) {
+    ASSERT(body.len <= message_row(number)->bytes_max);
+    struct line *line = find_incoming(peers, via);
+    return line != NULL && !line->is_over &&
+           link_send_within(line->link, number, 0, body, PEERS_QUEUE_BYTES_MAX);
+}
+
+const char *peers_caller(const struct peers *peers, uint64_t via) {
+    const struct line *line = find_incoming(peers, via);
+    return line != NULL ? line->address : "";
 }
 
 bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_status *out) {

@@ -101,6 +101,9 @@ bool peers_send(struct peers *peers, uint64_t to, uint16_t number, struct bytes 
 // To who sent a packet, on its own link; false when that is gone or full.
 bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body);
 
+// Where who sent a packet says that it is found; "" when that link is gone. Borrowed until the next call.
+const char *peers_caller(const struct peers *peers, uint64_t via);
+
 // A stranger's question (JOIN) to whoever listens at the address. *out names it in on_answer, which comes
 // within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
 int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,

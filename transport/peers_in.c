@@ -11,6 +11,7 @@
 
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/str.h"
 
 #define LINGER_MS 1000
 // Dialers ask for a sign of life oftener than that (PEERS_PING_MS).
@@ -171,6 +172,7 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
     }
     line->is_greeted = true;
     line->is_stranger = hello->to == 0;
+    (void)str_copy(line->address, sizeof line->address, hello->address); // too long: none
     if (line->is_stranger) {
         make_room(peers, /*is_stranger=*/true);
     } else {
@@ -217,7 +219,8 @@ void incoming_on_frame(struct line *line, const struct link_letter *letter) {
         incoming_pong(line);
     } else if (number < MESSAGE_RAFT || number == MESSAGE_JOIN_REPLY ||
                (line->is_stranger && number != MESSAGE_JOIN)) {
-        incoming_refuse(line, ERR_DENIED,
+        // ERR_DENIED tells a member that it is none any more.
+        incoming_refuse(line, line->is_stranger ? ERR_DENIED : ERR_INVALID,
                         line->is_stranger ? "a stranger may only ask to join" : "out of place");
     } else {
         struct bytes body = {letter->body, letter->header.len};

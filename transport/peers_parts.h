@@ -29,6 +29,7 @@ struct line {
     // Accepted:
     uint64_t via; // 0: dialed
     uint64_t from;
+    char address[PEER_URL_BYTES]; // where the dialer says that it is found
     bool is_greeted, is_stranger, is_bulk;
     uint8_t source[16];
     int64_t deadline_ms; // of the hello, of the next sign of life, of hanging up

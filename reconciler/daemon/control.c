@@ -26,6 +26,7 @@ static const struct handler {
     {MESSAGE_HISTORY, false, FRESH, control_history}, {MESSAGE_LOGS, false, ANY, control_logs},
     {MESSAGE_WHY, false, FRESH, control_why},         {MESSAGE_INFO, true, ANY, control_info},
     {MESSAGE_INIT, true, ANY, control_init},          {MESSAGE_SWARM_JOIN, true, ANY, control_join},
+    {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},
 };
 
 // A request that waits until reads are fresh.
@@ -83,11 +84,30 @@ static void run_fresh(const struct handler *handler, const struct request *reque
     conversation_set_state(request->conversation, deferred);
 }
 
+// Workers of this version have the state, and later ones will not: nobody is to get used to it.
+static int check_role(const struct daemon *daemon, struct error *err) {
+    if (!daemon_is_initialized(daemon)) {
+        return error_set(err, ERR_UNREACHABLE,
+                         "this node is not a swarm manager: use \"muster swarm init\" to make a cluster of "
+                         "it, or \"muster swarm join\" to make it part of one");
+    }
+    return group_is_manager(daemon)
+               ? 0
+               : error_set(err, ERR_UNREACHABLE,
+                           "this node is a worker and shows or changes nothing of the cluster: ask on a "
+                           "manager, or make it one there with \"muster node promote %s\"",
+                           daemon->node_name);
+}
+
 static void run(struct daemon *daemon, const struct server_request *request, const struct handler *handler) {
     struct error err = {0};
-    if (!daemon_is_initialized(daemon) && !handler->before_init) {
-        error_set(&err, ERR_UNREACHABLE,
-                  "this node is not a swarm manager: use \"muster swarm init\" to make a cluster of it");
+    if (leaving_is_stopping(daemon) && handler->message != MESSAGE_INFO) {
+        error_set(&err, ERR_BUSY, "this node left its swarm, and %zu of its tasks are still being stopped",
+                  agent_task_count(daemon->agent));
+        server_fail(request->conversation, &err);
+        return;
+    }
+    if (!handler->before_init && check_role(daemon, &err) < 0) {
         server_fail(request->conversation, &err);
         return;
     }

@@ -43,6 +43,7 @@ void control_history(const struct request *request);
 void control_info(const struct request *request);
 void control_init(const struct request *request);
 void control_join(const struct request *request);
+void control_leave(const struct request *request);
 void control_logs(const struct request *request);
 void control_why(const struct request *request);
 

@@ -41,8 +41,9 @@ static int count_managers(struct store_read *read, struct arena *arena, struct i
         if (rc < 0) {
             break;
         }
-        info->managers += node.spec.role == ROLE_MANAGER;
-        info->managers_reachable += node.manager != NULL && node.manager->reachable;
+        bool is_one = node.spec.role == ROLE_MANAGER;
+        info->managers += is_one;
+        info->managers_reachable += is_one && node.manager != NULL && node.manager->reachable;
     }
     store_each_end(&cursor);
     return rc < 0 ? rc : 0;
@@ -136,7 +137,7 @@ static void add_warnings(const struct daemon *daemon, struct info_reply *info, s
             arena_printf(arena, "the disk of %s is nearly full: changes are refused below %llu MiB",
                          daemon->options->state_dir, STORE_RESERVE_BYTES / MIB);
     }
-    if (info->is_initialized) {
+    if (info->is_manager) {
         warn_of_managers(info, arena, &info->warnings);
     }
 }
@@ -153,7 +154,8 @@ static int fill_info(const struct daemon *daemon, struct info_reply *info, struc
     info->description = daemon->self.description;
     info->started_unix_ms = daemon->started_unix_ms;
     info->resident_bytes = resident_bytes();
-    info->is_initialized = info->is_manager = daemon_is_initialized(daemon);
+    info->is_initialized = daemon_is_initialized(daemon);
+    info->is_manager = group_is_manager(daemon);
     info->revision = store_revision(daemon->store);
     store_usage(daemon->store, &usage);
     info->store_bytes = usage.used_bytes;

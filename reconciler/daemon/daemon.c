@@ -56,6 +56,20 @@ static void find_names(struct daemon *daemon, char *hostname, size_t bytes) {
     daemon->node_name = str_is_empty(daemon->options->node_name) ? hostname : daemon->options->node_name;
 }
 
+void daemon_introduce(struct daemon *daemon) {
+    struct welcome welcome;
+    if (daemon->server == NULL) {
+        return;
+    }
+    schema_init(&welcome_schema, &welcome);
+    welcome.node_id = daemon->node_id;
+    welcome.cluster_id = daemon->cluster_id;
+    welcome.node_name = daemon->node_name;
+    welcome.server_version = MUSTER_VERSION;
+    welcome.is_manager = group_is_manager(daemon);
+    server_set_welcome(daemon->server, &welcome);
+}
+
 int daemon_find_cluster(struct daemon *daemon, struct error *err) {
     struct store_read *read;
     struct bytes bytes;
@@ -75,16 +89,7 @@ int daemon_find_cluster(struct daemon *daemon, struct error *err) {
         group_introduce(daemon, &id, replica_membership(daemon->replica)->epoch);
     }
     daemon->assign.node_id = daemon->node_id;
-    if (daemon->server != NULL) {
-        struct welcome welcome;
-        schema_init(&welcome_schema, &welcome);
-        welcome.node_id = daemon->node_id;
-        welcome.cluster_id = daemon->cluster_id;
-        welcome.node_name = daemon->node_name;
-        welcome.server_version = MUSTER_VERSION;
-        welcome.is_manager = daemon_is_initialized(daemon);
-        server_set_welcome(daemon->server, &welcome);
-    }
+    daemon_introduce(daemon);
     return 0;
 }
 
@@ -93,6 +98,7 @@ int daemon_find_cluster(struct daemon *daemon, struct error *err) {
 static int open_store(struct daemon *daemon, struct error *err) {
     AUTO_FREE char *dir = xasprintf("%s/store", daemon->options->state_dir);
     int rc = fs_make_dirs(daemon->options->state_dir, 0700, err);
+    rc = rc < 0 ? rc : leaving_forget(daemon, dir, err);
     rc = rc < 0 ? rc : rejoin_open_store(daemon, dir, err);
     rc = rc < 0 ? rc : find_node_id(daemon, err);
     rc = rc < 0 ? rc : group_open(daemon, err);

@@ -53,7 +53,8 @@ struct daemon {
     int64_t streams_revision;     // of the store when they last ran
     int64_t streams_poll_mono_ms; // when one wants to look at files again; 0 = none
     bool must_stop;
-    bool is_broken; // the store failed: nothing is written any more
+    bool begins_anew; // after that, in the same process: without the cluster that was left
+    bool is_broken;   // the store failed: nothing is written any more
 };
 
 static inline bool daemon_is_initialized(const struct daemon *daemon) {
@@ -66,6 +67,7 @@ void daemon_close(struct daemon *daemon);
 
 // Looks whether this node is part of a cluster, and tells clients; at start and after `swarm init`.
 int daemon_find_cluster(struct daemon *daemon, struct error *err);
+void daemon_introduce(struct daemon *daemon); // to clients that connect from now on
 
 // Runs until SIGTERM or SIGINT. 0, or the failure that ends the process.
 int loop_run(struct daemon *daemon, struct error *err);

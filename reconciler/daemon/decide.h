@@ -15,6 +15,7 @@ struct decision {
     struct transaction transaction; // no changes: all is as declared already
     struct applied applied;         // a result for each item, in their order; versions of changes are 0
     struct strings mistakes;        // one line each, when it fails
+    LIST_OF(struct id) spared;      // managers that would be none any more
 };
 
 // `who` and the time go into the history. 0, or the failure that names the first mistake. All is in the
@@ -23,6 +24,11 @@ int decide_apply(struct store_read *read, const struct apply_request *request, c
                  int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
 int decide_remove(struct store_read *read, const struct remove_request *request, const char *who,
                   int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
+
+// Whether the managers that are left without this one, and without those spared before, are a quorum that
+// answers. -ERR_GUARD: why not, and what to do.
+int decide_spare_manager(struct decision *decision, struct store_read *read, const struct id *node_id,
+                         struct arena *arena, struct error *err);
 
 // Appends a change with the encoded object.
 void decision_add(struct decision *decision, enum change_op op, enum object_kind kind, const void *object,

@@ -204,17 +204,24 @@ static void check_version(struct applying *a, struct item *item) {
     }
 }
 
-static void check_node(struct applying *a, struct item *item) {
+static int check_node(struct applying *a, struct item *item, struct error *err) {
     const struct node *before = item->before;
     const struct node_spec *spec = item->spec;
     if (before == NULL) {
         mistake(a, item, ERR_NOT_FOUND, "not found: nodes join a cluster, they are not declared");
+    } else if (before->spec.role != spec->role && before->status.left) {
+        mistake(a, item, ERR_GUARD, "it left the swarm: its role is given when it joins again");
     } else if (before->spec.role == ROLE_MANAGER && spec->role == ROLE_WORKER) {
-        mistake(a, item, ERR_GUARD,
-                "attempting to demote the last manager of the swarm: its role must be manager");
-    } else if (before->spec.role != spec->role) {
-        mistake(a, item, ERR_UNSUPPORTED, "a worker cannot become a manager in this version");
+        struct error why = {0};
+        int rc = decide_spare_manager(a->out, a->read, &before->meta.id, a->arena, &why);
+        if (rc == -ERR_GUARD) {
+            mistake(a, item, ERR_GUARD, "cannot be demoted: %s", why.root);
+        } else if (rc < 0) {
+            *err = why;
+            return rc;
+        }
     }
+    return 0;
 }
 
 // --- writing ---
@@ -337,8 +344,9 @@ static int decide_item(struct applying *a, struct item *item, struct error *err)
         free_name(a, item);
     }
     check_version(a, item);
-    if (item->kind == KIND_NODE) {
-        check_node(a, item);
+    rc = item->kind == KIND_NODE ? check_node(a, item, err) : 0;
+    if (rc < 0) {
+        return rc;
     }
     if (item->before == NULL && is_external(item)) {
         mistake(a, item, ERR_NOT_FOUND, "is external, but does not exist: create it first");

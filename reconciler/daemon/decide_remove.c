@@ -11,6 +11,7 @@
 struct removing {
     struct store_read *read;
     enum object_kind kind;
+    bool force;
     struct arena *arena;
     struct decision *out;
 };
@@ -41,17 +42,17 @@ static int remove_service(struct removing *r, struct service *service, struct er
 }
 
 static int remove_node(struct removing *r, struct node *node, struct error *err) {
-    if (node->spec.role == ROLE_MANAGER) {
-        return error_set(
-            err, ERR_GUARD,
-            "node '%s' is a cluster manager and is a member of the raft cluster: it must be demoted "
-            "to worker before removal",
-            node->meta.name);
-    }
-    if (node->status.state == NODE_READY) {
+    if (node->status.state != NODE_DOWN && !r->force) {
         return error_set(err, ERR_GUARD,
-                         "node '%s' is not down and can't be removed: stop its daemon first, or drain it",
+                         "node '%s' is not down and can't be removed: let it leave (muster swarm leave, on "
+                         "it), stop its daemon, or use --force",
                          node->meta.name);
+    }
+    int rc = node->spec.role == ROLE_MANAGER && !node->status.left
+                 ? decide_spare_manager(r->out, r->read, &node->meta.id, r->arena, err)
+                 : 0;
+    if (rc < 0) {
+        return error_wrap(err, rc, "remove node '%s'", node->meta.name);
     }
     decision_add(r->out, CHANGE_DELETE, KIND_NODE, node, r->arena);
     removed(r, node, 0);
@@ -166,7 +167,11 @@ static bool is_listed(const struct removing *r, const struct id *id) {
 
 int decide_remove(struct store_read *read, const struct remove_request *request, const char *who,
                   int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err) {
-    struct removing r = {.read = read, .kind = (enum object_kind)request->kind, .arena = arena, .out = out};
+    struct removing r = {.read = read,
+                         .kind = (enum object_kind)request->kind,
+                         .force = request->force,
+                         .arena = arena,
+                         .out = out};
     *out = (struct decision){0};
     schema_init(&transaction_schema, &out->transaction);
     out->transaction.request_id = request->request_id;

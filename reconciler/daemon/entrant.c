@@ -119,8 +119,12 @@ static int compose_record(struct entrant *entrant, struct decision *decision, st
     struct node *node = rc == 0 ? found : &entrant->record;
     struct node_manager *manager = ARENA_NEW(arena, struct node_manager);
     *manager = (struct node_manager){.reachable = true, .address = entrant->request.address};
-    node->spec.role = ROLE_MANAGER;
-    node->manager = manager;
+    // A worker that lost its store comes back as one; who left, or is new, asked to be a manager.
+    if (rc != 0 || node->status.left) {
+        node->spec.role = ROLE_MANAGER;
+    }
+    node->manager = node->spec.role == ROLE_MANAGER ? manager : NULL;
+    entrant->record.spec.role = node->spec.role;
     node->status = entrant->record.status;
     node->status.since_unix_ms = daemon->now.unix_ms;
     decision_add(decision, rc == 0 ? CHANGE_UPDATE : CHANGE_CREATE, KIND_NODE, node, arena);
@@ -148,7 +152,7 @@ static int step_enter(struct entrant *entrant, struct error *err) {
     struct member member = {.raft_id = entrant->request.raft_id,
                             .node_id = entrant->request.node_id,
                             .address = entrant->request.address,
-                            .wants_vote = true};
+                            .wants_vote = entrant->record.spec.role == ROLE_MANAGER};
     if (membership_find(replica_membership(entrant->daemon->replica), (uint64_t)member.raft_id) != NULL) {
         entrant->step = ENTRANT_DONE;
         return 0;

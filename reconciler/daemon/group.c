@@ -37,12 +37,31 @@ static void on_members(void *context, const struct membership *membership) {
 
 // --- callbacks of the links ---
 
+static void note_caller(struct daemon *daemon, uint64_t raft_id, uint64_t via) {
+    struct group *group = &daemon->group;
+    struct caller caller = {.raft_id = raft_id};
+    if (membership_find(replica_membership(daemon->replica), raft_id) != NULL ||
+        !str_copy(caller.address, sizeof caller.address, peers_caller(group->peers, via)) ||
+        caller.address[0] == '\0') {
+        return;
+    }
+    unsigned at = 0;
+    while (at < CALLERS_MAX && group->callers[at].raft_id != raft_id) {
+        at++;
+    }
+    at = at < CALLERS_MAX ? at : group->caller_next++ % CALLERS_MAX;
+    group->has_news |=
+        group->callers[at].raft_id != raft_id || !str_equal(group->callers[at].address, caller.address);
+    group->callers[at] = caller;
+}
+
 static void on_packet(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via) {
     struct daemon *daemon = context;
     struct group *group = &daemon->group;
     if (number == MESSAGE_JOIN) {
         entrant_on_join(daemon, from, via, body);
     } else if (group->rc == 0) {
+        note_caller(daemon, from, via);
         group->rc = replica_receive(daemon->replica, from, number, body, &group->failure);
     }
 }
@@ -69,12 +88,16 @@ static void on_down(void *context, uint64_t raft_id) {
 }
 
 static void on_refused(void *context, uint64_t raft_id, const struct error *err) {
+    struct daemon *daemon = context;
     log_failure(LOG_WARN, "manager.refused", err, LOG_STR("node", node_of(context, raft_id)));
+    daemon->group.is_removed |= err->code == ERR_DENIED;
 }
 
+// Who is refused as removed forgets everything, so the removal must be final.
 static bool is_member(void *context, uint64_t raft_id) {
     const struct daemon *daemon = context;
-    return !membership_was_removed(replica_membership(daemon->replica), raft_id);
+    return replica_is_changing(daemon->replica) ||
+           !membership_was_removed(replica_membership(daemon->replica), raft_id);
 }
 
 // --- life ---
@@ -141,6 +164,7 @@ void group_close(struct daemon *daemon) {
     group->peers = NULL;
     entrants_free(daemon);
     joining_free(daemon);
+    leaving_free(daemon);
     silence_free(&group->silence);
     arena_free(&group->told_arena);
 }
@@ -179,6 +203,19 @@ static void introduce(struct daemon *daemon) {
     group->has_news = true;
 }
 
+// Those that the membership does not know yet; who was removed does not get that far (is_member).
+static size_t add_callers(const struct daemon *daemon, const struct membership *membership,
+                          struct peers_member *members, size_t count) {
+    for (unsigned i = 0; i < CALLERS_MAX && count < PEERS_MEMBERS_MAX; i++) {
+        const struct caller *caller = &daemon->group.callers[i];
+        if (caller->raft_id != 0 && membership_find(membership, caller->raft_id) == NULL &&
+            !membership_was_removed(membership, caller->raft_id)) {
+            members[count++] = (struct peers_member){caller->raft_id, caller->address};
+        }
+    }
+    return count;
+}
+
 static void follow(struct daemon *daemon) {
     const struct membership *membership = replica_membership(daemon->replica);
     if (membership->members.count == 0) {
@@ -190,17 +227,29 @@ static void follow(struct daemon *daemon) {
         const struct member *member = &membership->members.items[i];
         members[count++] = (struct peers_member){(uint64_t)member->raft_id, member->address};
     }
+    count = add_callers(daemon, membership, members, count);
     rejoin_keep_card(daemon, membership);
+    daemon_introduce(daemon);
     struct error err = {0};
     if (peers_set_members(daemon->group.peers, members, count, &err) < 0) {
         log_failure(LOG_WARN, "manager.address", &err, LOG_NONE);
     }
 }
 
+// When a change is final, those who were removed are refused.
+static void follow_changes(struct daemon *daemon) {
+    struct group *group = &daemon->group;
+    bool was_changing = group->is_changing;
+    group->is_changing = replica_is_changing(daemon->replica);
+    group->has_news |= was_changing && !group->is_changing;
+}
+
 int group_take(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
+    leaving_step(daemon);
     if (group->peers != NULL) {
         peers_take(group->peers, PACKETS_MAX);
+        follow_changes(daemon);
         if (TAKE(group->must_introduce)) {
             introduce(daemon);
         }
@@ -228,6 +277,12 @@ bool group_leads(const struct daemon *daemon) {
     struct replica_status status;
     replica_status(daemon->replica, &status);
     return status.raft_id != 0 && status.leader == status.raft_id;
+}
+
+bool group_is_manager(const struct daemon *daemon) {
+    const struct member *self =
+        membership_find(replica_membership(daemon->replica), replica_id(daemon->replica));
+    return daemon_is_initialized(daemon) && (self == NULL || self->is_voter || self->wants_vote);
 }
 
 bool group_hears(const struct daemon *daemon, uint64_t raft_id) {

@@ -15,6 +15,14 @@
 #include "reconciler/store/replica.h"
 #include "transport/peers.h"
 
+// A manager that calls us, and that the part of the log we have does not know: whoever leads may have come
+// after it. Without its address no answer would get there, and nothing would ever follow.
+struct caller {
+    uint64_t raft_id; // 0 = none
+    char address[64];
+};
+#define CALLERS_MAX 4
+
 struct group {
     struct peers *peers; // NULL = no other manager can be talked to
     struct prng prng;
@@ -24,13 +32,19 @@ struct group {
     struct id cluster_id;
     int64_t epoch;
     struct arena told_arena;
-    struct membership told;   // by who let us in: until our own log says it
+    struct membership told; // by who let us in: until our own log says it
+    struct caller callers[CALLERS_MAX];
+    unsigned caller_next;
     struct list entrants;     // of struct entrant: who asks to be let in (entrant.c)
     struct joining *joining;  // this one asks (joining.c); NULL = not
+    struct leaving *leaving;  // this one leaves (leaving.c); NULL = not
+    bool is_removed;          // a member says so, for whom that is committed
+    bool is_changing;         // as of the last turn: who belongs to the group is not committed
     int64_t managers_mono_ms; // when the records of managers are next held against the group
     bool is_managers_proposed;
-    struct silence silence; // of managers, while this one leads
-    int rc;                 // a failure of the store in a callback
+    char managers_trouble[200]; // why a change of them is not made; "" = nothing known
+    struct silence silence;     // of managers, while this one leads
+    int rc;                     // a failure of the store in a callback
     struct error failure;
 };
 
@@ -51,6 +65,8 @@ void group_tell(struct daemon *daemon, struct bytes membership);
 // Leadership goes to another manager if there is one: before this one ends. False: nothing to wait for.
 bool group_hand_over(struct daemon *daemon);
 bool group_leads(const struct daemon *daemon); // as Raft has it, at this moment
+// Whether this node votes, or is about to; a worker follows the log only.
+bool group_is_manager(const struct daemon *daemon);
 // Whether a member's daemon answers, though perhaps not as one that decides: its disk may be full.
 bool group_hears(const struct daemon *daemon, uint64_t raft_id);
 // Adds to a failure for want of a quorum who does not answer, and what to do.
@@ -79,6 +95,14 @@ int rejoin_write_card(struct daemon *daemon, const struct id *cluster_id, uint64
                       const struct membership *membership, struct error *err);
 // Keeps the card as the membership is.
 void rejoin_keep_card(struct daemon *daemon, const struct membership *membership);
+
+// --- leaving.c: this node leaves its cluster ---
+
+// At start, before the store is opened: of a cluster that was left nothing stays but tasks to be stopped.
+int leaving_forget(struct daemon *daemon, const char *store_dir, struct error *err);
+void leaving_step(struct daemon *daemon);
+bool leaving_is_stopping(const struct daemon *daemon); // nothing else is done any more
+void leaving_free(struct daemon *daemon);
 
 // --- entrant.c: others ask this one ---
 

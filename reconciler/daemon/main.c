@@ -49,17 +49,28 @@ static void prepare_process(void) {
     mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 }
 
-static int run(const struct daemon_options *options) {
+// One life; *out_again: another one follows, because this node left its cluster.
+static int live(const struct daemon_options *options, bool *out_again, struct error *err) {
     struct daemon daemon = {0};
+    int rc = daemon_open(&daemon, options, err);
+    if (rc == 0) {
+        rc = loop_run(&daemon, err);
+    }
+    *out_again = rc == 0 && daemon.begins_anew;
+    daemon_close(&daemon);
+    return rc;
+}
+
+static int run(const struct daemon_options *options) {
     struct error err = {0};
+    bool again = true;
+    int rc = 0;
     prepare_process();
     log_configure(&(struct log_options){
         .level = options->log_level, .json = options->log_format == LOG_FORMAT_JSON, .fd = 2});
-    int rc = daemon_open(&daemon, options, &err);
-    if (rc == 0) {
-        rc = loop_run(&daemon, &err);
+    while (again) {
+        rc = live(options, &again, &err);
     }
-    daemon_close(&daemon);
     if (rc == -ERR_CORRUPT) { // found while it ran; the next start fetches the state from the others
         AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
         (void)rejoin_set_aside(dir, &err);

@@ -3,10 +3,13 @@
 // reconciler/daemon/managers.c — the leader keeps the records of nodes and the group of managers alike.
 //
 // What people see of managers (leader, reachable, address) is in the records of their nodes, so that lists,
-// watches and the console have it. And the other way round: a manager whose node was made a worker, or whose
-// node is gone, leaves the group. Whoever has not answered for a while is down, and ready again when it
-// answers: in this version all nodes are managers, so the group knows who is there. Tasks of nodes that are
-// down are replaced elsewhere (reconciler/plan/enforce.c); the node stops them when it is back.
+// watches and the console have it. And the other way round: whose node was made a worker votes no more, whose
+// node was made a manager votes, and whose node left or is gone leaves the group. In this version workers
+// follow the log too, as members without a vote, so the group knows of all nodes who is there: whoever has
+// not answered for a while is down, and ready again when it answers. Tasks of nodes that are down are
+// replaced elsewhere (reconciler/plan/enforce.c); the node stops them when it is back.
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,19 +33,26 @@ static const struct replica_member_status *find_status(const struct replica_stat
 
 // What is to be in a node's record.
 struct truth {
-    const struct replica_member_status *member; // NULL = no manager
+    const struct replica_member_status *manager; // NULL = it is none
+    bool is_last;                                // that votes: nobody could take its place
     enum node_state state;
     int64_t silent_since_unix_ms; // if it is down
 };
 
 static struct truth find_truth(struct daemon *daemon, const struct replica_status *status,
                                const struct node *node) {
-    struct truth truth = {.member = find_status(status, &node->meta.id), .state = node->status.state};
-    bool is_heard =
-        truth.member != NULL && (truth.member->is_reachable || group_hears(daemon, truth.member->raft_id));
+    const struct replica_member_status *member = find_status(status, &node->meta.id);
+    bool is_heard = member != NULL && (member->is_reachable || group_hears(daemon, member->raft_id));
+    struct truth truth = {.state = node->status.state};
     truth.silent_since_unix_ms =
         silence_note(&daemon->group.silence, &node->meta.id, is_heard, daemon->now.unix_ms);
-    if (is_heard) {
+    if (member != NULL && (member->is_voter || member->wants_vote)) {
+        truth.manager = member;
+        truth.is_last = member->is_voter && status->voters == 1;
+    }
+    if (node->status.left && !truth.is_last) {
+        truth.state = NODE_DOWN;
+    } else if (is_heard) {
         truth.state = NODE_READY;
     } else if (truth.silent_since_unix_ms > 0) {
         truth.state = NODE_DOWN;
@@ -59,7 +69,8 @@ static bool is_manager_true(const struct node *node, const struct replica_member
 }
 
 static bool is_true(const struct node *node, const struct truth *truth) {
-    return node->status.state == truth->state && is_manager_true(node, truth->member);
+    bool is_role_true = !truth->is_last || (node->spec.role == ROLE_MANAGER && !node->status.left);
+    return is_role_true && node->status.state == truth->state && is_manager_true(node, truth->manager);
 }
 
 static void correct_state(struct node *node, const struct truth *truth, int64_t now_unix_ms,
@@ -79,7 +90,7 @@ static void correct_state(struct node *node, const struct truth *truth, int64_t 
 
 static void correct(struct node *node, const struct truth *truth, int64_t now_unix_ms,
                     struct decision *decision, struct arena *arena) {
-    const struct replica_member_status *member = truth->member;
+    const struct replica_member_status *member = truth->manager;
     const char *address = node->manager != NULL ? node->manager->address : "";
     node->manager = NULL;
     if (member != NULL) {
@@ -89,31 +100,65 @@ static void correct(struct node *node, const struct truth *truth, int64_t now_un
             .leader = member->is_leader, .reachable = member->is_reachable, .address = address};
         node->manager = manager;
     }
+    if (truth->is_last) { // two of two may have been demoted, or have left, at the same moment
+        node->spec.role = ROLE_MANAGER;
+        node->status.left = false;
+    }
     if (node->status.state != truth->state) {
         correct_state(node, truth, now_unix_ms, arena);
     }
     decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
 }
 
-// --- members who are to leave ---
+// --- the group ---
 
-static void on_left(void *context, const struct proposal_result *result) {
-    (void)context;
-    if (result->code < 0) {
-        log_event(LOG_WARN, "manager.leave", LOG_STR("error", result->text));
+static const char *const change_events[] = {[MEMBER_REMOVE] = "manager.remove",
+                                            [MEMBER_DEMOTE] = "manager.demote",
+                                            [MEMBER_PROMOTE] = "manager.promote"};
+
+// Tried again at each look, and logged once.
+static void note_trouble(struct group *group, const char *text) {
+    char before[sizeof group->managers_trouble];
+    memcpy(before, group->managers_trouble, sizeof before);
+    str_copy(group->managers_trouble, sizeof group->managers_trouble, text);
+    if (text[0] != '\0' && !str_equal(before, group->managers_trouble)) {
+        log_event(LOG_WARN, "manager.not_changed", LOG_STR("error", text));
     }
 }
 
-static void remove_member(struct daemon *daemon, const struct replica_member_status *member) {
-    struct member gone = {.raft_id = (int64_t)member->raft_id};
+static void on_changed(void *context, const struct proposal_result *result) {
+    note_trouble(&((struct daemon *)context)->group, result->code < 0 ? result->text : "");
+}
+
+// True: nothing more for now. A change that is refused must not keep another one from being made, which may be
+// what it waits for.
+static bool change_member(struct daemon *daemon, const struct replica_member_status *member,
+                          enum replica_change change) {
+    struct member changed = {.raft_id = (int64_t)member->raft_id};
     struct error err = {0};
-    log_event(LOG_INFO, "manager.remove", LOG_STR("node", member->node_id.text));
-    int rc = member->is_leader ? replica_transfer(daemon->replica, 0, &err) // its successor removes it
-                               : proposals_change(&daemon->proposals, daemon->replica, MEMBER_REMOVE, &gone,
-                                                  on_left, NULL, &err);
-    if (rc < 0 && rc != -ERR_BUSY) {
-        log_failure(LOG_WARN, "manager.leave", &err, LOG_STR("node", member->node_id.text));
+    bool leaves_lead = member->is_leader && change != MEMBER_PROMOTE; // its successor makes the change
+    int rc = leaves_lead ? replica_transfer(daemon->replica, 0, &err)
+                         : proposals_change(&daemon->proposals, daemon->replica, change, &changed, on_changed,
+                                            daemon, &err);
+    if (rc == 0) {
+        log_event(LOG_INFO, change_events[change], LOG_STR("node", member->node_id.text));
+    } else if (rc != -ERR_BUSY) {
+        note_trouble(&daemon->group, err.root);
+        return false;
     }
+    return true;
+}
+
+// MEMBER_ADD = none.
+static enum replica_change change_due(const struct node *node, const struct replica_member_status *member) {
+    bool votes = member->is_voter || member->wants_vote;
+    if (node == NULL || node->status.left) {
+        return MEMBER_REMOVE;
+    }
+    if ((node->spec.role == ROLE_MANAGER) == votes) {
+        return MEMBER_ADD;
+    }
+    return votes ? MEMBER_DEMOTE : MEMBER_PROMOTE;
 }
 
 static int check_members(struct daemon *daemon, struct store_read *read, const struct replica_status *status,
@@ -126,8 +171,9 @@ static int check_members(struct daemon *daemon, struct store_read *read, const s
         if (rc < 0) {
             return rc;
         }
-        if ((rc == STORE_ABSENT || ((struct node *)node)->spec.role != ROLE_MANAGER) && status->voters > 1) {
-            remove_member(daemon, member);
+        enum replica_change change = change_due(rc == STORE_ABSENT ? NULL : node, member);
+        bool is_last = member->is_voter && status->voters == 1;
+        if (change != MEMBER_ADD && !is_last && change_member(daemon, member, change)) {
             return 0; // one at a time
         }
     }

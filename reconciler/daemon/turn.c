@@ -136,7 +136,8 @@ static int persist(struct daemon *daemon, struct error *err) {
 // Whoever comes to lead looks at everything: what the one before remembered is not known here.
 static int plan(struct daemon *daemon, struct error *err) {
     const struct proposer *proposer = daemon->proposals.proposer;
-    bool leads = daemon_is_initialized(daemon) && proposer->ops->is_leader(proposer);
+    bool leads =
+        daemon_is_initialized(daemon) && !leaving_is_stopping(daemon) && proposer->ops->is_leader(proposer);
     if (leads && !daemon->leads) {
         planner_restart(&daemon->planner);
     }
@@ -172,7 +173,8 @@ static bool has_caught_up(struct daemon *daemon) {
 
 static int dispatch(struct daemon *daemon, struct error *err) {
     int64_t revision = store_revision(daemon->store);
-    if (!daemon_is_initialized(daemon) || daemon->assigned_revision == revision || !has_caught_up(daemon)) {
+    if (!daemon_is_initialized(daemon) || leaving_is_stopping(daemon) ||
+        daemon->assigned_revision == revision || !has_caught_up(daemon)) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);

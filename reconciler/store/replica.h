@@ -115,7 +115,7 @@ struct replica_member_status {
     uint64_t raft_id;
     struct id node_id;
     const char *address; // borrowed until the membership changes
-    bool is_voter, is_leader;
+    bool is_voter, wants_vote, is_leader;
     bool is_reachable; // as far as this member can tell; a leader can
     uint64_t match;    // of the leader's log; 0 = not known
 };
@@ -129,6 +129,7 @@ struct replica_status {
     struct replica_member_status members[RAFT_MEMBERS_MAX];
 };
 void replica_status(const struct replica *replica, struct replica_status *out);
+bool replica_is_changing(const struct replica *replica); // the membership in force may yet be undone
 const struct membership *replica_membership(const struct replica *replica); // in force; never NULL
 
 #endif

@@ -198,6 +198,10 @@ void members_step(struct replica *replica) {
     }
 }
 
+bool replica_is_changing(const struct replica *replica) {
+    return replica->has_group && replica->raft.pending_configuration_index > 0;
+}
+
 // --- leadership ---
 
 static uint64_t furthest_voter(const struct raft *raft) {
@@ -245,6 +249,7 @@ static void fill_member(const struct replica *replica, const struct member *memb
         .node_id = member->node_id,
         .address = member->address,
         .is_voter = member->is_voter,
+        .wants_vote = member->wants_vote,
         .is_leader = id == leader,
         .is_reachable = id == raft->options.id || id == leader || (peer != NULL && peer->is_responsive),
         .match = peer != NULL             ? peer->match

@@ -15,6 +15,7 @@ struct decided {
     struct store_fixture store;
     struct decision decision;
     struct error err;
+    bool force;
 };
 
 static int setup(void **state) {
@@ -81,6 +82,7 @@ static int decide_removal(struct decided *d, enum object_kind kind, const char *
     request.kind = kind;
     request.references.count = 1;
     request.references.items = &name;
+    request.force = d->force;
     error_clear(&d->err);
     int rc = decide_remove(read, &request, "uid:0 root@test", 1700000000000, &d->store.arena, &d->decision,
                            &d->err);
@@ -255,6 +257,89 @@ static void nodes_are_not_made_by_declaring_them(void **state) {
     assert_string_equal(d->err.root, "node 'w7': not found: nodes join a cluster, they are not declared");
 }
 
+// --- managers that can be spared ---
+
+enum put { M_ANSWERS, M_SILENT, M_LEFT, W };
+
+static void put_node(struct decided *d, char name, enum put how) {
+    struct arena *arena = &d->store.arena;
+    struct node node;
+    struct node_manager manager = {.reachable = how == M_ANSWERS, .address = "127.0.0.1:1"};
+    struct decision decision = {0};
+    schema_init(&node_schema, &node);
+    memset(node.meta.id.text, name, ID_LEN);
+    node.meta.name = node.spec.name = arena_printf(arena, "n%c", name);
+    node.spec.role = how == W ? ROLE_WORKER : ROLE_MANAGER;
+    node.status.state = how == M_SILENT ? NODE_DOWN : NODE_READY;
+    node.status.left = how == M_LEFT;
+    node.manager = how == M_ANSWERS || how == M_SILENT ? &manager : NULL;
+    schema_init(&transaction_schema, &decision.transaction);
+    decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
+    d->decision = decision;
+    commit(d);
+}
+
+static void managers_are_spared_while_a_quorum_of_the_others_answers(void **state) {
+    // Which nodes there are (a, b, c…), and whether `a` may go, and `a` and `b` in one transaction.
+    static const struct {
+        enum put nodes[5];
+        unsigned count;
+        int one, both;
+    } rows[] = {
+        {{M_ANSWERS, W}, 2, -ERR_GUARD, -ERR_GUARD},
+        {{M_ANSWERS, M_LEFT}, 2, -ERR_GUARD, -ERR_GUARD},
+        {{M_ANSWERS, M_ANSWERS}, 2, 0, -ERR_GUARD},
+        {{M_ANSWERS, M_SILENT}, 2, -ERR_GUARD, -ERR_GUARD},
+        {{M_SILENT, M_ANSWERS}, 2, 0, -ERR_GUARD},
+        {{M_ANSWERS, M_ANSWERS, M_ANSWERS}, 3, 0, 0},
+        {{M_ANSWERS, M_ANSWERS, M_SILENT}, 3, -ERR_GUARD, -ERR_GUARD},
+        {{M_SILENT, M_ANSWERS, M_ANSWERS}, 3, 0, 0},
+        {{M_ANSWERS, M_ANSWERS, M_ANSWERS, M_SILENT}, 4, 0, -ERR_GUARD},
+        {{M_ANSWERS, M_ANSWERS, M_ANSWERS, M_SILENT, M_SILENT}, 5, -ERR_GUARD, -ERR_GUARD},
+        {{M_SILENT, M_SILENT, M_ANSWERS, M_ANSWERS, M_ANSWERS}, 5, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct decided *d;
+        setup((void **)&d);
+        for (unsigned j = 0; j < rows[i].count; j++) {
+            put_node(d, (char)('a' + j), rows[i].nodes[j]);
+        }
+        assert_int_equal(decide(d, "kind: node\nname: na\nrole: worker\n"), rows[i].one);
+        if (rows[i].nodes[1] == M_ANSWERS || rows[i].nodes[1] == M_SILENT) {
+            assert_int_equal(decide(d, "kind: node\nname: na\nrole: worker\n---\n"
+                                       "kind: node\nname: nb\nrole: worker\n"),
+                             rows[i].both);
+        }
+        teardown((void **)&d);
+    }
+    (void)state;
+}
+
+static void a_node_goes_when_it_is_down_or_by_force(void **state) {
+    struct decided *d = *state;
+    put_node(d, 'a', M_ANSWERS);
+    put_node(d, 'b', M_ANSWERS);
+    put_node(d, 'c', M_SILENT);
+    put_node(d, 'd', W);
+    assert_int_equal(decide_removal(d, KIND_NODE, "nd"), -ERR_GUARD);
+    assert_non_null(strstr(d->err.root, "is not down and can't be removed"));
+    d->force = true;
+    assert_int_equal(decide_removal(d, KIND_NODE, "nd"), 0);
+    assert_int_equal(decide_removal(d, KIND_NODE, "na"), -ERR_GUARD); // then one of two would answer
+    assert_non_null(strstr(d->err.root, "of the 2 managers left 1 would answer"));
+    d->force = false;
+    assert_int_equal(decide_removal(d, KIND_NODE, "nc"), 0);
+    assert_int_equal(d->decision.transaction.changes.items[0].op, CHANGE_DELETE);
+}
+
+static void who_left_gets_its_role_when_it_joins_again(void **state) {
+    struct decided *d = *state;
+    put_node(d, 'a', M_ANSWERS);
+    put_node(d, 'b', M_LEFT);
+    assert_int_equal(decide(d, "kind: node\nname: nb\nrole: worker\n"), -ERR_GUARD);
+    assert_non_null(strstr(d->err.root, "it left the swarm"));
+}
+
 static void external_objects_must_be_there_already(void **state) {
     struct decided *d = *state;
     assert_int_equal(decide(d, "kind: network\nname: front\nexternal: true\n"), -ERR_NOT_FOUND);
@@ -313,6 +398,9 @@ int main(void) {
         TEST(one_mistake_refuses_all),
         TEST(the_server_checks_what_a_client_did_not),
         TEST(nodes_are_not_made_by_declaring_them),
+        TEST(managers_are_spared_while_a_quorum_of_the_others_answers),
+        TEST(a_node_goes_when_it_is_down_or_by_force),
+        TEST(who_left_gets_its_role_when_it_joins_again),
         TEST(external_objects_must_be_there_already),
         TEST(a_service_goes_after_its_tasks),
         TEST(the_name_of_a_service_that_goes_is_free_at_once),

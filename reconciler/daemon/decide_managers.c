@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/daemon/decide_managers.c — whether the managers can spare some of them.
+//
+// Refused here, people are told at once, by what the records say: a moment old. The leader holds the change
+// of the group itself against what it knows then (reconciler/store/replica_members.c).
+#include "reconciler/daemon/decide.h"
+#include "specs/node.h"
+
+static bool is_spared(const struct decision *decision, const struct id *node_id) {
+    for (size_t i = 0; i < decision->spared.count; i++) {
+        if (id_equal(&decision->spared.items[i], node_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct managers_left {
+    unsigned count, answering;
+};
+
+static int count_left(const struct decision *decision, struct store_read *read, struct managers_left *out,
+                      struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        struct node node;
+        arena_clear(&arena);
+        rc = wire_decode(&node_schema, bytes, &node, &arena, err);
+        if (rc < 0) {
+            break;
+        }
+        bool is_one = node.spec.role == ROLE_MANAGER && !node.status.left && !is_spared(decision, &id);
+        out->count += is_one;
+        out->answering += is_one && node.manager != NULL && node.manager->reachable;
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
+int decide_spare_manager(struct decision *decision, struct store_read *read, const struct id *node_id,
+                         struct arena *arena, struct error *err) {
+    struct managers_left left = {0};
+    *ARENA_PUSH(arena, &decision->spared) = *node_id;
+    int rc = count_left(decision, read, &left, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (left.count == 0) {
+        return error_set(err, ERR_GUARD,
+                         "it is the last manager of the swarm: make another node one first "
+                         "(muster node promote, muster swarm join)");
+    }
+    if (left.answering <= left.count / 2) {
+        return error_set(err, ERR_GUARD,
+                         "of the %u managers left %u would answer, which is no quorum: start the others "
+                         "again, or first remove those that are gone for good (muster node rm)",
+                         left.count, left.answering);
+    }
+    return 0;
+}
