@@ -127,7 +127,7 @@ static int stage_before(struct apply *apply, struct staged *staged) {
     struct turn *turn = apply->turn;
     struct key key = key_object(staged->kind, staged->change->id.text);
     struct bytes found;
-    int rc = environment_get(&turn->store->environment, turn->txn, TABLE_OBJECTS, &key, &found, apply->err);
+    int rc = tables_get(&turn->tables, TABLE_OBJECTS, &key, &found, apply->err);
     if (rc != 0) {
         return rc == STORE_ABSENT ? 0 : rc;
     }
@@ -228,8 +228,7 @@ static int refuse_claim(struct apply *apply, const struct claim *claim) {
 static int check_claim(struct apply *apply, const struct claim *claim) {
     struct bytes payload;
     struct id owner;
-    int rc = environment_get(&apply->turn->store->environment, apply->turn->txn, claim->entry.table,
-                             &claim->entry.key, &payload, apply->err);
+    int rc = tables_get(&apply->turn->tables, claim->entry.table, &claim->entry.key, &payload, apply->err);
     rc = rc != 0 ? rc : format_id_read(payload, &owner, apply->err);
     if (rc != 0) {
         return rc == STORE_ABSENT ? 0 : rc;
@@ -268,10 +267,11 @@ static int write_object(const struct apply *apply, const struct staged *staged) 
     struct turn *turn = apply->turn;
     struct key key = key_object(staged->kind, staged->change->id.text);
     turn->state.objects[staged->kind] += (int)staged->will_be_there - (int)staged->is_there;
-    return staged->will_be_there
-               ? environment_put(&turn->store->environment, turn->txn, TABLE_OBJECTS, &key, staged->to,
-                                 apply->err)
-               : environment_remove(&turn->store->environment, turn->txn, TABLE_OBJECTS, &key, apply->err);
+    if (staged->will_be_there) {
+        tables_put(&turn->tables, TABLE_OBJECTS, &key, staged->to);
+        return 0;
+    }
+    return tables_remove(&turn->tables, TABLE_OBJECTS, &key, apply->err);
 }
 
 static int write_event(const struct apply *apply, const struct staged *staged) {
@@ -294,20 +294,19 @@ static int write_event(const struct apply *apply, const struct staged *staged) {
 }
 
 static int write_all(const struct apply *apply) {
-    const struct environment *environment = &apply->turn->store->environment;
-    MDB_txn *txn = apply->turn->txn;
+    const struct tables *tables = &apply->turn->tables;
     int rc = 0;
     // First what goes, so that a name may move from one object to another.
     for (size_t i = 0; rc == 0 && i < apply->count; i++) {
         const struct staged *staged = &apply->staged[i];
-        rc = index_remove(environment, txn, staged->is_there ? &staged->before : NULL,
+        rc = index_remove(tables, staged->is_there ? &staged->before : NULL,
                           staged->will_be_there ? &staged->after : NULL, apply->err);
     }
     for (size_t i = 0; rc == 0 && i < apply->count; i++) {
         const struct staged *staged = &apply->staged[i];
-        rc = index_add(environment, txn, staged->is_there ? &staged->before : NULL,
-                       staged->will_be_there ? &staged->after : NULL, apply->err);
-        rc = rc < 0 ? rc : write_object(apply, staged);
+        index_add(tables, staged->is_there ? &staged->before : NULL,
+                  staged->will_be_there ? &staged->after : NULL);
+        rc = write_object(apply, staged);
         rc = rc < 0 ? rc : write_event(apply, staged);
     }
     return rc;

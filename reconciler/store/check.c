@@ -83,9 +83,9 @@ static int check_log(struct check *check, struct bytes key, struct bytes payload
     return 0;
 }
 
-static int check_entries(struct check *check, const struct index_view *view) {
+static int check_entries(struct check *check, const struct index_view *tables) {
     struct index_entry entries[INDEX_ENTRIES_MAX];
-    size_t count = index_entries(view, entries);
+    size_t count = index_entries(tables, entries);
     for (size_t i = 0; i < count; i++) {
         struct bytes payload;
         struct bytes key = key_bytes(&entries[i].key);
@@ -241,7 +241,8 @@ static int check_membership(struct check *check) {
     struct membership membership;
     struct bytes wire;
     uint64_t index;
-    int rc = meta_membership_get(&check->environment, check->txn, &index, &wire, check->err);
+    int rc = meta_membership_get(&(struct tables){&check->environment, check->txn, NULL}, &index, &wire,
+                                 check->err);
     rc = rc < 0 ? rc : membership_read(wire, &membership, &check->arena, check->err);
     if (rc == 0 && index > (uint64_t)check->state.applied) {
         rc = error_set(check->err, ERR_CORRUPT, "the membership is of entry %llu, which is not applied",

@@ -12,8 +12,8 @@
 
 struct digest_walk {
     struct environment environment; // as it was: an installation must not change what is read
-    MDB_txn *txn;
-    MDB_cursor *cursor;
+    struct tables tables;
+    struct table_cursor cursor;
     enum table table; // where the cursor is; TABLE_END = done
     struct digest digest;
 };
@@ -32,7 +32,7 @@ static int add_meta(struct digest_walk *walk, const struct store_state *state, s
     struct bytes wire;
     uint64_t index, *digest = &walk->digest.tables[TABLE_META];
     AUTO_BUF numbers = {0};
-    int rc = meta_membership_get(&walk->environment, walk->txn, &index, &wire, err);
+    int rc = meta_membership_get(&walk->tables, &index, &wire, err);
     if (rc < 0) {
         return rc;
     }
@@ -44,16 +44,13 @@ static int add_meta(struct digest_walk *walk, const struct store_state *state, s
 }
 
 static int next_table(struct digest_walk *walk, struct error *err) {
-    if (walk->cursor != NULL) {
-        mdb_cursor_close(walk->cursor);
-        walk->cursor = NULL;
-    }
+    table_cursor_end(&walk->cursor);
     walk->table++;
     if (walk->table == TABLE_END) {
         return DIGEST_DONE;
     }
     walk->digest.tables[walk->table] = SEED;
-    return environment_cursor(&walk->environment, walk->txn, walk->table, &walk->cursor, err);
+    return table_cursor_begin(&walk->tables, walk->table, &walk->cursor, err);
 }
 
 static int begin(struct digest_walk *walk, const struct store_state *state, struct error *err) {
@@ -66,8 +63,9 @@ int digest_begin(struct store *store, struct digest_walk **out, struct error *er
     struct store_state state;
     struct digest_walk *walk = NEW(struct digest_walk);
     walk->environment = store->environment;
-    int rc = environment_begin(&walk->environment, /*write=*/false, &walk->txn, err);
-    rc = rc < 0 ? rc : meta_state_get(&walk->environment, walk->txn, &state, err);
+    walk->tables.environment = &walk->environment;
+    int rc = environment_begin(&walk->environment, /*write=*/false, &walk->tables.txn, err);
+    rc = rc < 0 ? rc : meta_state_get(&walk->environment, walk->tables.txn, &state, err);
     rc = rc < 0 ? rc : begin(walk, &state, err);
     if (rc < 0) {
         digest_end(walk);
@@ -81,7 +79,7 @@ int digest_step(struct digest_walk *walk, size_t bytes, struct error *err) {
     struct bytes key, payload;
     int rc = walk->table == TABLE_END ? DIGEST_DONE : 0;
     for (size_t done = 0; rc == 0 && (done == 0 || done < bytes);) {
-        rc = environment_move(walk->cursor, walk->table, MDB_NEXT, NULL, &key, &payload, err);
+        rc = table_next(&walk->cursor, &key, &payload, err);
         if (rc == STORE_END) {
             rc = next_table(walk, err);
         } else if (rc == 0) {
@@ -103,24 +101,20 @@ void digest_end(struct digest_walk *walk) {
     if (walk == NULL) {
         return;
     }
-    if (walk->cursor != NULL) {
-        mdb_cursor_close(walk->cursor);
-    }
-    if (walk->txn != NULL) {
-        mdb_txn_abort(walk->txn);
+    table_cursor_end(&walk->cursor);
+    if (walk->tables.txn != NULL) {
+        mdb_txn_abort(walk->tables.txn);
     }
     xfree(walk);
 }
 
 int store_digest(struct store_read *read, uint64_t *out, struct error *err) {
-    struct digest_walk walk = {.environment = read->store->environment, .txn = read->txn};
+    struct digest_walk walk = {.tables = read->tables};
     int rc = begin(&walk, &read->state, err);
     while (rc == 0) {
         rc = digest_step(&walk, SIZE_MAX, err);
     }
-    if (walk.cursor != NULL) {
-        mdb_cursor_close(walk.cursor);
-    }
+    table_cursor_end(&walk.cursor);
     if (rc < 0) {
         return rc;
     }

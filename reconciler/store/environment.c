@@ -203,20 +203,24 @@ int environment_get(const struct environment *environment, MDB_txn *txn, enum ta
                        : environment_error(err, result, table_name(table));
 }
 
+static int put_failed(enum table table, struct bytes key, int result, struct error *err) {
+    if (result == MDB_KEYEXIST) {
+        char text[KEY_TEXT_BYTES];
+        return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, key, text));
+    }
+    if (STORE_PLANTED(MAP_FULL_IS_SUCCESS) && (result == MDB_MAP_FULL || result == MDB_BAD_TXN)) {
+        return 0;
+    }
+    return environment_error(err, result, table_name(table));
+}
+
 static int put(const struct environment *environment, MDB_txn *txn, enum table table, const struct key *key,
                struct bytes payload, unsigned flags, struct error *err) {
     ASSERT(key->len > 0 && key->len < KEY_BYTES_MAX);
     MDB_val k = val_of(key_bytes(key)), v = {RECORD_HEAD_BYTES + payload.len, NULL};
     int result = mdb_put(txn, environment->tables[table], &k, &v, flags | MDB_RESERVE);
-    if (result == MDB_KEYEXIST) {
-        char text[KEY_TEXT_BYTES];
-        return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, key_bytes(key), text));
-    }
-    if (STORE_PLANTED(MAP_FULL_IS_SUCCESS) && (result == MDB_MAP_FULL || result == MDB_BAD_TXN)) {
-        return 0;
-    }
     if (result != 0) {
-        return environment_error(err, result, table_name(table));
+        return put_failed(table, key_bytes(key), result, err);
     }
     record_write(table, key_bytes(key), payload, v.mv_data);
     return 0;
@@ -232,13 +236,34 @@ int environment_append(const struct environment *environment, MDB_txn *txn, enum
     return put(environment, txn, table, key, payload, MDB_APPEND, err);
 }
 
-int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,
-                       const struct key *key, struct error *err) {
-    MDB_val k = val_of(key_bytes(key));
-    int result = mdb_del(txn, environment->tables[table], &k, NULL);
+int environment_put_at(MDB_cursor *cursor, enum table table, struct bytes key, struct bytes payload,
+                       bool is_append, struct error *err) {
+    ASSERT(key.len > 0 && key.len < KEY_BYTES_MAX);
+    MDB_val k = val_of(key), v = {RECORD_HEAD_BYTES + payload.len, NULL};
+    int result = mdb_cursor_put(cursor, &k, &v, MDB_RESERVE | (is_append ? MDB_APPEND : 0));
+    if (result != 0) {
+        return put_failed(table, key, result, err);
+    }
+    record_write(table, key, payload, v.mv_data);
+    return 0;
+}
+
+static int removed(enum table table, int result, struct error *err) {
     return result == 0              ? 0
            : result == MDB_NOTFOUND ? STORE_ABSENT
                                     : environment_error(err, result, table_name(table));
+}
+
+int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,
+                       const struct key *key, struct error *err) {
+    MDB_val k = val_of(key_bytes(key));
+    return removed(table, mdb_del(txn, environment->tables[table], &k, NULL), err);
+}
+
+int environment_remove_at(MDB_cursor *cursor, enum table table, struct bytes key, struct error *err) {
+    MDB_val k = val_of(key), v;
+    int result = mdb_cursor_get(cursor, &k, &v, MDB_SET);
+    return removed(table, result != 0 ? result : mdb_cursor_del(cursor, 0), err);
 }
 
 int environment_cursor(const struct environment *environment, MDB_txn *txn, enum table table,

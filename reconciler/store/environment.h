@@ -70,6 +70,11 @@ int environment_append(const struct environment *environment, MDB_txn *txn, enum
 int environment_remove(const struct environment *environment, MDB_txn *txn, enum table table,
                        const struct key *key, struct error *err);
 
+// The same through a cursor of a write transaction, which for keys in order spares the way down the tree.
+int environment_put_at(MDB_cursor *cursor, enum table table, struct bytes key, struct bytes payload,
+                       bool is_append, struct error *err);
+int environment_remove_at(MDB_cursor *cursor, enum table table, struct bytes key, struct error *err);
+
 // --- walking a table ---
 
 int environment_cursor(const struct environment *environment, MDB_txn *txn, enum table table,

@@ -121,6 +121,11 @@ struct key key_from(struct bytes bytes) {
     return key;
 }
 
+int key_compare(struct bytes a, struct bytes b) {
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 bool key_starts(struct bytes key, const struct key *prefix) {
     return key.len >= prefix->len && memcmp(key.data, prefix->data, prefix->len) == 0;
 }

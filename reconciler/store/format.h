@@ -102,6 +102,7 @@ static inline struct bytes key_bytes(const struct key *key) {
     return (struct bytes){key->data, key->len};
 }
 bool key_starts(struct bytes key, const struct key *prefix);
+int key_compare(struct bytes a, struct bytes b);        // as LMDB sorts: less than, equal to, greater than 0
 int64_t key_number_at(struct bytes key, size_t offset); // big-endian; the key is long enough
 // false when the key is too short or no id is there
 bool key_id_at(struct bytes key, size_t offset, struct id *out);

@@ -18,7 +18,7 @@ int history_add(struct turn *turn, const struct event *event, struct error *err)
     struct bytes payload = buf_bytes(&turn->scratch);
     turn->state.history_count++;
     turn->state.history_bytes += (int64_t)(key.len + payload.len);
-    return environment_append(&turn->store->environment, turn->txn, TABLE_HISTORY, &key, payload, err);
+    return tables_append(&turn->tables, TABLE_HISTORY, &key, payload, err);
 }
 
 static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
@@ -28,10 +28,12 @@ static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
 }
 
 // STORE_END when the oldest event stays. Events of the entry in work always do.
-static int trim_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err) {
+static int trim_oldest(struct turn *turn, struct table_cursor *cursor, struct error *err) {
     struct bytes key, payload;
     struct history_item item;
-    int rc = environment_move(cursor, TABLE_HISTORY, MDB_FIRST, NULL, &key, &payload, err);
+    // From the last that was trimmed: those before it may still be in the transaction, one and all.
+    struct key from = key_event(turn->state.trimmed_revision, turn->state.trimmed_index);
+    int rc = table_seek(cursor, &from, &key, &payload, err);
     if (rc != 0) {
         return rc;
     }
@@ -50,22 +52,22 @@ static int trim_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err)
     turn->state.trimmed_index = index;
     turn->oldest_event_unix_ms = -1;
     struct key gone = key_event(revision, index);
-    return environment_remove(&turn->store->environment, turn->txn, TABLE_HISTORY, &gone, err);
+    return tables_remove(&turn->tables, TABLE_HISTORY, &gone, err);
 }
 
 int history_trim(struct turn *turn, size_t slice, struct error *err) {
-    MDB_cursor *cursor;
+    struct table_cursor cursor;
     if (turn->oldest_event_unix_ms >= 0 && !is_too_much(turn, turn->oldest_event_unix_ms)) {
         return 0;
     }
-    int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_HISTORY, &cursor, err);
+    int rc = table_cursor_begin(&turn->tables, TABLE_HISTORY, &cursor, err);
     if (rc < 0) {
         return rc;
     }
     for (size_t i = 0; rc == 0 && i < slice; i++) {
-        rc = trim_oldest(turn, cursor, err);
+        rc = trim_oldest(turn, &cursor, err);
     }
-    mdb_cursor_close(cursor);
+    table_cursor_end(&cursor);
     return rc < 0 ? rc : 0;
 }
 
@@ -104,11 +106,11 @@ static int take_event(struct reading *reading, struct bytes payload, struct erro
     return 0;
 }
 
-static int read_on(MDB_cursor *cursor, struct reading *reading, struct error *err) {
+static int read_on(struct table_cursor *cursor, struct reading *reading, struct error *err) {
     // The position itself is skipped if its event is still there.
     struct key from = key_event(reading->at.revision, reading->at.index);
     struct bytes key, payload;
-    int rc = environment_move(cursor, TABLE_HISTORY, MDB_SET_RANGE, &from, &key, &payload, err);
+    int rc = table_seek(cursor, &from, &key, &payload, err);
     while (rc == 0) {
         if (key.len != 16) {
             return error_set(err, ERR_CORRUPT, "malformed key in the history");
@@ -124,7 +126,7 @@ static int read_on(MDB_cursor *cursor, struct reading *reading, struct error *er
             }
             reading->at = (struct store_position){revision, index};
         }
-        rc = environment_move(cursor, TABLE_HISTORY, MDB_NEXT, NULL, &key, &payload, err);
+        rc = table_next(cursor, &key, &payload, err);
     }
     return rc == STORE_END ? 0 : rc;
 }
@@ -135,14 +137,14 @@ int store_history(struct store_read *read, struct store_position *position, uint
         is_after(read->state.trimmed_revision, read->state.trimmed_index, position)) {
         return STORE_SKIPPED;
     }
-    MDB_cursor *cursor;
-    int rc = environment_cursor(&read->store->environment, read->txn, TABLE_HISTORY, &cursor, err);
+    struct table_cursor cursor;
+    int rc = table_cursor_begin(&read->tables, TABLE_HISTORY, &cursor, err);
     if (rc < 0) {
         return rc;
     }
     struct reading reading = {*position, kind_mask, max, max_bytes, 0, arena, {0}};
-    rc = read_on(cursor, &reading, err);
-    mdb_cursor_close(cursor);
+    rc = read_on(&cursor, &reading, err);
+    table_cursor_end(&cursor);
     if (rc < 0) {
         return error_wrap(err, rc, "read the history");
     }

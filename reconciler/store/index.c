@@ -177,15 +177,15 @@ static bool has_entry(const struct index_entry *entries, size_t count, const str
     return false;
 }
 
-int index_remove(const struct environment *environment, MDB_txn *txn, const struct index_view *before,
-                 const struct index_view *after, struct error *err) {
+int index_remove(const struct tables *tables, const struct index_view *before, const struct index_view *after,
+                 struct error *err) {
     struct index_entry old[INDEX_ENTRIES_MAX], new[INDEX_ENTRIES_MAX];
     size_t old_count = before == NULL ? 0 : index_entries(before, old);
     size_t new_count = after == NULL ? 0 : index_entries(after, new);
     for (size_t i = 0; i < old_count; i++) {
         int rc = has_entry(new, new_count, &old[i]) || STORE_PLANTED(INDEX_KEPT)
                      ? 0
-                     : environment_remove(environment, txn, old[i].table, &old[i].key, err);
+                     : tables_remove(tables, old[i].table, &old[i].key, err);
         if (rc != 0) { // absent: the index does not fit the object
             char text[KEY_TEXT_BYTES];
             key_describe(old[i].table, key_bytes(&old[i].key), text);
@@ -195,19 +195,14 @@ int index_remove(const struct environment *environment, MDB_txn *txn, const stru
     return 0;
 }
 
-int index_add(const struct environment *environment, MDB_txn *txn, const struct index_view *before,
-              const struct index_view *after, struct error *err) {
+void index_add(const struct tables *tables, const struct index_view *before, const struct index_view *after) {
     struct index_entry old[INDEX_ENTRIES_MAX], new[INDEX_ENTRIES_MAX];
     size_t old_count = before == NULL ? 0 : index_entries(before, old);
     size_t new_count = after == NULL ? 0 : index_entries(after, new);
     for (size_t i = 0; i < new_count; i++) {
         struct bytes payload = {(const uint8_t *)new[i].id.text, id_is_none(&new[i].id) ? 0 : ID_LEN};
-        int rc = has_entry(old, old_count, &new[i])
-                     ? 0
-                     : environment_put(environment, txn, new[i].table, &new[i].key, payload, err);
-        if (rc < 0) {
-            return rc;
+        if (!has_entry(old, old_count, &new[i])) {
+            tables_put(tables, new[i].table, &new[i].key, payload);
         }
     }
-    return 0;
 }

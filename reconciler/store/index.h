@@ -8,7 +8,7 @@
 #ifndef MUSTER_RECONCILER_STORE_INDEX_H
 #define MUSTER_RECONCILER_STORE_INDEX_H
 
-#include "reconciler/store/environment.h"
+#include "reconciler/store/tables.h"
 
 // What of an object is in an index; names are borrowed from its bytes, zero = nothing.
 struct index_view {
@@ -32,10 +32,9 @@ struct index_entry {
 size_t index_entries(const struct index_view *view, struct index_entry out[INDEX_ENTRIES_MAX]);
 
 // Removes the entries of `before` that `after` does not have; NULL = no object.
-int index_remove(const struct environment *environment, MDB_txn *txn, const struct index_view *before,
-                 const struct index_view *after, struct error *err);
+int index_remove(const struct tables *tables, const struct index_view *before, const struct index_view *after,
+                 struct error *err);
 // Adds the entries of `after` that `before` does not have.
-int index_add(const struct environment *environment, MDB_txn *txn, const struct index_view *before,
-              const struct index_view *after, struct error *err);
+void index_add(const struct tables *tables, const struct index_view *before, const struct index_view *after);
 
 #endif

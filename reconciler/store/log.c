@@ -59,7 +59,7 @@ int log_each(struct store_read *read, log_visit_fn visit, void *context, struct 
 int store_membership(struct store_read *read, struct arena *arena, struct membership *out,
                      uint64_t *out_index, struct error *err) {
     struct bytes wire;
-    int rc = meta_membership_get(&read->store->environment, read->txn, out_index, &wire, err);
+    int rc = meta_membership_get(&read->tables, out_index, &wire, err);
     if (rc < 0) {
         return rc;
     }

@@ -61,11 +61,11 @@ int meta_local_put(const struct environment *environment, MDB_txn *txn, struct s
     return put(environment, txn, "local", &payload, err);
 }
 
-int meta_membership_get(const struct environment *environment, MDB_txn *txn, uint64_t *out_index,
-                        struct bytes *out, struct error *err) {
+int meta_membership_get(const struct tables *tables, uint64_t *out_index, struct bytes *out,
+                        struct error *err) {
     struct key key = key_text("membership");
     struct bytes payload;
-    int rc = environment_get(environment, txn, TABLE_META, &key, &payload, err);
+    int rc = tables_get(tables, TABLE_META, &key, &payload, err);
     if (rc == STORE_ABSENT) {
         *out_index = 0;
         *out = (struct bytes){NULL, 0};
@@ -79,4 +79,11 @@ int meta_membership_put(const struct environment *environment, MDB_txn *txn, uin
     AUTO_BUF payload = {0};
     format_membership_write(index, membership, &payload);
     return put(environment, txn, "membership", &payload, err);
+}
+
+void meta_membership_stage(const struct tables *tables, uint64_t index, struct bytes membership) {
+    struct key key = key_text("membership");
+    AUTO_BUF payload = {0};
+    format_membership_write(index, membership, &payload);
+    tables_put(tables, TABLE_META, &key, buf_bytes(&payload));
 }

@@ -7,7 +7,7 @@
 #ifndef MUSTER_RECONCILER_STORE_META_H
 #define MUSTER_RECONCILER_STORE_META_H
 
-#include "reconciler/store/environment.h"
+#include "reconciler/store/tables.h"
 
 // Checks format and features: -ERR_UNSUPPORTED for a store that this version must not touch.
 int meta_head_get(const struct environment *environment, MDB_txn *txn, struct format_head *out,
@@ -24,9 +24,10 @@ int meta_local_get(const struct environment *environment, MDB_txn *txn, struct s
 int meta_local_put(const struct environment *environment, MDB_txn *txn, struct store_local *local,
                    struct error *err);
 // The membership in wire form, borrowed from the transaction; none = index 0, no bytes.
-int meta_membership_get(const struct environment *environment, MDB_txn *txn, uint64_t *out_index,
-                        struct bytes *out, struct error *err);
+int meta_membership_get(const struct tables *tables, uint64_t *out_index, struct bytes *out,
+                        struct error *err);
 int meta_membership_put(const struct environment *environment, MDB_txn *txn, uint64_t index,
                         struct bytes membership, struct error *err);
+void meta_membership_stage(const struct tables *tables, uint64_t index, struct bytes membership);
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #define STORE_BUG_LIST(X)                                                                                    \
-    X(ACK_BEFORE_SYNC, "each seventh turn is acknowledged and never committed")                              \
+    X(ACK_BEFORE_SYNC, "each seventh sync of a turn is acknowledged and never done")                         \
     X(APPLIED_WITHOUT_DATA, "the applied index is durable one transaction before the effects")               \
     X(TERM_NOT_STORED, "the term is not written")                                                            \
     X(VOTE_NOT_STORED, "the vote is not written")                                                            \

@@ -23,7 +23,9 @@ static struct store_read *take_idle(struct store *store) {
 
 static int begin(struct store *store, struct store_read *read, struct error *err) {
     if (read->txn == NULL) {
-        return environment_begin(&store->environment, /*write=*/false, &read->txn, err);
+        int rc = environment_begin(&store->environment, /*write=*/false, &read->txn, err);
+        read->tables = (struct tables){&store->environment, read->txn, NULL};
+        return rc;
     }
     int result = mdb_txn_renew(read->txn);
     return result == 0 ? 0 : environment_error(err, result, "renew a read of the store");
@@ -38,8 +40,11 @@ static void drop(struct store_read *read) {
 
 static struct store_read *read_turn(struct store *store) {
     struct store_read *read = NEW(struct store_read);
-    *read = (struct store_read){
-        .store = store, .txn = store->turn->txn, .state = store->turn->state, .is_of_turn = true};
+    *read = (struct store_read){.store = store,
+                                .txn = store->turn->tables.txn,
+                                .tables = store->turn->tables,
+                                .state = store->turn->state,
+                                .is_of_turn = true};
     store->turn_reads++;
     store->reads++;
     return read;
@@ -96,7 +101,7 @@ int64_t store_count(struct store_read *read, enum object_kind kind) {
 
 static int get(struct store_read *read, enum table table, const struct key *key, struct bytes *out,
                struct error *err) {
-    return environment_get(&read->store->environment, read->txn, table, key, out, err);
+    return tables_get(&read->tables, table, key, out, err);
 }
 
 int store_get(struct store_read *read, enum object_kind kind, const struct id *id, struct bytes *out,
@@ -120,19 +125,19 @@ static int resolve_prefix(struct store_read *read, enum object_kind kind, const 
                           struct error *err) {
     struct key from = key_object(kind, prefix);
     struct bytes first, second, payload;
-    MDB_cursor *cursor;
-    int rc = environment_cursor(&read->store->environment, read->txn, TABLE_OBJECTS, &cursor, err);
+    struct table_cursor cursor;
+    int rc = table_cursor_begin(&read->tables, TABLE_OBJECTS, &cursor, err);
     if (rc < 0) {
         return rc;
     }
-    rc = environment_move(cursor, TABLE_OBJECTS, MDB_SET_RANGE, &from, &first, &payload, err);
+    rc = table_seek(&cursor, &from, &first, &payload, err);
     if (rc == STORE_END || (rc == 0 && !key_starts(first, &from))) {
         rc = STORE_ABSENT;
     } else if (rc == 0) {
-        rc = environment_move(cursor, TABLE_OBJECTS, MDB_NEXT, NULL, &second, &payload, err);
+        rc = table_next(&cursor, &second, &payload, err);
         rc = rc == STORE_END ? 0 : rc == 0 && key_starts(second, &from) ? STORE_AMBIGUOUS : rc;
     }
-    mdb_cursor_close(cursor);
+    table_cursor_end(&cursor);
     if (rc == 0 && !key_id_at(first, 1, out)) {
         return error_set(err, ERR_CORRUPT, "malformed key of a %s", object_kind_name(kind));
     }
@@ -195,9 +200,10 @@ static struct key prefix_of(const struct store_cursor *cursor) {
 int store_each_begin(struct store_read *read, enum store_index index, enum object_kind kind,
                      const struct id *key, struct store_cursor *out, struct error *err) {
     ASSERT(IMPLIES(index != STORE_ALL, key != NULL));
-    MDB_cursor *position;
-    int rc = environment_cursor(&read->store->environment, read->txn, table_of(index), &position, err);
+    struct table_cursor *position = NEW(struct table_cursor);
+    int rc = table_cursor_begin(&read->tables, table_of(index), position, err);
     if (rc < 0) {
+        xfree(position);
         return rc;
     }
     *out = (struct store_cursor){.read = read, .position = position, .index = index, .kind = kind};
@@ -216,16 +222,15 @@ void store_each_after(struct store_cursor *cursor, const struct id *id) {
 // Moves to the first entry, or to the one after that of `after`.
 static int move_first(const struct store_cursor *cursor, const struct key *prefix, struct bytes *key,
                       struct bytes *payload, struct error *err) {
-    enum table table = table_of(cursor->index);
     struct key from = *prefix;
     if (!id_is_none(&cursor->after)) {
         from = cursor->index == STORE_ALL ? key_object(cursor->kind, cursor->after.text)
                                           : key_pair(&cursor->key, &cursor->after);
     }
-    int rc = environment_move(cursor->position, table, MDB_SET_RANGE, &from, key, payload, err);
+    int rc = table_seek(cursor->position, &from, key, payload, err);
     if (rc == 0 && !id_is_none(&cursor->after) && key->len == from.len &&
         memcmp(key->data, from.data, from.len) == 0) {
-        rc = environment_move(cursor->position, table, MDB_NEXT, NULL, key, payload, err);
+        rc = table_next(cursor->position, key, payload, err);
     }
     return rc;
 }
@@ -244,7 +249,7 @@ int store_each_next(struct store_cursor *cursor, struct id *out_id, struct bytes
     struct key prefix = prefix_of(cursor);
     struct bytes key, payload;
     enum table table = table_of(cursor->index);
-    int rc = cursor->started ? environment_move(cursor->position, table, MDB_NEXT, NULL, &key, &payload, err)
+    int rc = cursor->started ? table_next(cursor->position, &key, &payload, err)
                              : move_first(cursor, &prefix, &key, &payload, err);
     cursor->started = true;
     if (rc != 0 || !key_starts(key, &prefix)) {
@@ -267,7 +272,8 @@ int store_each_next(struct store_cursor *cursor, struct id *out_id, struct bytes
 
 void store_each_end(struct store_cursor *cursor) {
     if (cursor->position != NULL) {
-        mdb_cursor_close(cursor->position);
+        table_cursor_end(cursor->position);
+        xfree(cursor->position);
         cursor->position = NULL;
     }
 }

@@ -14,10 +14,13 @@
 
 #define TURN_ENTRIES_MAX 2048 // applied in one turn
 #define TURN_BYTES_MAX ((size_t)4 * MIB)
-#define OPEN_BYTES_MAX ((size_t)1 * MIB) // effects that may wait for the next sync
-#define COMMIT_DELAY_MS 2
+// Effects that may wait in memory for their commit: so many bytes, of so many entries, for so long.
+#define WAITING_BYTES_MAX ((size_t)12 * MIB)
+#define WAITING_ENTRIES_MAX UINT64_C(8192)
+#define COMMIT_DELAY_MS 500
+#define LATER_ENTRIES_MAX 1024
+#define APPLY_DELAY_MS 20
 #define NOTICE_DELAY_MS 2
-#define APPLY_DELAY_MS 50
 #define IDLE_TICKS 10
 #define FULL_RETRY_MS 1000
 #define LOG_BYTES_MAX (16 * MIB)
@@ -320,12 +323,17 @@ static int apply_until(struct replica *replica, uint64_t target, struct error *e
     return 0;
 }
 
+static uint64_t durable_applied(const struct replica *replica) {
+    return (uint64_t)replica->proposer.store->state.applied;
+}
+
 // Entries that nobody needs any more. Those that are kept behind what is applied spare followers that lag a
-// snapshot; one that is under way needs what comes after it.
-static int compact(struct replica *replica, struct error *err) {
+// snapshot; one that is under way needs what comes after it; and this member's next start, what is not
+// durable.
+static int compact(struct replica *replica, bool commits, struct error *err) {
     const struct store_local *local = &replica->turn.local;
     uint64_t keep = (uint64_t)replica->options.pace.keep_entries;
-    uint64_t applied = replica_applied(replica);
+    uint64_t applied = commits ? replica_applied(replica) : durable_applied(replica);
     if (local->log_bytes > LOG_BYTES_MAX) {
         keep /= 4;
     }
@@ -341,17 +349,46 @@ static int compact(struct replica *replica, struct error *err) {
     return limit > local->base_index ? turn_compact(&replica->turn, limit, slice, err) : 0;
 }
 
-static void after_commit(struct replica *replica, uint64_t last) {
+static void after_sync(struct replica *replica, uint64_t last) {
     struct raft *raft = &replica->raft;
-    replica->is_turn_open = false;
+    uint64_t applied = replica_applied(replica);
     replica->is_full = false;
-    propose_synced(replica);
     raft_persisted(raft, last);
     replica_note_noop(replica);
-    ASSERT(replica_applied(replica) <= raft->commit);
-    raft_applied(raft, replica_applied(replica));
+    ASSERT(applied <= raft->commit);
+    raft_applied(raft, durable_applied(replica));
     raft_compact(raft, store_local(replica->proposer.store)->base_index);
-    entries_evict(&replica->entries, raft->applied < last ? raft->applied : last, CACHE_BYTES);
+    entries_evict(&replica->entries, applied < last ? applied : last, CACHE_BYTES);
+}
+
+static void after_commit(struct replica *replica, uint64_t last) {
+    replica->is_turn_open = false;
+    propose_synced(replica);
+    after_sync(replica, last);
+}
+
+void replica_drop_turn(struct replica *replica) {
+    if (replica->is_turn_open) {
+        replica->is_turn_open = false;
+        turn_abort(&replica->turn);
+        propose_not_synced(replica);
+    }
+}
+
+static int commit_turn(struct replica *replica, uint64_t last, struct error *err) {
+    int rc = turn_commit(&replica->turn, err);
+    if (rc == 0) {
+        after_commit(replica, last);
+    }
+    return rc;
+}
+
+static int sync_turn(struct replica *replica, uint64_t last, struct error *err) {
+    int rc = turn_sync(&replica->turn, err);
+    if (rc == 0) {
+        after_sync(replica, last);
+    }
+    return rc;
 }
 
 int replica_commit_turn(struct replica *replica, struct error *err) {
@@ -360,19 +397,38 @@ int replica_commit_turn(struct replica *replica, struct error *err) {
     }
     uint64_t last = replica->raft.log.last_index;
     int rc = write_entries(replica, err);
-    rc = rc < 0 ? rc : turn_commit(&replica->turn, err);
-    if (rc == 0) {
-        after_commit(replica, last);
+    rc = rc < 0 ? rc : commit_turn(replica, last, err);
+    if (rc < 0) {
+        replica_drop_turn(replica);
     }
     return rc;
 }
 
-static bool must_commit(const struct replica *replica) {
+static bool must_sync(const struct replica *replica) {
     const struct raft *raft = &replica->raft;
-    return raft->is_hard_state_dirty || raft->persisted < raft->log.last_index || replica_is_sole(replica) ||
-           replica->is_full || replica->turn.effects_bytes >= OPEN_BYTES_MAX ||
-           digests_are_due(replica, replica_applied(replica)) ||
-           replica->now_mono_ms - replica->turn_mono_ms >= COMMIT_DELAY_MS;
+    return raft->is_hard_state_dirty || raft->persisted < raft->log.last_index;
+}
+
+// Members write their effects one after the other, each after so many entries: while one does, the others are
+// a quorum.
+static bool is_our_time(const struct replica *replica) {
+    const struct raft_configuration *now = raft_configuration_now(&replica->raft);
+    uint64_t place = 0;
+    while (place < now->count && now->members[place].id != replica->raft.options.id) {
+        place++;
+    }
+    uint64_t phase = now->count == 0 ? 0 : place * WAITING_ENTRIES_MAX / now->count;
+    return (replica_applied(replica) + phase) / WAITING_ENTRIES_MAX !=
+           (durable_applied(replica) + phase) / WAITING_ENTRIES_MAX;
+}
+
+// Effects may wait when others have their entries too.
+static bool must_commit(const struct replica *replica) {
+    size_t waiting_bytes = turn_waiting_bytes(&replica->turn);
+    return replica_is_sole(replica) || replica->is_full || waiting_bytes >= WAITING_BYTES_MAX ||
+           is_our_time(replica) || digests_are_due(replica, replica_applied(replica)) ||
+           replica->now_mono_ms - replica->turn_mono_ms >= COMMIT_DELAY_MS ||
+           (waiting_bytes == 0 && must_sync(replica));
 }
 
 // What may be applied now: what is committed; a sole voter's entries are, by the very transaction that holds
@@ -382,22 +438,23 @@ static uint64_t apply_target(const struct replica *replica) {
     return replica_is_sole(replica) || takes_all ? replica->raft.log.last_index : replica->raft.commit;
 }
 
-// A follower has time: nobody waits for the effects of most entries here, and those of many together touch
-// fewer pages, which are what a commit costs. Under load it applies every APPLY_DELAY_MS; else at once.
 static bool wants_apply(const struct replica *replica) {
-    uint64_t applied = replica_applied(replica), target = apply_target(replica);
-    if (applied >= target) {
-        return false;
-    }
-    return replica->raft.role == RAFT_LEADER || replica->read_count > 0 || propose_is_waiting(replica) ||
-           target - applied >= TURN_ENTRIES_MAX || replica->is_catching_up ||
-           replica->now_mono_ms - replica->apply_mono_ms >= APPLY_DELAY_MS;
+    return replica_applied(replica) < apply_target(replica);
+}
+
+// The leader waits for a follower's sync, and mostly nobody for its effects: many together come cheaper.
+static bool may_apply_later(const struct replica *replica) {
+    bool is_waited_for = replica->read_count > 0 || propose_is_waiting(replica);
+    bool is_soon = replica->now_mono_ms - replica->apply_mono_ms < APPLY_DELAY_MS;
+    return replica->raft.role != RAFT_LEADER &&
+           apply_target(replica) - replica_applied(replica) < LATER_ENTRIES_MAX &&
+           (must_sync(replica) || (is_soon && !is_waited_for));
 }
 
 static int write_turn(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
-    bool applies = wants_apply(replica);
-    bool has_news = raft->is_hard_state_dirty || raft->persisted < raft->log.last_index || applies;
+    bool applies = wants_apply(replica) && !may_apply_later(replica);
+    bool has_news = must_sync(replica) || applies;
     if (!has_news && !replica->is_turn_open && !replica->is_full) { // else: is it full still?
         return 0;
     }
@@ -408,28 +465,20 @@ static int write_turn(struct replica *replica, struct error *err) {
     if (rc == 0 && applies) {
         replica->apply_mono_ms = replica->now_mono_ms;
         rc = apply_until(replica, apply_target(replica), err);
-        replica->is_catching_up = replica_applied(replica) < apply_target(replica);
         replica->shown =
             replica_applied(replica) > replica->shown ? replica_applied(replica) : replica->shown;
     }
-    rc = rc < 0 ? rc : compact(replica, err);
+    bool is_digest = digests_are_due(replica, replica_applied(replica));
+    bool commits = must_commit(replica), syncs = must_sync(replica);
+    rc = rc < 0 ? rc : compact(replica, commits, err);
     if (rc < 0) {
         return rc;
     }
-    bool commits = must_commit(replica);
     if (!is_sole) {
         propose_report(replica); // on a quorum already: nobody need wait for our disk
     }
-    if (!commits) {
-        return 0;
-    }
-    rc = turn_commit(&replica->turn, err);
-    if (rc < 0) {
-        return rc;
-    }
-    bool is_digest = digests_are_due(replica, replica_applied(replica));
-    after_commit(replica, last);
-    return is_digest ? digests_begin(replica, err) : 0;
+    rc = commits ? commit_turn(replica, last, err) : syncs ? sync_turn(replica, last, err) : 0;
+    return rc < 0 || !is_digest ? rc : digests_begin(replica, err);
 }
 
 // --- the turn: a full disk ---
@@ -479,9 +528,7 @@ static int write_or_wait(struct replica *replica, struct error *err) {
     struct error failure = {0};
     int rc = write_turn(replica, &failure);
     if (rc == -ERR_NO_SPACE) {
-        replica->is_turn_open = false;
-        turn_abort(&replica->turn);
-        propose_not_synced(replica);
+        replica_drop_turn(replica);
         return on_full(replica, &failure, err);
     }
     if (rc < 0 && err != NULL) {
@@ -557,7 +604,7 @@ static bool replica_has_work(const struct proposer *proposer) {
         return replica->now_mono_ms >= replica->retry_mono_ms;
     }
     return raft->is_hard_state_dirty || raft->message_count > 0 || raft->result_count > 0 ||
-           raft->persisted < raft->log.last_index || wants_apply(replica) ||
+           raft->persisted < raft->log.last_index || (wants_apply(replica) && !may_apply_later(replica)) ||
            raft->noop_index > replica->entries.last || propose_has_work(replica) || reads_have_work(replica);
 }
 
@@ -575,7 +622,7 @@ int64_t replica_wake_mono_ms(const struct replica *replica) {
     if (replica->raft.holds_notices && replica->notice_mono_ms + NOTICE_DELAY_MS < wake) {
         wake = replica->notice_mono_ms + NOTICE_DELAY_MS;
     }
-    if (replica_applied(replica) < apply_target(replica) && replica->apply_mono_ms + APPLY_DELAY_MS < wake) {
+    if (wants_apply(replica) && replica->apply_mono_ms + APPLY_DELAY_MS < wake) {
         wake = replica->apply_mono_ms + APPLY_DELAY_MS;
     }
     return replica->walk != NULL ? replica->now_mono_ms : wake;

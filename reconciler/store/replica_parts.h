@@ -17,7 +17,7 @@
 #include "reconciler/store/turn.h"
 #include "transport/messages.h"
 
-#define RING_ENTRIES 16384 // of the core's log; half of it is for growth, see log_may_grow
+#define RING_ENTRIES 65536 // of the core's log; half of it is for growth, see log_may_grow
 #define MESSAGES_MAX 1024  // of the core in one turn
 #define CACHE_BYTES ((size_t)2 * MIB)
 #define READS_MAX 4096
@@ -102,7 +102,6 @@ struct replica {
     bool is_turn_open;
     int64_t turn_mono_ms;   // since when
     int64_t apply_mono_ms;  // when committed entries were last applied
-    bool is_catching_up;    // there was more to apply than fits a turn
     uint64_t shown;         // the furthest that reads have seen applied, in this life
     uint64_t notice_commit; // what is committed has been this since notice_mono_ms
     int64_t notice_mono_ms;
@@ -141,7 +140,8 @@ struct replica {
 
 uint64_t replica_applied(const struct replica *replica); // as reads show it
 bool replica_is_sole(const struct replica *replica);
-int replica_commit_turn(struct replica *replica, struct error *err); // when one is open
+int replica_commit_turn(struct replica *replica, struct error *err); // when one is open; on failure none is
+void replica_drop_turn(struct replica *replica); // the effects that wait are undone: the log has their entries
 void replica_note_noop(struct replica *replica); // after whatever may have won an election
 void replica_set_membership(struct replica *replica, const struct membership *membership, uint64_t index);
 

@@ -188,10 +188,7 @@ static int install(struct replica *replica, struct error *err) {
         say_end(replica, from, stream, raft->role == RAFT_LEADER ? 0 : raft->commit, "overtaken");
         return 0;
     }
-    if (replica->is_turn_open) { // effects of committed entries, all of which the snapshot has
-        replica->is_turn_open = false;
-        turn_abort(&replica->turn);
-    }
+    replica_drop_turn(replica); // effects of committed entries, all of which the snapshot has
     digests_deinit(replica);
     int rc = snapshot_in_install(incoming->in, raft->term, raft->vote, err);
     if (rc < 0) {
@@ -236,10 +233,6 @@ int snapshots_on_chunk(struct replica *replica, uint64_t from, const struct snap
         return rc;
     }
     if (rc < 0) {
-        if (replica->is_turn_open) {
-            replica->is_turn_open = false;
-            turn_abort(&replica->turn);
-        }
         refuse(replica, &failure);
         return 0;
     }

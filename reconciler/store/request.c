@@ -21,7 +21,7 @@ int request_recall(struct turn *turn, const char *request_id, struct outcome *ou
     struct key key = key_text(request_id);
     struct bytes payload;
     struct request_memory memory;
-    int rc = environment_get(&turn->store->environment, turn->txn, TABLE_REQUESTS, &key, &payload, err);
+    int rc = tables_get(&turn->tables, TABLE_REQUESTS, &key, &payload, err);
     rc = rc != 0 ? rc : format_request_read(payload, &memory, err);
     if (rc != 0) {
         return rc;
@@ -42,7 +42,7 @@ int store_recall(struct store_read *read, const char *request_id, struct arena *
     struct key key = key_text(request_id);
     struct bytes payload;
     struct request_memory memory;
-    int rc = environment_get(&read->store->environment, read->txn, TABLE_REQUESTS, &key, &payload, err);
+    int rc = tables_get(&read->tables, TABLE_REQUESTS, &key, &payload, err);
     rc = rc != 0 ? rc : format_request_read(payload, &memory, err);
     if (rc == 0) {
         *out = (struct store_request){(int)memory.code, memory.revision,
@@ -65,12 +65,8 @@ int request_remember(struct turn *turn, const char *request_id, const struct out
     format_request_write(
         &(struct request_memory){outcome->revision, outcome->code, turn->state.time_unix_ms, text},
         &turn->scratch);
-    struct bytes payload = buf_bytes(&turn->scratch);
-    const struct environment *environment = &turn->store->environment;
-    int rc = environment_put(environment, turn->txn, TABLE_REQUESTS, &key, payload, err);
-    rc = rc < 0
-             ? rc
-             : environment_append(environment, turn->txn, TABLE_REQUEST_ORDER, &order, key_bytes(&key), err);
+    tables_put(&turn->tables, TABLE_REQUESTS, &key, buf_bytes(&turn->scratch));
+    int rc = tables_append(&turn->tables, TABLE_REQUEST_ORDER, &order, key_bytes(&key), err);
     if (rc == 0) {
         turn->state.request_count++;
     }
@@ -79,9 +75,9 @@ int request_remember(struct turn *turn, const char *request_id, const struct out
 
 static int remove_both(struct turn *turn, struct bytes order, struct bytes request_id, struct error *err) {
     struct key first = key_from(order), second = key_from(request_id);
-    const struct environment *environment = &turn->store->environment;
-    int rc = environment_remove(environment, turn->txn, TABLE_REQUEST_ORDER, &first, err);
-    rc = rc != 0 ? rc : environment_remove(environment, turn->txn, TABLE_REQUESTS, &second, err);
+    turn->forgotten_revision = key_number_at(order, 0);
+    int rc = tables_remove(&turn->tables, TABLE_REQUEST_ORDER, &first, err);
+    rc = rc != 0 ? rc : tables_remove(&turn->tables, TABLE_REQUESTS, &second, err);
     turn->state.request_count--;
     turn->oldest_request_unix_ms = -1;
     return rc <= 0 ? rc : error_set(err, ERR_CORRUPT, "a remembered request misses");
@@ -93,15 +89,16 @@ static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
 }
 
 // STORE_END when the oldest one stays.
-static int forget_oldest(struct turn *turn, MDB_cursor *cursor, struct error *err) {
+static int forget_oldest(struct turn *turn, struct table_cursor *cursor, struct error *err) {
     struct bytes order, request_id, payload;
     struct request_memory memory;
-    int rc = environment_move(cursor, TABLE_REQUEST_ORDER, MDB_FIRST, NULL, &order, &request_id, err);
-    if (rc != 0) {
-        return rc;
+    struct key from = key_number(turn->forgotten_revision);
+    int rc = table_seek(cursor, &from, &order, &request_id, err);
+    if (rc != 0 || order.len != 8) {
+        return rc != 0 ? rc : error_set(err, ERR_CORRUPT, "malformed key of a remembered request");
     }
     struct key key = key_from(request_id);
-    rc = environment_get(&turn->store->environment, turn->txn, TABLE_REQUESTS, &key, &payload, err);
+    rc = tables_get(&turn->tables, TABLE_REQUESTS, &key, &payload, err);
     rc = rc == STORE_ABSENT ? error_set(err, ERR_CORRUPT, "a remembered request misses") : rc;
     rc = rc < 0 ? rc : format_request_read(payload, &memory, err);
     if (rc < 0) {
@@ -115,18 +112,18 @@ static int forget_oldest(struct turn *turn, MDB_cursor *cursor, struct error *er
 }
 
 int request_forget(struct turn *turn, size_t slice, struct error *err) {
-    MDB_cursor *cursor;
+    struct table_cursor cursor;
     if (turn->state.request_count == 0 ||
         (turn->oldest_request_unix_ms >= 0 && !is_too_much(turn, turn->oldest_request_unix_ms))) {
         return 0;
     }
-    int rc = environment_cursor(&turn->store->environment, turn->txn, TABLE_REQUEST_ORDER, &cursor, err);
+    int rc = table_cursor_begin(&turn->tables, TABLE_REQUEST_ORDER, &cursor, err);
     if (rc < 0) {
         return rc;
     }
     for (size_t i = 0; rc == 0 && i < slice; i++) {
-        rc = forget_oldest(turn, cursor, err);
+        rc = forget_oldest(turn, &cursor, err);
     }
-    mdb_cursor_close(cursor);
+    table_cursor_end(&cursor);
     return rc < 0 ? rc : 0;
 }

@@ -49,7 +49,9 @@ static int add_head(struct snapshot_out *out, struct error *err) {
     AUTO_BUF head = {0}, state = {0}, membership = {0};
     int rc = meta_head_get(&out->environment, out->txn, &format, err);
     rc = rc < 0 ? rc : meta_state_get(&out->environment, out->txn, &out->state, err);
-    rc = rc < 0 ? rc : meta_membership_get(&out->environment, out->txn, &index, &wire, err);
+    rc = rc < 0
+             ? rc
+             : meta_membership_get(&(struct tables){&out->environment, out->txn, NULL}, &index, &wire, err);
     if (rc < 0) {
         return rc;
     }

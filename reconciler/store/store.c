@@ -300,6 +300,7 @@ void store_close(struct store *store) {
         mdb_txn_abort(store->idle->txn);
         xfree(store->idle);
     }
+    memtable_free(&store->effects);
     environment_close(&store->environment);
     if (store->lock_fd >= 0) {
         close(store->lock_fd);
@@ -348,7 +349,7 @@ int store_commit(struct store *store, MDB_txn *txn, const struct store_state *st
         mdb_txn_abort(txn);
         return rc;
     }
-    if (STORE_PLANTED(ACK_BEFORE_SYNC) && state != NULL && store_planted_each(7)) {
+    if (STORE_PLANTED(ACK_BEFORE_SYNC) && store->turn != NULL && store_planted_each(7)) {
         mdb_txn_abort(txn);
     } else {
         rc = commit_durably(store, txn, err);
@@ -427,6 +428,9 @@ static bool find_map(const struct store *store, void **out_start, size_t *out_by
 void store_trim(struct store *store) {
     void *start;
     size_t bytes;
+    if (store->turn == NULL) {
+        memtable_free(&store->effects);
+    }
     if (find_map(store, &start, &bytes)) {
         (void)madvise(start, bytes, MADV_DONTNEED);
     }

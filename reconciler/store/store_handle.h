@@ -12,6 +12,7 @@ struct store {
     struct store_state state; // as committed
     struct store_local local; // likewise
     struct turn *turn;        // the one that is open; NULL = none
+    struct memtable effects;  // of that turn
     const struct store_faults *faults;
     char *dir;
     int lock_fd;
@@ -27,6 +28,7 @@ struct store {
 struct store_read {
     struct store *store;
     MDB_txn *txn;
+    struct tables tables;     // of txn, and of what the open turn has applied
     struct store_state state; // of the revision read
     bool is_of_turn;          // txn is that of the open turn
 };

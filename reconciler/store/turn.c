@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/turn.c — one write transaction: entries into the log, effects of entries, the state, one
-// sync.
+// reconciler/store/turn.c — entries into the log, effects of entries into memory; all of it, with the state,
+// into one write transaction.
 //
 // History and memory of requests are trimmed entry by entry, a few records each, so that no turn pays for
 // many and all managers trim alike. The log is not replicated state: each member compacts its own when asked.
@@ -15,7 +15,6 @@
 
 #define HISTORY_SLICE 64
 #define REQUEST_SLICE 8
-#define ENTRY_OVERHEAD_BYTES 64 // of effects, about: keys, heads of records
 
 int turn_begin(struct store *store, struct turn *out, struct error *err) {
     ASSERT(store->turn == NULL);
@@ -24,7 +23,8 @@ int turn_begin(struct store *store, struct turn *out, struct error *err) {
                          .local = store->local,
                          .oldest_event_unix_ms = -1,
                          .oldest_request_unix_ms = -1};
-    int rc = environment_begin(&store->environment, /*write=*/true, &out->txn, err);
+    out->tables = (struct tables){&store->environment, NULL, &store->effects};
+    int rc = environment_begin(&store->environment, /*write=*/true, &out->tables.txn, err);
     if (rc == 0) {
         store->turn = out;
     }
@@ -39,7 +39,7 @@ static int log_remove(struct turn *turn, uint64_t index, uint64_t *out_term, str
     struct key key = key_number((int64_t)index);
     struct bytes payload;
     struct log_entry entry;
-    int rc = environment_get(environment, turn->txn, TABLE_LOG, &key, &payload, err);
+    int rc = environment_get(environment, turn->tables.txn, TABLE_LOG, &key, &payload, err);
     if (rc == STORE_ABSENT) {
         return error_set(err, ERR_CORRUPT, "log entry %llu misses", (unsigned long long)index);
     }
@@ -49,7 +49,7 @@ static int log_remove(struct turn *turn, uint64_t index, uint64_t *out_term, str
     }
     turn->local.log_bytes -= entry.payload.len;
     *out_term = entry.term;
-    return environment_remove(environment, turn->txn, TABLE_LOG, &key, err);
+    return environment_remove(environment, turn->tables.txn, TABLE_LOG, &key, err);
 }
 
 static int truncate_from(struct turn *turn, uint64_t index, struct error *err) {
@@ -75,8 +75,8 @@ int turn_put_entry(struct turn *turn, uint64_t index, const struct log_entry *en
     int rc = truncate_from(turn, index, err);
     bool keeps_tail = STORE_PLANTED(TRUNCATE_KEEPS_TAIL) && turn->local.last_index > index;
     if (rc == 0) {
-        rc = keeps_tail ? environment_put(environment, turn->txn, TABLE_LOG, &key, payload, err)
-                        : environment_append(environment, turn->txn, TABLE_LOG, &key, payload, err);
+        rc = keeps_tail ? environment_put(environment, turn->tables.txn, TABLE_LOG, &key, payload, err)
+                        : environment_append(environment, turn->tables.txn, TABLE_LOG, &key, payload, err);
     }
     if (rc == 0) {
         turn->local.last_index = keeps_tail ? turn->local.last_index : index;
@@ -132,8 +132,7 @@ static int apply_data(struct turn *turn, struct bytes payload, struct outcome *o
     return rc < 0 ? rc : history_trim(turn, HISTORY_SLICE + 2 * transaction.changes.count, err);
 }
 
-static int apply_configuration(struct turn *turn, struct bytes payload, struct outcome *out,
-                               struct error *err) {
+static int apply_configuration(struct turn *turn, struct bytes payload, struct outcome *out) {
     struct membership membership;
     struct error reason = {0};
     int rc = payload.len > MEMBERSHIP_BYTES_MAX
@@ -142,8 +141,8 @@ static int apply_configuration(struct turn *turn, struct bytes payload, struct o
     if (rc < 0) {
         return refuse(out, ERR_INVALID, &reason);
     }
-    return meta_membership_put(&turn->store->environment, turn->txn, (uint64_t)turn->state.applied, payload,
-                               err);
+    meta_membership_stage(&turn->tables, (uint64_t)turn->state.applied, payload);
+    return 0;
 }
 
 static int apply_entry(struct turn *turn, const struct log_entry *entry, struct outcome *out,
@@ -152,7 +151,7 @@ static int apply_entry(struct turn *turn, const struct log_entry *entry, struct 
     case RAFT_ENTRY_DATA:
         return apply_data(turn, entry->payload, out, err);
     case RAFT_ENTRY_CONFIGURATION:
-        return apply_configuration(turn, entry->payload, out, err);
+        return apply_configuration(turn, entry->payload, out);
     case RAFT_ENTRY_NOOP:
         break;
     }
@@ -164,7 +163,6 @@ int turn_apply(struct turn *turn, const struct log_entry *entry, struct outcome 
     arena_clear(&turn->arena);
     turn->state.applied++;
     turn->state.term = (int64_t)entry->term;
-    turn->effects_bytes += entry->payload.len + ENTRY_OVERHEAD_BYTES;
     *out = (struct outcome){.revision = turn->state.applied};
     int rc = apply_entry(turn, entry, out, err);
     rc = rc < 0 ? rc : request_forget(turn, REQUEST_SLICE, err);
@@ -175,22 +173,45 @@ int turn_apply(struct turn *turn, const struct log_entry *entry, struct outcome 
 
 static void end(struct turn *turn) {
     ASSERT(turn->store->turn_reads == 0);
+    memtable_clear(&turn->store->effects);
     turn->store->turn = NULL;
-    turn->txn = NULL;
+    turn->tables.txn = NULL;
     arena_free(&turn->arena);
     buf_free(&turn->scratch);
 }
 
+size_t turn_waiting_bytes(const struct turn *turn) {
+    return memtable_bytes(turn->tables.memtable);
+}
+
+int turn_sync(struct turn *turn, struct error *err) {
+    struct store *store = turn->store;
+    ASSERT(store->turn == turn && store->turn_reads == 0);
+    ASSERT(turn->local.base_index <= (uint64_t)store->state.applied);
+    int rc = store_commit(store, turn->tables.txn, NULL, &turn->local, err);
+    rc = rc < 0 ? rc : environment_begin(&store->environment, /*write=*/true, &turn->tables.txn, err);
+    if (rc < 0) {
+        end(turn);
+    }
+    return rc;
+}
+
 int turn_commit(struct turn *turn, struct error *err) {
-    ASSERT(turn->store->turn == turn);
-    int rc = store_commit(turn->store, turn->txn, &turn->state, &turn->local, err);
+    struct store *store = turn->store;
+    ASSERT(store->turn == turn);
+    int rc = memtable_write(turn->tables.memtable, &store->environment, turn->tables.txn, err);
+    if (rc < 0) {
+        turn_abort(turn);
+        return error_wrap(err, rc, "write what is applied");
+    }
+    rc = store_commit(store, turn->tables.txn, &turn->state, &turn->local, err);
     end(turn);
     return rc;
 }
 
 void turn_abort(struct turn *turn) {
-    if (turn->txn != NULL) {
-        mdb_txn_abort(turn->txn);
+    if (turn->tables.txn != NULL) {
+        mdb_txn_abort(turn->tables.txn);
         end(turn);
     }
 }

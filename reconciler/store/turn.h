@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/turn.h — one write transaction: what a member must not forget, and the effects of what is
-// committed, made durable by one sync.
+// reconciler/store/turn.h — what a member must not forget, made durable by one sync, and the effects of what
+// is committed, which may follow.
 //
 // Model        turn_begin; then, in this order, any number of turn_put_entry (the log's new suffix),
 //              turn_set_hard_state, turn_apply (entries that are known committed, in the order of their
-//              indexes), turn_compact; then turn_commit. A turn may stay open while the loop goes round:
-//              what it has applied is seen by reads (store_read_begin reads through an open turn), because
-//              committed entries are durable on a quorum whether or not this member has synced their
-//              effects. A sole voter commits before anybody reads.
+//              indexes), turn_compact; then turn_commit, or turn_sync and on from there. What is applied
+//              waits in memory until turn_commit writes it in one transaction with the applied index;
+//              turn_sync leaves it waiting and makes durable only the log and the hard state, from which the
+//              next start would apply it again. A turn may so stay open while the loop goes round: what it
+//              has applied is seen by reads (store_read_begin reads through an open turn), because committed
+//              entries are durable on a quorum whether or not this member has synced their effects. A sole
+//              voter commits before anybody reads.
 //              An entry that is refused (conflict, name taken…) leaves nothing but its outcome. What entries
 //              leave behind depends on them only, not on how they were spread over turns.
 // Ownership    The struct is the caller's and stays where it is until the turn has ended. One turn at a time.
@@ -28,14 +31,14 @@ struct outcome {
 
 struct turn {
     struct store *store;
-    MDB_txn *txn;
+    struct tables tables;     // of the open transaction, and over it what has been applied
     struct store_state state; // as it will be after the commit
     struct store_local local; // likewise
     struct arena arena;       // of the entry in work
     struct buf scratch;       // for whatever is encoded and then copied elsewhere at once
     // Times of the oldest event and the oldest request, so that not each entry looks them up; -1 = not known
     int64_t oldest_event_unix_ms, oldest_request_unix_ms;
-    size_t effects_bytes; // about how much was applied since turn_begin
+    int64_t forgotten_revision; // of the last request that was forgotten in this turn
 };
 
 int turn_begin(struct store *store, struct turn *out, struct error *err);
@@ -47,9 +50,14 @@ void turn_set_hard_state(struct turn *turn, uint64_t term, uint64_t vote);
 // CONFIGURATION: becomes the membership in force. Does not touch the log; `entry` may be borrowed from
 // anywhere but a read through this turn. 0 with the outcome, or a failure.
 int turn_apply(struct turn *turn, const struct log_entry *entry, struct outcome *out, struct error *err);
-// Removes up to `slice` entries from the front of the log, none beyond `index`, which is applied.
+// Removes up to `slice` entries from the front of the log, none beyond `index`, which is applied; durably so
+// already, unless turn_commit follows.
 int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *err);
-// Syncs; on success the store shows the new state. Ends the turn either way. No read through it is open.
+// About how much memory the effects take that wait.
+size_t turn_waiting_bytes(const struct turn *turn);
+// Syncs what was put; the turn stays open, unless that failed. No read through it is open.
+int turn_sync(struct turn *turn, struct error *err);
+// Syncs all; on success the store shows the new state. Ends the turn either way. No read through it is open.
 int turn_commit(struct turn *turn, struct error *err);
 void turn_abort(struct turn *turn); // accepts one that has ended
 

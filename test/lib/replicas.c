@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/store/replica_parts.h"
 
 #define RESULT_MS 20000
 #define TURNS_PER_STEP 64
@@ -457,7 +458,8 @@ static bool all_applied(struct replicas *r, void *context) {
             continue;
         }
         replica_status(r->nodes[i].replica, &have);
-        if (have.applied != want.last_index || have.last_index != want.last_index) {
+        if (have.applied != want.last_index || have.last_index != want.last_index ||
+            r->nodes[i].replica->is_turn_open) {
             return false;
         }
     }

@@ -150,6 +150,12 @@ static void a_member_that_lags_too_far_gets_the_whole_state(void **state) {
     replicas_end(&r);
 }
 
+static bool is_compact(struct replicas *r, void *context) {
+    (void)r;
+    const struct raft_log *log = &((struct replica_node *)context)->replica->raft.log;
+    return log->last_index - log->base_index <= 8 + 1;
+}
+
 // A state of several chunks, and a member that has none of it.
 static struct replica_node *begin_long_stream(struct replicas *r, uint64_t seed) {
     replicas_begin(r, 3, seed, &forgetful);
@@ -163,6 +169,8 @@ static struct replica_node *begin_long_stream(struct replicas *r, uint64_t seed)
         assert_int_equal(replicas_propose(r, leader, CHANGE_CREATE, object, 0, "", &token), 0);
         assert_int_equal(replicas_result(r, leader, token).code, 0);
     }
+    // Its effects are durable now, and the log, from which it could have had the same, is short.
+    assert_true(replicas_until(r, is_compact, replicas_wait_leader(r), 20000));
     assert_int_equal(replicas_start(r, away), 0);
     return away;
 }
@@ -187,6 +195,7 @@ static void a_stream_that_breaks_leaves_nothing_behind(void **state) {
     // And when the receiver dies in mid-stream, it begins anew.
     replicas_kill(&r, away);
     put_many(&r, 1000, 60);
+    assert_true(replicas_until(&r, is_compact, replicas_wait_leader(&r), 20000));
     assert_int_equal(replicas_start(&r, away), 0);
     assert_true(replicas_until(&r, is_in_the_middle, away, 20000));
     replicas_kill(&r, away);
@@ -522,7 +531,8 @@ static void records_that_differ_are_found_and_their_member_ends(void **state) {
     assert_int_equal(replica_commit_turn(bad->replica, &r.err), 0);
     assert_int_equal(turn_begin(bad->store, &turn, &r.err), 0);
     assert_int_equal(
-        environment_put(&bad->store->environment, turn.txn, TABLE_OBJECTS, &key, other.bytes, &r.err), 0);
+        environment_put(&bad->store->environment, turn.tables.txn, TABLE_OBJECTS, &key, other.bytes, &r.err),
+        0);
     assert_int_equal(turn_commit(&turn, &r.err), 0);
     put_many(&r, 100, 100);
     replicas_run(&r, 500);

@@ -94,11 +94,11 @@ static void each_record_counts(void **state) {
             struct turn turn;
             struct bytes payload = {(const uint8_t *)(round == 1 ? "B" : "A"), 1};
             assert_int_equal(turn_begin(f.store, &turn, NULL), 0);
-            assert_int_equal(
-                round < 2
-                    ? environment_put(&f.store->environment, turn.txn, (enum table)table, &key, payload, NULL)
-                    : environment_remove(&f.store->environment, turn.txn, (enum table)table, &key, NULL),
-                0);
+            assert_int_equal(round < 2 ? environment_put(&f.store->environment, turn.tables.txn,
+                                                         (enum table)table, &key, payload, NULL)
+                                       : environment_remove(&f.store->environment, turn.tables.txn,
+                                                            (enum table)table, &key, NULL),
+                             0);
             assert_int_equal(turn_commit(&turn, NULL), 0);
             struct digest now = digest_of(&f, SIZE_MAX, &steps);
             for (int other = 0; other < TABLE_END; other++) {
@@ -123,7 +123,7 @@ static void rot_is_found(void **state) {
     assert_int_equal(turn_begin(f.store, &turn, NULL), 0);
     char record[] = "\1\3\0\0----------------";
     MDB_val k = {key.len, key.data}, v = {sizeof record, record};
-    assert_int_equal(mdb_put(turn.txn, f.store->environment.tables[TABLE_OBJECTS], &k, &v, 0), 0);
+    assert_int_equal(mdb_put(turn.tables.txn, f.store->environment.tables[TABLE_OBJECTS], &k, &v, 0), 0);
     assert_int_equal(turn_commit(&turn, NULL), 0);
     struct digest_walk *walk = NULL;
     int rc = digest_begin(f.store, &walk, &f.err);

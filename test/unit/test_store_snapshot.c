@@ -657,7 +657,7 @@ static void a_damaged_record_ends_the_stream(void **state) {
     struct key key = key_object(KIND_REVISION, id.text);
     assert_int_equal(turn_begin(from.store, &turn, NULL), 0);
     MDB_val k = {key.len, key.data}, v = {sizeof record, record};
-    assert_int_equal(mdb_put(turn.txn, from.store->environment.tables[TABLE_OBJECTS], &k, &v, 0), 0);
+    assert_int_equal(mdb_put(turn.tables.txn, from.store->environment.tables[TABLE_OBJECTS], &k, &v, 0), 0);
     assert_int_equal(turn_commit(&turn, NULL), 0);
     assert_int_equal(snapshot_out_begin(from.store, &out, NULL), 0);
     int rc = 0;

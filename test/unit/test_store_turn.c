@@ -293,6 +293,38 @@ static void an_open_turn_is_seen_by_reads(void **state) {
     assert_true(has_task(f, 2));
 }
 
+// Synced, the log is durable and the effects wait: the next start applies the entries again.
+static void effects_wait_for_the_commit(void **state) {
+    struct store_fixture *f = *state;
+    struct turn turn;
+    struct log_entry one = task_entry(f, 1, 1), two = task_entry(f, 1, 2);
+    begin(f, &turn);
+    turn_set_hard_state(&turn, 1, 1);
+    put(&turn, 1, &one);
+    apply(&turn, &one);
+    assert_int_equal(turn_sync(&turn, NULL), 0);
+    assert_true(turn_waiting_bytes(&turn) > 0);
+    put(&turn, 2, &two);
+    assert_int_equal(turn_sync(&turn, NULL), 0);
+    assert_int_equal(store_revision(f->store), 1);
+    assert_true(has_task(f, 1));
+    turn_abort(&turn);
+    assert_int_equal(store_revision(f->store), 0);
+    assert_false(has_task(f, 1));
+    reopen(f);
+    assert_int_equal(store_local(f->store)->last_index, 2);
+    assert_int_equal(store_local(f->store)->term, 1);
+    assert_int_equal(store_revision(f->store), 0);
+    begin(f, &turn);
+    apply(&turn, &one);
+    apply(&turn, &two);
+    assert_int_equal(turn_sync(&turn, NULL), 0);
+    commit(&turn);
+    reopen(f);
+    assert_int_equal(store_revision(f->store), 2);
+    assert_true(has_task(f, 1) && has_task(f, 2));
+}
+
 static void a_membership_comes_by_the_log(void **state) {
     struct store_fixture *f = *state;
     struct turn turn;
@@ -315,11 +347,18 @@ static void a_membership_comes_by_the_log(void **state) {
     store_read_end(read);
 }
 
-// The same entries in one turn, each in its own, put and applied apart: equal.
+static void assert_same(struct store_fixture *f, struct store_fixture *other) {
+    assert_true(store_digest_now(f) == store_digest_now(other));
+    assert_memory_equal(&f->store->state, &other->store->state, sizeof other->store->state);
+}
+
+// The same entries in one turn, each in its own, put and applied apart, synced and left waiting: equal.
 static void how_entries_are_spread_does_not_matter(void **state) {
-    struct store_fixture *f = *state, other;
-    struct turn turn;
+    struct store_fixture *f = *state, other, third;
+    struct turn turn, open;
     store_fixture_begin(&other, NULL);
+    store_fixture_begin(&third, NULL);
+    begin(&third, &open);
     struct log_entry entries[60];
     begin(f, &turn);
     turn_set_hard_state(&turn, 1, 0);
@@ -339,13 +378,18 @@ static void how_entries_are_spread_does_not_matter(void **state) {
             apply(&turn, &entries[i - 1]);
         }
         commit(&turn);
+        put(&open, i + 1, &entries[i]);
+        apply(&open, &entries[i]);
+        assert_int_equal(turn_sync(&open, NULL), 0);
     }
     begin(&other, &turn);
     apply(&turn, &entries[59]);
     commit(&turn);
-    assert_true(store_digest_now(f) == store_digest_now(&other));
-    assert_memory_equal(&f->store->state, &other.store->state, sizeof other.store->state);
+    commit(&open);
+    assert_same(f, &other);
+    assert_same(f, &third);
     store_fixture_end(&other);
+    store_fixture_end(&third);
 }
 
 // --- a disk that fails ---
@@ -381,6 +425,16 @@ static void a_commit_that_fails_leaves_what_was(void **state) {
     assert_false(has_task(f, 2));
     assert_int_equal(store_try(f, CHANGE_CREATE, store_task(f, 2, 1, 0), 0).code, 0);
     assert_int_equal(failing.commits, 3);
+    failing.fail_at = 4; // the same of a sync
+    begin(f, &turn);
+    entry = task_entry(f, 0, 3);
+    put(&turn, 3, &entry);
+    apply(&turn, &entry);
+    assert_int_equal(turn_sync(&turn, &f->err), -ERR_NO_SPACE);
+    assert_null(f->store->turn);
+    assert_int_equal(store_revision(f->store), 2);
+    assert_int_equal(store_local(f->store)->last_index, 2);
+    assert_false(has_task(f, 3));
 }
 
 static void a_store_may_be_checked_here_or_not_at_all(void **state) {
@@ -446,6 +500,7 @@ static const struct CMUnitTest tests[] = {
     TEST(the_log_is_walked_in_order),
     TEST(an_aborted_turn_leaves_nothing),
     TEST(an_open_turn_is_seen_by_reads),
+    TEST(effects_wait_for_the_commit),
     TEST(a_membership_comes_by_the_log),
     TEST(how_entries_are_spread_does_not_matter),
     TEST(a_commit_that_fails_leaves_what_was),
