@@ -56,7 +56,7 @@ static const struct command rows[] = {
                 "keys, q leaves. Nothing can be changed from here yet.\n\n"
                 "The header tells how fresh the picture is: LIVE, STALE 7s when the daemon is\n"
                 "gone (it is tried again, and the stream goes on where it was), SILENT 7s when\n"
-                "it does not answer.",
+                "it does not answer, NO QUORUM 7s when it answers, but no manager leads.",
      .example = "muster console\n"
                 "muster console --plain\n"
                 "muster console --record incident.replay\n"

@@ -139,6 +139,7 @@ static const struct field event_batch_fields[] = {
     BOOL(struct event_batch, 2, skipped, .help = "History in between was trimmed: a fresh snapshot follows."),
     BOOL(struct event_batch, 3, caught_up, .help = "The reader has everything up to revision."),
     LIST(struct event_batch, 4, events, &event_schema, struct event, .max = 1000000, .help = "The events."),
+    STRING(struct event_batch, 5, doubt, .help = "Why what is shown may be out of date; empty = it is not."),
 };
 const struct schema event_batch_schema =
     SCHEMA("event_batch", struct event_batch, event_batch_fields, .help = "A piece of the watch stream.");

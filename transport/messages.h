@@ -147,6 +147,7 @@ struct event_batch {
     bool skipped;
     bool caught_up;
     LIST_OF(struct event) events;
+    const char *doubt; // why what is shown may be out of date: no manager leads; "" = it is not
     struct bytes unknown;
 };
 // A finite piece of history, oldest first: the last `limit` events after since_unix_ms that concern

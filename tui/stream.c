@@ -49,6 +49,8 @@ struct stream {
     int64_t heard_ms, asked_ms;
     bool was_silent;
     char reason[REASON_BYTES];
+    char doubt[REASON_BYTES]; // of the daemon about what it shows; "" = none
+    int64_t doubt_ms;         // since when
     char node_name[64];
     int record_fd;
     struct buf recording;
@@ -191,6 +193,10 @@ static int stream_apply(struct stream *stream, struct model *model, struct bytes
         stream->from_start = true;
         return error_wrap(err, rc, "the stream cannot be read");
     }
+    if (stream->doubt[0] == '\0') {
+        stream->doubt_ms = now_ms;
+    }
+    (void)str_copy(stream->doubt, sizeof stream->doubt, batch.doubt);
     if (batch.caught_up) {
         stream->retry_after_ms = 0; // all is well: a loss from now on is tried again soon
         stream->reason[0] = '\0';
@@ -316,6 +322,10 @@ void stream_describe(const struct stream *stream, const struct model *model, int
     } else if (stream_is_silent(stream, now_ms)) {
         env->link = LINK_SILENT;
         env->link_reason = "the daemon does not answer";
+    } else if (stream->phase == PHASE_WATCHING && model->is_caught_up && stream->doubt[0] != '\0') {
+        env->link = LINK_DOUBTFUL;
+        env->link_age_ms = now_ms - stream->doubt_ms;
+        env->link_reason = stream->doubt;
     } else if (stream->phase == PHASE_WATCHING) {
         env->link = model->is_loading || !model->is_caught_up ? LINK_LOADING : LINK_LIVE;
     } else {

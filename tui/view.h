@@ -16,9 +16,10 @@ enum link_state {
     LINK_CONNECTING, // nothing was ever shown
     LINK_LOADING,    // inside a snapshot
     LINK_LIVE,
-    LINK_SILENT, // connected, but the daemon does not answer
-    LINK_STALE,  // not connected: the last picture is shown
-    LINK_REPLAY, // of a recording
+    LINK_DOUBTFUL, // the daemon answers, and itself does not know what is new
+    LINK_SILENT,   // connected, but the daemon does not answer
+    LINK_STALE,    // not connected: the last picture is shown
+    LINK_REPLAY,   // of a recording
 };
 
 struct view_env {
@@ -27,9 +28,9 @@ struct view_env {
     int64_t now_ms;   // the model's clock
     int utc_offset_s; // of the clock in the header
     enum link_state link;
-    int64_t link_age_ms;     // STALE, SILENT: since the daemon was heard of last
+    int64_t link_age_ms;     // STALE, SILENT: since the daemon was heard of last; DOUBTFUL: for how long
     int64_t link_retry_ms;   // STALE: until it is tried again
-    const char *link_reason; // STALE, SILENT, CONNECTING: why; "" = none
+    const char *link_reason; // STALE, SILENT, DOUBTFUL, CONNECTING: why; "" = none
     const char *node_name;   // of the daemon talked to; "" = not known
 };
 

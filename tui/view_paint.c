@@ -85,6 +85,9 @@ static enum style freshness(const struct view_env *env, struct buf *out) {
     case LINK_REPLAY:
         buf_adds(out, "REPLAY");
         return STYLE_BUSY;
+    case LINK_DOUBTFUL:
+        buf_adds(out, "NO QUORUM ");
+        break;
     case LINK_SILENT:
         buf_adds(out, "SILENT ");
         break;
@@ -211,7 +214,7 @@ static void draw_keys(const struct screen *screen, const struct area *area, int 
 static void draw_footer(const struct screen *screen, const struct view_env *env, const struct area *area,
                         int row) {
     const struct frame *frame = screen_top(screen);
-    bool is_lost = env->link == LINK_STALE || env->link == LINK_SILENT || env->link == LINK_CONNECTING;
+    bool is_lost = env->link != LINK_LIVE && env->link != LINK_LOADING && env->link != LINK_REPLAY;
     if (is_list(frame) && (screen->is_typing || frame->list.filter.text[0] != '\0')) {
         draw_filter(screen, frame, area, row);
     } else if (is_lost && env->link_reason[0] != '\0') {

@@ -26,7 +26,8 @@ struct watch_stream {
     struct store_position position;
     bool is_caught_up; // and has been told so
     bool must_say_skipped;
-    bool has_more; // in the history, after the last batch
+    bool has_more;        // in the history, after the last batch
+    unsigned doubt_count; // of the group, as was told
 };
 
 static bool is_kind_wanted(uint64_t kinds, int64_t kind) {
@@ -155,8 +156,12 @@ static enum stream_outcome watch_step(struct stream *stream, struct store_read *
         batch.skipped = true;
         batch.revision = store_read_revision(read);
     }
-    if (batch.events.count > 0 || batch.caught_up || batch.skipped) {
+    const struct group *group = &stream->answer.daemon->group;
+    batch.doubt = group->doubt;
+    if (batch.events.count > 0 || batch.caught_up || batch.skipped ||
+        watch->doubt_count != group->doubt_count) {
         server_send(stream->answer.conversation, MESSAGE_EVENTS, &batch);
+        watch->doubt_count = group->doubt_count;
     }
     watch->is_caught_up = batch.caught_up || (watch->is_caught_up && !batch.skipped);
     return watch->is_caught_up && !watch->has_more ? STREAM_IDLE : STREAM_MORE;

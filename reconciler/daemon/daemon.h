@@ -51,6 +51,7 @@ struct daemon {
     int64_t status_retry_mono_ms;
     struct list streams;          // struct stream: answers that take more than a turn
     int64_t streams_revision;     // of the store when they last ran
+    unsigned streams_doubt_count; // likewise, of the group
     int64_t streams_poll_mono_ms; // when one wants to look at files again; 0 = none
     bool must_stop;
     bool begins_anew; // after that, in the same process: without the cluster that was left

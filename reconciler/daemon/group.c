@@ -244,6 +244,31 @@ static void follow_changes(struct daemon *daemon) {
     group->has_news |= was_changing && !group->is_changing;
 }
 
+// An election takes less than that, and is nobody's trouble.
+#define LEADERLESS_MS 1500
+
+static void doubt(struct daemon *daemon) {
+    struct group *group = &daemon->group;
+    struct replica_status status;
+    char text[sizeof group->doubt] = "";
+    replica_status(daemon->replica, &status);
+    if (status.raft_id == 0 || status.leader != 0) {
+        group->leaderless_mono_ms = 0;
+    } else if (group->leaderless_mono_ms == 0) {
+        group->leaderless_mono_ms = daemon->now.mono_ms;
+    }
+    if (group->leaderless_mono_ms != 0 && daemon->now.mono_ms - group->leaderless_mono_ms >= LEADERLESS_MS) {
+        struct error err = {0};
+        error_set(&err, ERR_NO_QUORUM, "no manager leads, this may be out of date");
+        group_explain(daemon, &err);
+        error_text(&err, text, sizeof text);
+    }
+    if (!str_equal(text, group->doubt)) {
+        memcpy(group->doubt, text, sizeof text);
+        group->doubt_count++;
+    }
+}
+
 int group_take(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
     leaving_step(daemon);
@@ -259,6 +284,7 @@ int group_take(struct daemon *daemon, struct error *err) {
         joining_step(daemon);
         entrants_step(daemon);
         peers_tick(group->peers, daemon->now.mono_ms); // last: it dials whom the others name
+        doubt(daemon);
     }
     if (group->rc < 0 && err != NULL) {
         *err = group->failure;

@@ -44,6 +44,9 @@ struct group {
     bool is_managers_proposed;
     char managers_trouble[200]; // why a change of them is not made; "" = nothing known
     struct silence silence;     // of managers, while this one leads
+    int64_t leaderless_mono_ms; // since when nobody leads; 0 = somebody does
+    char doubt[300];            // what that means for who looks on; "" = nothing
+    unsigned doubt_count;       // how often it has changed
     int rc;                     // a failure of the store in a callback
     struct error failure;
 };

@@ -40,11 +40,17 @@ static void run(struct stream *stream, struct store_read *read) {
     }
 }
 
-// Idle streams run again when the store has changed or it is time to look at files.
+static bool has_news(const struct daemon *daemon) {
+    return daemon->streams_revision != store_revision(daemon->store) ||
+           daemon->streams_doubt_count != daemon->group.doubt_count;
+}
+
+// Idle streams run again when the store has changed, or the group, or it is time to look at files.
 static void wake(struct daemon *daemon) {
-    bool is_changed = daemon->streams_revision != store_revision(daemon->store);
+    bool is_changed = has_news(daemon);
     bool is_time = daemon->streams_poll_mono_ms != 0 && daemon->streams_poll_mono_ms <= daemon->now.mono_ms;
     daemon->streams_revision = store_revision(daemon->store);
+    daemon->streams_doubt_count = daemon->group.doubt_count;
     LIST_EACH(node, &daemon->streams) {
         struct stream *stream = LIST_ENTRY(node, struct stream, node);
         if ((is_changed && stream->last != STREAM_MORE) || (is_time && stream->last == STREAM_POLL)) {
@@ -70,7 +76,7 @@ bool streams_have_work(const struct daemon *daemon) {
     if (list_is_empty((struct list *)(uintptr_t)&daemon->streams)) {
         return false;
     }
-    bool is_changed = daemon->streams_revision != store_revision(daemon->store);
+    bool is_changed = has_news(daemon);
     for (const struct list_node *node = daemon->streams.head.next; node != &daemon->streams.head;
          node = node->next) {
         if (is_changed || is_runnable(LIST_ENTRY(node, const struct stream, node))) {

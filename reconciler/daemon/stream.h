@@ -18,7 +18,7 @@
 
 enum stream_outcome {
     STREAM_MORE,
-    STREAM_IDLE,  // nothing until the store changes
+    STREAM_IDLE,  // nothing until the store changes, or whether somebody leads
     STREAM_POLL,  // nothing now; files may grow
     STREAM_ENDED, // the conversation was ended by server_done or server_fail
 };

@@ -12,6 +12,7 @@ setup() {
 
 teardown() {
     [ -n "$BATS_TEST_COMPLETED" ] || tail -n 20 "$cluster"/*/log >&2
+    [ ! -S "$cluster/tmux" ] || terminal kill-server
     managers_remove
     for pid in $(sleeping); do
         kill -KILL "$pid" || :
@@ -225,6 +226,30 @@ warned() {
     for number in 1 2 3; do
         created "$number" kept later
     done
+}
+
+terminal() {
+    env -u TMUX tmux -S "$cluster/tmux" -f /dev/null "$@"
+}
+
+screen_has() { # TEXT
+    [[ $(terminal capture-pane -p) == *"$1"* ]]
+}
+
+@test "a console on a manager that lost its quorum says so, and is live again with it" {
+    managers_cluster 3
+    create 1 shown
+    terminal new-session -d -x 140 -y 20 "env LANG=C.UTF-8 '$build/muster' -H 'unix://$cluster/2/run/muster.sock' console" 3>&-
+    await screen_has LIVE
+    await screen_has shown
+    manager_end 1
+    manager_end 3
+    await screen_has 'NO QUORUM'
+    screen_has 'of 3 managers 2 do not answer'
+    manager_start 1
+    await screen_has LIVE
+    create 2 later
+    await screen_has later
 }
 
 # --- paused ---

@@ -146,6 +146,8 @@ static void the_header_tells_how_fresh_the_picture_is(void **state) {
          "no musterd answers at /run/muster/muster.sock (start it with: musterd)"},
         {"loading", LINK_LOADING, ""},
         {"live", LINK_LIVE, ""},
+        {"doubtful", LINK_DOUBTFUL,
+         "of 3 managers 2 do not answer (10.0.0.2:2377, 10.0.0.3:2377), start them again"},
         {"silent", LINK_SILENT, "the daemon does not answer"},
         {"stale", LINK_STALE, "the connection to the daemon was lost: closed by the other side"},
         {"replay", LINK_REPLAY, ""},
