@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/memtable.c — a sorted array of records for each table: events come in order and are
-// appended, of the others a few thousand pointers are moved at most.
+// reconciler/store/memtable.c — for each table sorted blocks of pointers to its records, like the leaves of a
+// B-tree with one root.
 #include "reconciler/store/memtable.h"
 
 #include <endian.h>
@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "reconciler/store/store.h"
 
-#define CAPACITY_FIRST 64
+#define CAPACITY_FIRST 16
 
 bool memtable_is_empty(const struct memtable *memtable) {
     return memtable->bytes == 0;
@@ -31,44 +31,100 @@ static int compare(const struct memtable_slot *slot, uint64_t prefix, struct byt
     return slot->prefix != prefix ? (slot->prefix < prefix ? -1 : 1) : key_compare(slot->record->key, key);
 }
 
-size_t memtable_seek(const struct memtable *memtable, enum table table, struct bytes key) {
-    const struct memtable_table *in = &memtable->tables[table];
-    uint64_t prefix = prefix_of(key);
+// The first block that reaches as far as the key.
+static size_t seek_block(const struct memtable_table *in, uint64_t prefix, struct bytes key) {
     size_t from = 0, to = in->count;
-    if (to > 0 && compare(&in->slots[to - 1], prefix, key) < 0) {
-        return to; // events come in order
-    }
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        bool is_before = compare(&in->slots[middle], prefix, key) < 0;
+        const struct memtable_block *block = in->blocks[middle];
+        bool is_before = compare(&block->slots[block->count - 1], prefix, key) < 0;
         from = is_before ? middle + 1 : from;
         to = is_before ? to : middle;
     }
     return from;
 }
 
-const struct memtable_record *memtable_at(const struct memtable *memtable, enum table table, size_t place) {
-    const struct memtable_table *in = &memtable->tables[table];
-    return place < in->count ? in->slots[place].record : NULL;
+static size_t seek_slot(const struct memtable_block *block, uint64_t prefix, struct bytes key) {
+    size_t from = 0, to = block->count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        bool is_before = compare(&block->slots[middle], prefix, key) < 0;
+        from = is_before ? middle + 1 : from;
+        to = is_before ? to : middle;
+    }
+    return from;
 }
 
-static bool is_at(const struct memtable_table *in, size_t place, struct bytes key) {
-    return place < in->count && compare(&in->slots[place], prefix_of(key), key) == 0;
+struct memtable_place memtable_seek(const struct memtable *memtable, enum table table,
+                                    const struct bytes *key) {
+    const struct memtable_table *in = &memtable->tables[table];
+    struct memtable_place place = {0};
+    if (key != NULL) {
+        uint64_t prefix = prefix_of(*key);
+        place.block = seek_block(in, prefix, *key);
+        place.slot = place.block < in->count ? seek_slot(in->blocks[place.block], prefix, *key) : 0;
+    }
+    return place;
+}
+
+struct memtable_place memtable_next(const struct memtable *memtable, enum table table,
+                                    struct memtable_place place) {
+    const struct memtable_table *in = &memtable->tables[table];
+    bool is_last = place.slot + 1 == in->blocks[place.block]->count;
+    return is_last ? (struct memtable_place){place.block + 1, 0}
+                   : (struct memtable_place){place.block, place.slot + 1};
+}
+
+const struct memtable_record *memtable_at(const struct memtable *memtable, enum table table,
+                                          struct memtable_place place) {
+    const struct memtable_table *in = &memtable->tables[table];
+    return place.block < in->count ? in->blocks[place.block]->slots[place.slot].record : NULL;
 }
 
 const struct memtable_record *memtable_find(const struct memtable *memtable, enum table table,
                                             struct bytes key) {
-    size_t place = memtable_seek(memtable, table, key);
-    return is_at(&memtable->tables[table], place, key) ? memtable->tables[table].slots[place].record : NULL;
+    const struct memtable_record *record = memtable_at(memtable, table, memtable_seek(memtable, table, &key));
+    return record != NULL && key_compare(record->key, key) == 0 ? record : NULL;
 }
 
-static void make_room(struct memtable_table *in, size_t place) {
+static struct memtable_block *add_block(struct memtable *memtable, struct memtable_table *in, size_t at) {
     if (in->count == in->capacity) {
         in->capacity = in->capacity == 0 ? CAPACITY_FIRST : 2 * in->capacity;
-        in->slots = xrealloc(in->slots, in->capacity * sizeof *in->slots);
+        in->blocks = xrealloc(in->blocks, in->capacity * sizeof(struct memtable_block *));
     }
-    memmove(in->slots + place + 1, in->slots + place, (in->count - place) * sizeof *in->slots);
+    memmove(in->blocks + at + 1, in->blocks + at, (in->count - at) * sizeof(struct memtable_block *));
     in->count++;
+    return in->blocks[at] = ARENA_NEW(&memtable->arena, struct memtable_block);
+}
+
+// The upper half of a full block becomes the next one.
+static void split(struct memtable *memtable, struct memtable_table *in, size_t at) {
+    struct memtable_block *upper = add_block(memtable, in, at + 1), *lower = in->blocks[at];
+    size_t half = lower->count / 2;
+    upper->count = lower->count - half;
+    memcpy(upper->slots, lower->slots + half, upper->count * sizeof *upper->slots);
+    lower->count = half;
+}
+
+// A free slot at the place. Behind the last, where events come, blocks are filled whole.
+static struct memtable_slot *make_room(struct memtable *memtable, struct memtable_table *in,
+                                       struct memtable_place place) {
+    if (place.block == in->count) {
+        bool has_room = in->count > 0 && in->blocks[in->count - 1]->count < MEMTABLE_BLOCK_SLOTS;
+        struct memtable_block *last =
+            has_room ? in->blocks[in->count - 1] : add_block(memtable, in, in->count);
+        return &last->slots[last->count++];
+    }
+    if (in->blocks[place.block]->count == MEMTABLE_BLOCK_SLOTS) {
+        split(memtable, in, place.block);
+        size_t lower = in->blocks[place.block]->count;
+        place = place.slot < lower ? place : (struct memtable_place){place.block + 1, place.slot - lower};
+    }
+    struct memtable_block *block = in->blocks[place.block];
+    struct memtable_slot *slot = block->slots + place.slot;
+    memmove(slot + 1, slot, (block->count - place.slot) * sizeof *slot);
+    block->count++;
+    return slot;
 }
 
 static struct bytes copy(struct memtable *memtable, struct bytes bytes) {
@@ -78,16 +134,16 @@ static struct bytes copy(struct memtable *memtable, struct bytes bytes) {
 }
 
 static struct memtable_record *record_of(struct memtable *memtable, enum table table, struct bytes key) {
+    struct memtable_place place = memtable_seek(memtable, table, &key);
+    const struct memtable_record *found = memtable_at(memtable, table, place);
     struct memtable_table *in = &memtable->tables[table];
-    size_t place = memtable_seek(memtable, table, key);
-    if (is_at(in, place, key)) {
-        return in->slots[place].record;
+    if (found != NULL && key_compare(found->key, key) == 0) {
+        return in->blocks[place.block]->slots[place.slot].record;
     }
-    make_room(in, place);
     struct memtable_record *record = ARENA_NEW(&memtable->arena, struct memtable_record);
     record->key = copy(memtable, key);
-    memtable->bytes += sizeof *record + sizeof *in->slots;
-    in->slots[place] = (struct memtable_slot){prefix_of(key), record};
+    memtable->bytes += sizeof *record + sizeof(struct memtable_slot);
+    *make_room(memtable, in, place) = (struct memtable_slot){prefix_of(key), record};
     return record;
 }
 
@@ -114,15 +170,19 @@ static int write_one(MDB_cursor *cursor, enum table table, const struct memtable
     return environment_put_at(cursor, table, record->key, record->payload, record->is_append, err);
 }
 
-static int write_table(const struct memtable_table *in, const struct environment *environment, MDB_txn *txn,
+static int write_table(const struct memtable *memtable, const struct environment *environment, MDB_txn *txn,
                        enum table table, struct error *err) {
+    struct memtable_place place = {0};
+    const struct memtable_record *record = memtable_at(memtable, table, place);
     MDB_cursor *cursor;
-    int rc = in->count == 0 ? STORE_END : environment_cursor(environment, txn, table, &cursor, err);
+    int rc = record == NULL ? STORE_END : environment_cursor(environment, txn, table, &cursor, err);
     if (rc != 0) {
         return rc == STORE_END ? 0 : rc;
     }
-    for (size_t i = 0; rc == 0 && i < in->count; i++) {
-        rc = write_one(cursor, table, in->slots[i].record, err);
+    while (rc == 0 && record != NULL) {
+        rc = write_one(cursor, table, record, err);
+        place = memtable_next(memtable, table, place);
+        record = memtable_at(memtable, table, place);
     }
     mdb_cursor_close(cursor);
     return rc;
@@ -132,7 +192,7 @@ int memtable_write(const struct memtable *memtable, const struct environment *en
                    struct error *err) {
     int rc = 0;
     for (int table = TABLE_NONE + 1; rc == 0 && table < TABLE_END; table++) {
-        rc = write_table(&memtable->tables[table], environment, txn, (enum table)table, err);
+        rc = write_table(memtable, environment, txn, (enum table)table, err);
     }
     return rc;
 }
@@ -148,7 +208,7 @@ void memtable_clear(struct memtable *memtable) {
 void memtable_free(struct memtable *memtable) {
     arena_free(&memtable->arena);
     for (int table = TABLE_NONE + 1; table < TABLE_END; table++) {
-        xfree(memtable->tables[table].slots);
+        xfree(memtable->tables[table].blocks);
     }
     *memtable = (struct memtable){0};
 }

@@ -21,13 +21,18 @@ struct memtable_record {
 };
 
 // A search compares the first bytes of keys, which lie side by side, and follows the pointer only when they
-// are equal.
+// are equal. An insertion moves the slots of one block at most.
 struct memtable_slot {
     uint64_t prefix; // the key's first bytes as a number
     struct memtable_record *record;
 };
+#define MEMTABLE_BLOCK_SLOTS 128
+struct memtable_block {
+    size_t count; // never 0
+    struct memtable_slot slots[MEMTABLE_BLOCK_SLOTS];
+};
 struct memtable_table {
-    struct memtable_slot *slots; // by key
+    struct memtable_block **blocks; // by key
     size_t count, capacity;
 };
 
@@ -47,9 +52,17 @@ void memtable_remove(struct memtable *memtable, enum table table, struct bytes k
 // NULL = nothing is known of that key here.
 const struct memtable_record *memtable_find(const struct memtable *memtable, enum table table,
                                             struct bytes key);
-// The place of the first record at or after `key`; memtable_at is NULL behind the last.
-size_t memtable_seek(const struct memtable *memtable, enum table table, struct bytes key);
-const struct memtable_record *memtable_at(const struct memtable *memtable, enum table table, size_t place);
+// The place of the first record at or after `key` (NULL: of all), and of the one after it; memtable_at is NULL
+// behind the last. A place ends with the next change.
+struct memtable_place {
+    size_t block, slot;
+};
+struct memtable_place memtable_seek(const struct memtable *memtable, enum table table,
+                                    const struct bytes *key);
+struct memtable_place memtable_next(const struct memtable *memtable, enum table table,
+                                    struct memtable_place place);
+const struct memtable_record *memtable_at(const struct memtable *memtable, enum table table,
+                                          struct memtable_place place);
 // Writes all into the transaction; it stays as it is.
 int memtable_write(const struct memtable *memtable, const struct environment *environment, MDB_txn *txn,
                    struct error *err);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/tables.c — looking through staged records at a transaction.
+// reconciler/store/tables.c — looking through waiting records at a transaction.
 #include "reconciler/store/tables.h"
 
 #include "base/assert.h"
@@ -23,12 +23,12 @@ void tables_put(const struct tables *tables, enum table table, const struct key 
 
 int tables_append(const struct tables *tables, enum table table, const struct key *key, struct bytes payload,
                   struct error *err) {
-    if (memtable_at(tables->memtable, table, memtable_seek(tables->memtable, table, key_bytes(key))) !=
-        NULL) {
+    struct bytes bytes = key_bytes(key);
+    if (memtable_at(tables->memtable, table, memtable_seek(tables->memtable, table, &bytes)) != NULL) {
         char text[KEY_TEXT_BYTES];
-        return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, key_bytes(key), text));
+        return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, bytes, text));
     }
-    memtable_put(tables->memtable, table, key_bytes(key), payload, /*is_append=*/true);
+    memtable_put(tables->memtable, table, bytes, payload, /*is_append=*/true);
     return 0;
 }
 
@@ -64,28 +64,29 @@ static int move_base(struct table_cursor *cursor, MDB_cursor_op op, const struct
     return rc == STORE_END ? 0 : rc;
 }
 
-static const struct memtable_record *memtable_next(const struct table_cursor *cursor) {
-    return cursor->tables.memtable == NULL
-               ? NULL
-               : memtable_at(cursor->tables.memtable, cursor->table, cursor->place);
+static const struct memtable_record *waiting(const struct table_cursor *cursor) {
+    const struct memtable *memtable = cursor->tables.memtable;
+    return memtable == NULL ? NULL : memtable_at(memtable, cursor->table, cursor->place);
 }
 
-// Where the next of both are equal, both were shown: the staged one, for the other.
+// Where the next of both are equal, both were shown: the waiting one, for the other.
 static int step_over(struct table_cursor *cursor, struct error *err) {
-    cursor->place += cursor->is_staged_last;
+    if (cursor->is_waiting_last) {
+        cursor->place = memtable_next(cursor->tables.memtable, cursor->table, cursor->place);
+    }
     return cursor->is_base_last ? move_base(cursor, MDB_NEXT, NULL, err) : 0;
 }
 
 // Shows the lesser of the two; what is gone is stepped over.
 static int show(struct table_cursor *cursor, struct bytes *key, struct bytes *payload, struct error *err) {
     for (;;) {
-        const struct memtable_record *record = memtable_next(cursor);
+        const struct memtable_record *record = waiting(cursor);
         if (record == NULL && !cursor->has_base) {
-            cursor->is_staged_last = cursor->is_base_last = false;
+            cursor->is_waiting_last = cursor->is_base_last = false;
             return STORE_END;
         }
         int order = record == NULL ? 1 : !cursor->has_base ? -1 : key_compare(record->key, cursor->base_key);
-        cursor->is_staged_last = order <= 0;
+        cursor->is_waiting_last = order <= 0;
         cursor->is_base_last = order >= 0;
         if (order > 0 || !record->is_gone) {
             *key = order > 0 ? cursor->base_key : record->key;
@@ -103,9 +104,11 @@ int table_seek(struct table_cursor *cursor, const struct key *from, struct bytes
                struct error *err) {
     const struct memtable *memtable = cursor->tables.memtable;
     cursor->is_begun = true;
+    if (memtable != NULL) {
+        struct bytes bytes = from == NULL ? (struct bytes){NULL, 0} : key_bytes(from);
+        cursor->place = memtable_seek(memtable, cursor->table, from == NULL ? NULL : &bytes);
+    }
     int rc = move_base(cursor, from == NULL ? MDB_FIRST : MDB_SET_RANGE, from, err);
-    cursor->place =
-        memtable == NULL || from == NULL ? 0 : memtable_seek(memtable, cursor->table, key_bytes(from));
     return rc < 0 ? rc : show(cursor, key, payload, err);
 }
 

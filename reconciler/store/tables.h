@@ -3,9 +3,9 @@
 // reconciler/store/tables.h — the tables as a turn leaves them: a transaction, and over it the effects that
 // wait for the next commit.
 //
-// Model        Writes go to what is staged; a look-up asks there first; a walk goes through both and shows of
-//              two records with one key the staged one. Without anything staged it is the plain transaction.
-// Ownership    As environment.h; what comes from staged records stays until they are cleared.
+// Model        Writes go to what waits; a look-up asks there first; a walk goes through both and shows of
+//              two records with one key the waiting one. Without anything waiting it is the plain transaction.
+// Ownership    As environment.h; what comes from waiting records stays until they are cleared.
 #ifndef MUSTER_RECONCILER_STORE_TABLES_H
 #define MUSTER_RECONCILER_STORE_TABLES_H
 
@@ -36,10 +36,10 @@ struct table_cursor {
     MDB_cursor *base;
     struct bytes base_key, base_payload;
     bool is_begun;
-    bool has_base;       // those two are a record
-    size_t place;        // of the next among the staged ones
-    bool is_base_last;   // what was shown last was a record of the transaction
-    bool is_staged_last; // … a staged one
+    bool has_base;               // those two are a record
+    struct memtable_place place; // of the next among those that wait
+    bool is_base_last;           // what was shown last was a record of the transaction
+    bool is_waiting_last;        // … a waiting one
 };
 
 int table_cursor_begin(const struct tables *tables, enum table table, struct table_cursor *out,

@@ -25,6 +25,7 @@
 
 #define OBJECTS 20000
 #define PAYLOAD_BYTES 206 // makes an object of 256 bytes in the store
+#define WAITING 8192
 #define LOG_TAIL 5000
 #define TURNS_MAX 2000
 
@@ -90,6 +91,28 @@ static void one_turn(struct bench *bench, unsigned first, unsigned count) {
     bench->turns++;
 }
 
+// As a member of several: each batch is synced, its effects wait for a commit of many.
+static void waiting_turns(struct bench *bench, unsigned entries, unsigned batch) {
+    struct turn turn;
+    struct outcome outcome;
+    int rc = turn_begin(bench->f.store, &turn, NULL);
+    for (unsigned done = 0; rc == 0 && done < entries; done++) {
+        const struct log_entry *entry = &bench->entries[done * 7919U % OBJECTS];
+        rc = turn_put_entry(&turn, turn.local.last_index + 1, entry, NULL);
+        rc = rc < 0 ? rc : turn_apply(&turn, entry, &outcome, NULL);
+        if (rc == 0 && done % WAITING == WAITING - 1) {
+            rc = turn_compact(&turn, turn.local.last_index - LOG_TAIL, 2 * (size_t)WAITING, NULL);
+            rc = rc < 0 ? rc : turn_commit(&turn, NULL);
+            rc = rc < 0 ? rc : turn_begin(bench->f.store, &turn, NULL);
+        } else if (rc == 0 && done % batch == batch - 1) {
+            rc = turn_sync(&turn, NULL);
+        }
+    }
+    ASSERT(rc == 0);
+    rc = turn_commit(&turn, NULL);
+    ASSERT(rc == 0);
+}
+
 static double cpu_us(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -123,6 +146,16 @@ static void run(struct bench *bench, const char *figure, unsigned entries, unsig
            (cpu_us() - cpu) / entries);
 }
 
+static void run_waiting(struct bench *bench, unsigned entries, unsigned batch) {
+    double cpu = cpu_us();
+    int64_t start = clock_mono_ns();
+    waiting_turns(bench, entries, batch);
+    double all_ns = (double)(clock_mono_ns() - start);
+    printf("{\"bench\":\"store\",\"figure\":\"update, %u a sync, %d a commit\",\"value\":%.0f,"
+           "\"unit\":\"entries/s\",\"cpu_us\":%.2f}\n",
+           batch, WAITING, entries * 1e9 / all_ns, (cpu_us() - cpu) / entries);
+}
+
 static void bench_entries(struct bench *bench) {
     encode_all(bench, CHANGE_CREATE, false);
     run(bench, "create", OBJECTS, 500);
@@ -131,6 +164,7 @@ static void bench_entries(struct bench *bench) {
     run(bench, "update", 20000, 100);
     run(bench, "update", 5000, 10);
     run(bench, "update", 1000, 1);
+    run_waiting(bench, 100000, 128);
     encode_all(bench, CHANGE_UPDATE, true);
     run(bench, "update with a request id", 20000, 500); // each id once: a second time it would be recalled
 }

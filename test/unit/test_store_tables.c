@@ -12,9 +12,9 @@
 #include "reconciler/store/turn.h"
 #include "test/lib/store_fixture.h"
 
-#define KEYS 60
-#define ROUNDS 400
-#define CHANGES_MAX 40
+#define KEYS 1500
+#define ROUNDS 120
+#define CHANGES_MAX 500
 
 struct twins {
     struct store_fixture waiting, plain; // the same is done to both
