@@ -4,7 +4,7 @@
 #
 #     managers_setup                    makes $cluster, a directory for all of them; each has its own in it: $cluster/NUMBER
 #     managers_cluster COUNT [OPTION…]  starts that many: the first makes a cluster, the others join it
-#     manager_start NUMBER [OPTION…]    starts one on its state, and waits until it is ready
+#     manager_start NUMBER [OPTION…]    starts one on its state, and waits until it is ready (manager_begin does not wait)
 #     manager_end NUMBER [SIGNAL]       ends it (KILL) and waits
 #     manager_pause, manager_resume     SIGSTOP, SIGCONT
 #     on NUMBER ARGUMENT…               muster, asking that one
@@ -39,15 +39,20 @@ manager_said() { # NUMBER EVENT
     { cat "$cluster/$1/log" 2>/dev/null || :; } | grep -c " $2\b" || :
 }
 
-manager_start() { # NUMBER [OPTION…]
-    local dir=$cluster/$1 ready
+manager_begin() { # NUMBER [OPTION…]
+    local dir=$cluster/$1
     mkdir -p "$dir"
-    ready=$(manager_said "$1" daemon.ready)
     "$build/musterd" --state-dir "$dir/state" --run-dir "$dir/run" --listen "$(address "$1")" --node-name "n$1" --executor "$executor" \
         "${@:2}" >>"$dir/log" 2>&1 </dev/null 3>&- &
     manager_pids[$1]=$!
+}
+
+manager_start() { # NUMBER [OPTION…]
+    local ready
+    ready=$(manager_said "$1" daemon.ready)
+    manager_begin "$@"
     await manager_is_ready_or_gone "$1" "$ready"
-    [ "$(manager_said "$1" daemon.ready)" -gt "$ready" ] || { cat "$dir/log" >&2 && return 1; }
+    [ "$(manager_said "$1" daemon.ready)" -gt "$ready" ] || { cat "$cluster/$1/log" >&2 && return 1; }
 }
 
 manager_is_ready_or_gone() { # NUMBER READY-BEFORE
