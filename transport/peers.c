@@ -164,6 +164,14 @@ static struct member *peers_find(const struct peers *peers, uint64_t raft_id) {
     return NULL;
 }
 
+void peers_hurry(struct peers *peers, uint64_t raft_id) {
+    struct member *member = peers_find(peers, raft_id);
+    if (member != NULL) {
+        slot_hurry(&member->slots[0]);
+        slot_hurry(&member->slots[1]);
+    }
+}
+
 static void member_free(struct member *member, const char *reason) {
     slot_reset(&member->slots[0], reason);
     slot_reset(&member->slots[1], reason);

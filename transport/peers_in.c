@@ -179,6 +179,7 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
         link_trust(line->link);
         replace_older(line);
         forget_refusals(peers, line->from);
+        peers_hurry(peers, line->from);
     }
     struct peer_welcome welcome;
     schema_init(&peer_welcome_schema, &welcome);

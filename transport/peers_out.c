@@ -3,7 +3,8 @@
 // transport/peers_out.c — the links that we dial: rest, dial, greet, carry, and rest again.
 //
 // The rest is drawn from 20 ms up to a bound, 200 ms at first, that doubles with each failure up to a second:
-// managers that start together do not dial in step, and one that is away is not hammered.
+// managers that start together do not dial in step, and one that is away is not hammered. It ends when the
+// other one calls: it is there, may lead soon, and wants to be answered.
 #include "transport/peers_parts.h"
 
 #include <stdio.h>
@@ -86,6 +87,12 @@ void slot_reset(struct slot *slot, const char *reason) {
     slot->refusal_crc = 0;
     if (was_up) {
         slot_say_down(slot);
+    }
+}
+
+void slot_hurry(struct slot *slot) {
+    if (slot->state == SLOT_RESTING) {
+        slot->until_ms = slot->peers->now_ms;
     }
 }
 

@@ -106,6 +106,7 @@ struct peers {
 struct line *line_new(struct peers *peers);
 void line_end(struct line *line, const char *reason); // nothing of it counts any more
 void line_send(struct line *line, uint16_t number, const void *payload);
+void peers_hurry(struct peers *peers, uint64_t raft_id); // it has called, so it is there: rest no longer
 struct raft_id_text {
     char text[20];
 };
@@ -116,6 +117,7 @@ void slot_init(struct slot *slot, struct peers *peers, uint64_t raft_id, const c
 void slot_tick(struct slot *slot);
 bool slot_send(struct slot *slot, uint16_t number, struct bytes body);
 void slot_reset(struct slot *slot, const char *reason); // dials again at the next tick
+void slot_hurry(struct slot *slot);
 void slot_on_dialed(struct line *line, struct link_letter *letter);
 void slot_on_frame(struct slot *slot, const struct link_letter *letter);
 // The line is gone, or is to go.

@@ -331,6 +331,19 @@ static void one_that_dies_and_comes_back_is_dialed_again(void **state) {
     assert_int_equal(sides[0].refusals, 0);
 }
 
+static void one_that_calls_is_dialed_without_a_rest(void **state) {
+    (void)state;
+    connect_sides(2);
+    close_side(&sides[1]);
+    AWAIT(sides[0].downs == 1);
+    live(2000); // rests get longer
+    is_frozen = true;
+    while (pump()) {
+    }
+    open_side(&sides[1]);
+    connect_sides(2);
+}
+
 static void the_membership_says_where_members_are(void **state) {
     (void)state;
     connect_sides(2);
@@ -922,6 +935,7 @@ static const struct CMUnitTest tests[] = {
     TEST(the_largest_messages_arrive),
     TEST(what_is_said_to_nobody_is_dropped_and_counted),
     TEST(one_that_dies_and_comes_back_is_dialed_again),
+    TEST(one_that_calls_is_dialed_without_a_rest),
     TEST(the_membership_says_where_members_are),
     TEST(who_is_a_member_no_more_is_hung_up_on_and_kept_out),
     TEST(another_identity_ends_all_links_and_makes_new_ones),
