@@ -22,7 +22,7 @@ load ../lib/managers.bash
 kills=20
 [ "${1-}" != --kills ] || kills=${2-}
 [[ $kills =~ ^([1-9][0-9]?|100)$ ]] || { echo "bench_manager.sh [--kills N]: N is 1 to 100" >&2 && exit 2; }
-hand_overs=10 freezes=5 restarts=5
+hand_overs=20 freezes=5 restarts=5
 services=5000 configs=5000 files=10 # an apply takes 2,000 changes, and a service is two: itself and its revision
 large=120 large_bytes=900000 # 108 MB
 etcd_pid=
