@@ -87,9 +87,14 @@ static void add_node(const struct info_reply *info, struct buf *out) {
     bytes(out, "Resident Memory", info->resident_bytes);
 }
 
+// Docker's words.
+static const char *swarm_state(const struct info_reply *info) {
+    return info->is_pending ? "pending" : info->is_initialized ? "active" : "inactive";
+}
+
 static void info_text(const struct info_reply *info, struct buf *out) {
     line(out, "Server Version", info->server_version);
-    line(out, "Swarm", info->is_initialized ? "active" : "inactive");
+    line(out, "Swarm", swarm_state(info));
     if (info->is_initialized) {
         line(out, " NodeID", info->node_id.text);
         line(out, " Is Manager", info->is_manager ? "true" : "false");
@@ -118,7 +123,7 @@ static void info_json(const struct info_reply *info, struct buf *out) {
     buf_addf(out, "\"NCPU\":%lld,\"MemTotal\":%lld,\"Swarm\":{",
              (long long)(info->description.cpus_nano / NS_PER_S), (long long)info->description.memory_bytes);
     member(out, "NodeID", info->node_id.text);
-    member(out, "LocalNodeState", info->is_initialized ? "active" : "inactive");
+    member(out, "LocalNodeState", swarm_state(info));
     buf_addf(out,
              "\"ControlAvailable\":%s,\"Nodes\":%lld,\"Managers\":%lld,\"Cluster\":{\"ID\":\"%s\"}},"
              "\"Warnings\":[",

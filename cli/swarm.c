@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 struct init_args {
@@ -207,6 +208,7 @@ static int run_leave(struct invocation *in, struct error *err) {
                 : client_call(client, MESSAGE_SWARM_LEAVE, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
                               LEAVE_MS, err);
     if (rc == 0) {
+        client_close(TAKE(client)); // it waits for that
         await_return(in);
         puts("Node left the swarm.");
     }

@@ -191,6 +191,7 @@ static const struct field info_reply_fields[] = {
     STRING(struct info_reply, 28, raft_role, .help = "Role of this manager: leader, follower and others."),
     INT(struct info_reply, 29, raft_term, 0, INT64_MAX, .help = "Raft's term."),
     INT(struct info_reply, 30, raft_applied, 0, INT64_MAX, .help = "Index of the last log entry applied."),
+    BOOL(struct info_reply, 31, is_pending, .help = "Whether it is joining a cluster, or leaving one."),
 };
 const struct schema info_reply_schema =
     SCHEMA("info_reply", struct info_reply, info_reply_fields, .help = "What a daemon is and holds.");

@@ -176,6 +176,7 @@ struct info_reply {
     const char *leader_address;       // "" = none that this manager knows of
     const char *raft_role;            // of this manager
     int64_t raft_term, raft_applied;
+    bool is_pending; // joining a cluster, or leaving one
     struct bytes unknown;
 };
 

@@ -156,6 +156,7 @@ static int fill_info(const struct daemon *daemon, struct info_reply *info, struc
     info->resident_bytes = resident_bytes();
     info->is_initialized = daemon_is_initialized(daemon);
     info->is_manager = group_is_manager(daemon);
+    info->is_pending = group_is_pending(daemon);
     info->revision = store_revision(daemon->store);
     store_usage(daemon->store, &usage);
     info->store_bytes = usage.used_bytes;
@@ -197,7 +198,8 @@ static void on_closed(struct answer *answer) {
 
 static int refuse_again(struct error *err) {
     return error_set(err, ERR_CONFLICT,
-                     "This node is already part of a swarm. \"muster info\" tells which one.");
+                     "This node is already part of a swarm. \"muster info\" tells which one, \"muster swarm "
+                     "leave\" takes it out.");
 }
 
 static void on_result(void *context, const struct proposal_result *result) {

@@ -79,6 +79,13 @@ static void on_result(void *context, const struct proposal_result *result) {
     entrant->is_waiting = false;
     if (result->code == 0) {
         entrant->step++;
+    } else if (result->code == -ERR_EXISTS) {
+        entrant_fail(
+            entrant, result->code,
+            arena_printf(&entrant->arena,
+                         "there is another node '%s': remove that (muster node rm), or start this one "
+                         "with another --node-name",
+                         entrant->record.spec.name));
     } else if (result->code != -ERR_CONFLICT) { // a race is tried again
         entrant_fail(entrant, result->code, result->text);
     }

@@ -311,6 +311,12 @@ bool group_is_manager(const struct daemon *daemon) {
     return daemon_is_initialized(daemon) && (self == NULL || self->is_voter || self->wants_vote);
 }
 
+bool group_is_pending(const struct daemon *daemon) {
+    bool is_joining = !daemon_is_initialized(daemon) &&
+                      (replica_has_group(daemon->replica) || daemon->group.joining != NULL);
+    return is_joining || daemon->group.leaving != NULL;
+}
+
 bool group_hears(const struct daemon *daemon, uint64_t raft_id) {
     struct peers_status link;
     return daemon->group.peers != NULL && peers_status(daemon->group.peers, raft_id, &link) && link.is_up &&

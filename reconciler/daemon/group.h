@@ -70,6 +70,7 @@ bool group_hand_over(struct daemon *daemon);
 bool group_leads(const struct daemon *daemon); // as Raft has it, at this moment
 // Whether this node votes, or is about to; a worker follows the log only.
 bool group_is_manager(const struct daemon *daemon);
+bool group_is_pending(const struct daemon *daemon); // joining, or leaving
 // Whether a member's daemon answers, though perhaps not as one that decides: its disk may be full.
 bool group_hears(const struct daemon *daemon, uint64_t raft_id);
 // Adds to a failure for want of a quorum who does not answer, and what to do.

@@ -243,7 +243,8 @@ void control_join(const struct request *request) {
     struct error err = {0};
     if (daemon_is_initialized(daemon) || replica_has_group(daemon->replica)) {
         error_set(&err, ERR_CONFLICT,
-                  "This node is already part of a swarm. \"muster info\" tells which one.");
+                  "This node is already part of a swarm. \"muster info\" tells which one, \"muster swarm "
+                  "leave\" takes it out.");
     } else if (daemon->group.joining != NULL) {
         error_set(&err, ERR_BUSY, "this node is joining already");
     } else if (join->remotes.count == 0) {

@@ -223,7 +223,7 @@ static void at_latest(int64_t *wait_ms, int64_t from_now_ms) {
 int64_t turn_wait_ms(const struct daemon *daemon) {
     const struct proposer *proposer = daemon->proposals.proposer;
     int64_t wait_ms = TICK_MS;
-    if (proposer->ops->has_work(proposer) || streams_have_work(daemon)) {
+    if (daemon->must_stop || proposer->ops->has_work(proposer) || streams_have_work(daemon)) {
         return 0;
     }
     if (daemon_is_initialized(daemon)) {

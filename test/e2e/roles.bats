@@ -213,7 +213,7 @@ YAML
     manager_end 1
     wait "$asked" || :
     manager_start 1
-    same inactive "$(swarm_state 1)"
+    same pending "$(swarm_state 1)"
     exits 3 on 1 swarm init
     for pid in $(sleeping); do # they end now
         kill -KILL "$(ps -o ppid= -p "$pid" | tr -d ' ')" "$pid"
@@ -293,4 +293,97 @@ YAML
     same '' "$(sleeping_on 3)"
     on 3 swarm join "$(address 2)" >/dev/null
     await all_answer 3
+}
+
+@test "a node that was removed while it was frozen learns of that when it goes on" {
+    managers_cluster 3
+    manager_pause 3
+    await has_words 3 Down Unreachable
+    same n3 "$(on 1 node rm n3)"
+    manager_resume 3
+    await is_inactive 3
+    on 3 swarm join "$(address 1)" >/dev/null
+    await all_answer 3
+}
+
+# --- join ---
+
+@test "who is part of a swarm does not join one; it leaves first, and its services are gone" {
+    managers_cluster 2
+    exits 5 on 2 swarm join "$(address 1)"
+    matches 'muster swarm leave' "$output"
+    manager_start 3
+    on 3 swarm init >/dev/null
+    create 3 mine
+    create 1 theirs
+    exits 5 on 3 swarm join "$(address 1)"
+    on 3 swarm leave --force >/dev/null
+    on 3 swarm join "$(address 1)" >/dev/null
+    same theirs "$(on 3 service ls --format '{{.Name}}')"
+}
+
+@test "two joins of one daemon at once: it joins once" {
+    managers_cluster 2
+    manager_start 3
+    on 3 swarm join "$(address 1)" >"$cluster/first" 2>&1 3>&- &
+    asked=$!
+    output=$(on 3 swarm join "$(address 2)" 2>&1) && second=0 || second=$?
+    wait "$asked" && first=0 || first=$?
+    [ $((first == 0)) != $((second == 0)) ] # the other is told that it is joining, or has joined
+    matches 'joining already|already part of a swarm' "$output$(<"$cluster/first")"
+    await all_answer 3
+    same 3 "$(on 1 node ls -q | grep -c .)"
+}
+
+@test "a machine that lost its whole state joins under its old name once the old node is removed" {
+    managers_cluster 3
+    manager_end 3
+    rm -r "$cluster/3/state"
+    manager_start 3
+    exits 5 on 3 swarm join "$(address 1)"
+    matches "there is another node 'n3': remove that .muster node rm., or start this one with another --node-name" "$output"
+    await has_words 3 Down Unreachable
+    on 1 node rm n3 >/dev/null
+    await quorum_is 1 2
+    on 3 swarm join "$(address 1)" >/dev/null
+    await all_answer 3
+}
+
+@test "who joins walks through a past without its leader" {
+    managers_cluster 3
+    for number in {1..30}; do
+        create 1 "before$number" # not all of it comes at once
+    done
+    on 1 swarm leave >/dev/null # who made the cluster
+    await has_leader
+    manager_start 4
+    on 4 swarm join "$(address 2)" "$(address 3)" >/dev/null
+    await all_answer 3
+    matches 'before30' "$(on 4 service ls)"
+}
+
+# --- strangers ---
+
+# stranger NUMBER COMMAND…: its output is said to that manager, and then nothing any more.
+stranger() {
+    exec 9<>"/dev/tcp/$host/$((2376 + $1))"
+    "${@:2}" >&9 2>/dev/null || :
+    cat <&9 >/dev/null 2>&1 || : # until it is thrown out
+}
+
+@test "noise and silence of strangers disturb nobody, and they are thrown out" {
+    managers_cluster 3
+    term=$(raft_term 1)
+    local strangers=()
+    for number in {1..40}; do
+        (stranger 1 head -c 100000 /dev/urandom) 3>&- &
+        strangers+=($!)
+        (stranger 1 true) 3>&- &
+        strangers+=($!)
+    done
+    create 2 meanwhile
+    matches meanwhile "$(on 3 service ls)"
+    wait "${strangers[@]}" || :
+    same "$term" "$(raft_term 1)"
+    all_answer 3
 }
