@@ -181,6 +181,7 @@ static void on_said(void *context, const struct proposal_result *result) {
 static void compose_good_bye(struct daemon *daemon, struct node *node, struct decision *decision,
                              struct arena *arena) {
     node->spec.role = ROLE_WORKER;
+    node->manager = NULL;
     node->status.state = NODE_DOWN;
     node->status.since_unix_ms = daemon->now.unix_ms;
     node->status.message = "it left the swarm";

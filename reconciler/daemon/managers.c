@@ -46,10 +46,9 @@ static struct truth find_truth(struct daemon *daemon, const struct replica_statu
     struct truth truth = {.state = node->status.state};
     truth.silent_since_unix_ms =
         silence_note(&daemon->group.silence, &node->meta.id, is_heard, daemon->now.unix_ms);
-    if (member != NULL && (member->is_voter || member->wants_vote)) {
-        truth.manager = member;
-        truth.is_last = member->is_voter && status->voters == 1;
-    }
+    truth.is_last = member != NULL && member->is_voter && status->voters == 1;
+    bool votes = member != NULL && (member->is_voter || member->wants_vote);
+    truth.manager = votes && (!node->status.left || truth.is_last) ? member : NULL;
     if (node->status.left && !truth.is_last) {
         truth.state = NODE_DOWN;
     } else if (is_heard) {
