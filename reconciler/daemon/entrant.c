@@ -3,7 +3,8 @@
 // reconciler/daemon/entrant.c — others ask to be let in as managers: their record, then their membership.
 //
 // Only the leader lets in; another manager says who leads. A node that comes back under a new identity (its
-// store was lost, so it may have forgotten what it promised) first loses the old one, for good.
+// store was lost, so it may have forgotten what it promised) first loses the old one, for good. One that was
+// killed meanwhile asks again under yet another: only the last one counts.
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -24,7 +25,8 @@ struct entrant {
     struct join_request request;
     struct node record;
     enum entrant_step step;
-    bool is_waiting; // for the result of a proposal
+    bool is_waiting;  // for the result of a proposal
+    bool is_outdated; // its node has asked again, as another member
     int64_t deadline_mono_ms;
 };
 
@@ -160,8 +162,14 @@ static int step_enter(struct entrant *entrant, struct error *err) {
                             .node_id = entrant->request.node_id,
                             .address = entrant->request.address,
                             .wants_vote = entrant->record.spec.role == ROLE_MANAGER};
-    if (membership_find(replica_membership(entrant->daemon->replica), (uint64_t)member.raft_id) != NULL) {
-        entrant->step = ENTRANT_DONE;
+    const struct replica *replica = entrant->daemon->replica;
+    const struct member *found = membership_find_node(replica_membership(replica), &member.node_id);
+    if (found != NULL && found->raft_id != member.raft_id) { // the last step of an outdated one was under way
+        entrant->step = ENTRANT_LEAVES;
+        return 0;
+    }
+    if (found != NULL) { // it asked twice: nobody is let in before that is final
+        entrant->step = replica_is_changing(replica) ? ENTRANT_ENTERS : ENTRANT_DONE;
         return 0;
     }
     return change(entrant, MEMBER_ADD, &member, err);
@@ -171,6 +179,10 @@ static void step(struct entrant *entrant) {
     static int (*const steps[])(struct entrant *, struct error *) = {step_leave, step_record, step_enter};
     struct error err = {0};
     if (entrant->is_waiting) {
+        return;
+    }
+    if (entrant->is_outdated) {
+        entrant_fail(entrant, -ERR_BUSY, "this node has asked again under another identity");
         return;
     }
     if (entrant->daemon->now.mono_ms >= entrant->deadline_mono_ms) {
@@ -245,6 +257,14 @@ static size_t count_entrants(struct daemon *daemon) {
     return count;
 }
 
+static void outdate_others(struct daemon *daemon, const struct entrant *newest) {
+    LIST_EACH(node, &daemon->group.entrants) {
+        struct entrant *entrant = LIST_ENTRY(node, struct entrant, node);
+        entrant->is_outdated |= id_equal(&entrant->request.node_id, &newest->request.node_id) &&
+                                entrant->request.raft_id != newest->request.raft_id;
+    }
+}
+
 void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct bytes body) {
     (void)from;
     const struct proposer *proposer = daemon->proposals.proposer;
@@ -272,5 +292,7 @@ void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct 
     rc = rc < 0 ? rc : check(daemon, entrant, &err);
     if (rc < 0) {
         entrant_fail(entrant, rc, err.root);
+        return;
     }
+    outdate_others(daemon, entrant);
 }

@@ -302,6 +302,41 @@ screen_has() { # TEXT
     replicas_are web 6/6
 }
 
+# --- a store is lost ---
+
+lose_store() { # NUMBER
+    manager_end "$1"
+    rm -f "$cluster/$1/state/store/"{data,lock}.mdb
+}
+
+identity() { # NUMBER
+    sed -n 's/^raft //p' "$cluster/$1/state/store/group"
+}
+
+is_taken_away() { # IDENTITY: as the first manager has it
+    ! grep -q "^member $1" "$cluster/1/state/store/group"
+}
+
+# The second manager, whose word is needed, has a slow disk: the leader is yet to let in what was killed when what was started
+# after that asks.
+@test "a member without a store that is killed while it is let in is let in at the next start" {
+    local old
+    managers_cluster 3
+    strace -f -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:delay_enter=200000 -p "${manager_pids[2]}" 3>&- &
+    await is_traced "${manager_pids[2]}"
+    for _ in {1..5}; do
+        old=$(identity 3)
+        lose_store 3
+        manager_start 3
+        await is_taken_away "$old"
+        lose_store 3
+        manager_start 3
+        await quietly on 3 node ls
+    done
+    create 3 after
+    created 1 after
+}
+
 # --- full disks ---
 
 # small_disk NUMBER SIZE: for its state, before it starts.

@@ -38,3 +38,11 @@ await() {
 is_gone() { # PID
     [ ! -d "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"
 }
+
+is_traced() { # PID: all of its threads, or it has ended
+    is_gone "$1" || ! grep -sL '^TracerPid:.[1-9]' "/proc/$1/task"/*/status | grep -q .
+}
+
+quietly() { # COMMAND…
+    "$@" >/dev/null 2>&1
+}
