@@ -68,6 +68,8 @@ static void fail(struct daemon *daemon, const struct error *err) {
     struct conversation *conversation = TAKE(daemon->group.joining->answer.conversation);
     if (conversation != NULL) {
         server_fail(conversation, err);
+    } else {
+        log_failure(LOG_ERROR, "cluster.refused", err, LOG_NONE);
     }
     joining_free(daemon);
 }
@@ -136,7 +138,8 @@ static int let_in(struct daemon *daemon, const struct join_reply *reply, struct 
 }
 
 static bool is_worth_retrying(enum error_code code) {
-    return code == ERR_NO_QUORUM || code == ERR_BUSY || code == ERR_TIMEOUT || code == ERR_UNREACHABLE;
+    return code == ERR_NO_QUORUM || code == ERR_BUSY || code == ERR_TIMEOUT || code == ERR_UNREACHABLE ||
+           code == ERR_GUARD; // of its old identity, as long as too few of the others answer
 }
 
 // What is not there now may come while others are asked; when all have been, the client had better be told.

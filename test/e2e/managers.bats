@@ -337,6 +337,24 @@ is_taken_away() { # IDENTITY: as the first manager has it
     created 1 after
 }
 
+nobody_leads() {
+    ! has_leader
+}
+
+# Who leads may not take its old identity away as long as too few of the others would answer.
+@test "a member without a store that is back before enough of the others is let in when they are" {
+    managers_cluster 3
+    manager_end 2
+    await has_words 2 '[A-Z][a-z]*' Unreachable
+    lose_store 3
+    manager_start 3
+    await nobody_leads
+    manager_start 2
+    await quietly on 3 node ls
+    create 3 after
+    created 1 after
+}
+
 # --- full disks ---
 
 # small_disk NUMBER SIZE: for its state, before it starts.
