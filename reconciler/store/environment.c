@@ -292,3 +292,31 @@ int environment_move(MDB_cursor *cursor, enum table table, MDB_cursor_op op, con
     }
     return rc;
 }
+
+static int show_removed(MDB_cursor *cursor, enum table table, const MDB_val *k, const MDB_val *v,
+                        environment_visit *visit, void *context, struct error *err) {
+    struct bytes payload;
+    int rc = visit == NULL ? 0 : record_read(table, bytes_of(k), bytes_of(v), &payload, err);
+    rc = rc < 0 || visit == NULL ? rc : visit(context, bytes_of(k), payload, err);
+    return rc < 0 ? rc : removed(table, mdb_cursor_del(cursor, 0), err);
+}
+
+int environment_remove_until(const struct environment *environment, MDB_txn *txn, enum table table,
+                             const struct key *last, environment_visit *visit, void *context,
+                             struct error *err) {
+    MDB_cursor *cursor;
+    int rc = environment_cursor(environment, txn, table, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    MDB_val k, v;
+    int result = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    while (rc == 0 && result == 0 && key_compare(bytes_of(&k), key_bytes(last)) <= 0) {
+        rc = show_removed(cursor, table, &k, &v, visit, context, err);
+        result = mdb_cursor_get(cursor, &k, &v, MDB_NEXT); // of what was removed
+    }
+    mdb_cursor_close(cursor);
+    return rc < 0 || result == 0 || result == MDB_NOTFOUND
+               ? rc
+               : environment_error(err, result, table_name(table));
+}

@@ -75,6 +75,13 @@ int environment_put_at(MDB_cursor *cursor, enum table table, struct bytes key, s
                        bool is_append, struct error *err);
 int environment_remove_at(MDB_cursor *cursor, enum table table, struct bytes key, struct error *err);
 
+// Removes all records up to `last`, after each was shown; with visit == NULL unread. A failure of the visitor is
+// the result, and what it was shown stays.
+typedef int environment_visit(void *context, struct bytes key, struct bytes payload, struct error *err);
+int environment_remove_until(const struct environment *environment, MDB_txn *txn, enum table table,
+                             const struct key *last, environment_visit *visit, void *context,
+                             struct error *err);
+
 // --- walking a table ---
 
 int environment_cursor(const struct environment *environment, MDB_txn *txn, enum table table,

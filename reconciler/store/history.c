@@ -3,7 +3,8 @@
 // reconciler/store/history.c — the history: events in, old ones out, and reading on from a position.
 //
 // Events are keyed by (revision, index), so a reader is nothing but its last key. The state keeps the key of
-// the last event that was trimmed: whoever stands before it has missed something, and is told so.
+// the last event that was trimmed: whoever stands before it has missed something, and is told so. So events
+// are trimmed by moving that key on, entry by entry; what is behind it leaves the table with the commit.
 #include "reconciler/store/store.h"
 
 #include <string.h>
@@ -21,54 +22,84 @@ int history_add(struct turn *turn, const struct event *event, struct error *err)
     return tables_append(&turn->tables, TABLE_HISTORY, &key, payload, err);
 }
 
+// --- trimming ---
+
 static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
     const struct store *store = turn->store;
     return turn->state.history_bytes > store->history_bytes ||
            turn->state.time_unix_ms - time_unix_ms > store->history_age_ms;
 }
 
-// STORE_END when the oldest event stays. Events of the entry in work always do.
-static int trim_oldest(struct turn *turn, struct table_cursor *cursor, struct error *err) {
-    struct bytes key, payload;
+static bool is_trimmed(const struct store_state *state, int64_t revision, int64_t index) {
+    return revision < state->trimmed_revision ||
+           (revision == state->trimmed_revision && index <= state->trimmed_index);
+}
+
+static int note_oldest(struct turn *turn, struct bytes key, struct bytes payload, struct error *err) {
+    struct oldest_events *oldest = &turn->oldest;
     struct history_item item;
-    // From the last that was trimmed: those before it may still be in the transaction, one and all.
-    struct key from = key_event(turn->state.trimmed_revision, turn->state.trimmed_index);
-    int rc = table_seek(cursor, &from, &key, &payload, err);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = format_history_read(payload, &item, err);
+    int rc = format_history_read(payload, &item, err);
     if (rc < 0 || key.len != 16) {
         return error_set(err, ERR_CORRUPT, "malformed event");
     }
-    int64_t revision = key_number_at(key, 0), index = key_number_at(key, 8);
-    turn->oldest_event_unix_ms = item.time_unix_ms;
-    if (revision == turn->state.applied || !is_too_much(turn, item.time_unix_ms)) {
-        return STORE_END;
+    struct oldest_event event = {key_number_at(key, 0), key_number_at(key, 8), item.time_unix_ms,
+                                 (int64_t)(key.len + payload.len)};
+    if (!is_trimmed(&turn->state, event.revision, event.index)) {
+        oldest->items[oldest->count++] = event;
     }
-    turn->state.history_count--;
-    turn->state.history_bytes -= (int64_t)(key.len + payload.len);
-    turn->state.trimmed_revision = revision;
-    turn->state.trimmed_index = index;
-    turn->oldest_event_unix_ms = -1;
-    struct key gone = key_event(revision, index);
-    return tables_remove(&turn->tables, TABLE_HISTORY, &gone, err);
+    return 0;
 }
 
-int history_trim(struct turn *turn, size_t slice, struct error *err) {
+// From the last that was trimmed: those before it are in the tables until the commit.
+static int read_ahead(struct turn *turn, struct error *err) {
+    struct oldest_events *oldest = &turn->oldest;
+    size_t limit = oldest->count == 0 ? OLDEST_EVENTS_FIRST : 2 * oldest->count;
+    struct key from = key_event(turn->state.trimmed_revision, turn->state.trimmed_index);
     struct table_cursor cursor;
-    if (turn->oldest_event_unix_ms >= 0 && !is_too_much(turn, turn->oldest_event_unix_ms)) {
-        return 0;
-    }
+    struct bytes key, payload;
+    oldest->next = oldest->count = 0;
     int rc = table_cursor_begin(&turn->tables, TABLE_HISTORY, &cursor, err);
     if (rc < 0) {
         return rc;
     }
-    for (size_t i = 0; rc == 0 && i < slice; i++) {
-        rc = trim_oldest(turn, &cursor, err);
+    rc = table_seek(&cursor, &from, &key, &payload, err);
+    while (rc == 0) {
+        rc = note_oldest(turn, key, payload, err);
+        if (rc < 0 || oldest->count >= limit || oldest->count == OLDEST_EVENTS_MAX) {
+            break;
+        }
+        rc = table_next(&cursor, &key, &payload, err);
     }
     table_cursor_end(&cursor);
     return rc < 0 ? rc : 0;
+}
+
+// Events of the entry in work always stay.
+int history_trim(struct turn *turn, size_t slice, struct error *err) {
+    struct oldest_events *oldest = &turn->oldest;
+    for (size_t i = 0; i < slice; i++) {
+        int rc = oldest->next == oldest->count ? read_ahead(turn, err) : 0;
+        if (rc < 0) {
+            return rc;
+        }
+        const struct oldest_event *event = &oldest->items[oldest->next];
+        if (oldest->next == oldest->count || event->revision == turn->state.applied ||
+            !is_too_much(turn, event->time_unix_ms)) {
+            return 0;
+        }
+        oldest->next++;
+        turn->state.history_count--;
+        turn->state.history_bytes -= event->bytes;
+        turn->state.trimmed_revision = event->revision;
+        turn->state.trimmed_index = event->index;
+    }
+    return 0;
+}
+
+int history_sweep(const struct turn *turn, struct error *err) {
+    struct key last = key_event(turn->state.trimmed_revision, turn->state.trimmed_index);
+    return environment_remove_until(turn->tables.environment, turn->tables.txn, TABLE_HISTORY, &last,
+                                    /*visit=*/NULL, /*context=*/NULL, err);
 }
 
 // --- reading on ---

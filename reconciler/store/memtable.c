@@ -133,13 +133,8 @@ static struct bytes copy(struct memtable *memtable, struct bytes bytes) {
                           bytes.len};
 }
 
-static struct memtable_record *record_of(struct memtable *memtable, enum table table, struct bytes key) {
-    struct memtable_place place = memtable_seek(memtable, table, &key);
-    const struct memtable_record *found = memtable_at(memtable, table, place);
-    struct memtable_table *in = &memtable->tables[table];
-    if (found != NULL && key_compare(found->key, key) == 0) {
-        return in->blocks[place.block]->slots[place.slot].record;
-    }
+static struct memtable_record *add_record(struct memtable *memtable, struct memtable_table *in,
+                                          struct memtable_place place, struct bytes key) {
     struct memtable_record *record = ARENA_NEW(&memtable->arena, struct memtable_record);
     record->key = copy(memtable, key);
     memtable->bytes += sizeof *record + sizeof(struct memtable_slot);
@@ -147,12 +142,33 @@ static struct memtable_record *record_of(struct memtable *memtable, enum table t
     return record;
 }
 
-void memtable_put(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload,
-                  bool is_append) {
+static struct memtable_record *record_of(struct memtable *memtable, enum table table, struct bytes key) {
+    struct memtable_place place = memtable_seek(memtable, table, &key);
+    const struct memtable_record *found = memtable_at(memtable, table, place);
+    struct memtable_table *in = &memtable->tables[table];
+    if (found != NULL && key_compare(found->key, key) == 0) {
+        return in->blocks[place.block]->slots[place.slot].record;
+    }
+    return add_record(memtable, in, place, key);
+}
+
+void memtable_put(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload) {
     struct memtable_record *record = record_of(memtable, table, key);
     record->payload = copy(memtable, payload);
-    record->is_append = is_append;
+    record->is_append = false;
     record->is_gone = false;
+}
+
+bool memtable_append(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload) {
+    struct memtable_table *in = &memtable->tables[table];
+    const struct memtable_block *last = in->count > 0 ? in->blocks[in->count - 1] : NULL;
+    if (last != NULL && compare(&last->slots[last->count - 1], prefix_of(key), key) >= 0) {
+        return false;
+    }
+    struct memtable_record *record = add_record(memtable, in, (struct memtable_place){in->count, 0}, key);
+    record->payload = copy(memtable, payload);
+    record->is_append = true;
+    return true;
 }
 
 void memtable_remove(struct memtable *memtable, enum table table, struct bytes key) {

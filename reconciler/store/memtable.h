@@ -46,8 +46,9 @@ struct memtable {
 bool memtable_is_empty(const struct memtable *memtable);
 // About how much memory it takes, what was replaced included.
 size_t memtable_bytes(const struct memtable *memtable);
-void memtable_put(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload,
-                  bool is_append);
+void memtable_put(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload);
+// Behind all that are here; false, and nothing changes, for a key that does not belong there.
+bool memtable_append(struct memtable *memtable, enum table table, struct bytes key, struct bytes payload);
 void memtable_remove(struct memtable *memtable, enum table table, struct bytes key);
 // NULL = nothing is known of that key here.
 const struct memtable_record *memtable_find(const struct memtable *memtable, enum table table,

@@ -18,17 +18,16 @@ int tables_get(const struct tables *tables, enum table table, const struct key *
 }
 
 void tables_put(const struct tables *tables, enum table table, const struct key *key, struct bytes payload) {
-    memtable_put(tables->memtable, table, key_bytes(key), payload, /*is_append=*/false);
+    memtable_put(tables->memtable, table, key_bytes(key), payload);
 }
 
 int tables_append(const struct tables *tables, enum table table, const struct key *key, struct bytes payload,
                   struct error *err) {
     struct bytes bytes = key_bytes(key);
-    if (memtable_at(tables->memtable, table, memtable_seek(tables->memtable, table, &bytes)) != NULL) {
+    if (!memtable_append(tables->memtable, table, bytes, payload)) {
         char text[KEY_TEXT_BYTES];
         return error_set(err, ERR_CORRUPT, "%s: out of order", key_describe(table, bytes, text));
     }
-    memtable_put(tables->memtable, table, bytes, payload, /*is_append=*/true);
     return 0;
 }
 

@@ -18,11 +18,8 @@
 
 int turn_begin(struct store *store, struct turn *out, struct error *err) {
     ASSERT(store->turn == NULL);
-    *out = (struct turn){.store = store,
-                         .state = store->state,
-                         .local = store->local,
-                         .oldest_event_unix_ms = -1,
-                         .oldest_request_unix_ms = -1};
+    *out = (struct turn){
+        .store = store, .state = store->state, .local = store->local, .oldest_request_unix_ms = -1};
     out->tables = (struct tables){&store->environment, NULL, &store->effects};
     int rc = environment_begin(&store->environment, /*write=*/true, &out->tables.txn, err);
     if (rc == 0) {
@@ -33,33 +30,34 @@ int turn_begin(struct store *store, struct turn *out, struct error *err) {
 
 // --- the log ---
 
-// Removes the entry, which must be there; tells what it was.
-static int log_remove(struct turn *turn, uint64_t index, uint64_t *out_term, struct error *err) {
+static int missing(uint64_t index, struct error *err) {
+    return error_set(err, ERR_CORRUPT, "log entry %llu misses", (unsigned long long)index);
+}
+
+static int log_remove(struct turn *turn, uint64_t index, struct error *err) {
     const struct environment *environment = &turn->store->environment;
     struct key key = key_number((int64_t)index);
     struct bytes payload;
     struct log_entry entry;
     int rc = environment_get(environment, turn->tables.txn, TABLE_LOG, &key, &payload, err);
     if (rc == STORE_ABSENT) {
-        return error_set(err, ERR_CORRUPT, "log entry %llu misses", (unsigned long long)index);
+        return missing(index, err);
     }
     rc = rc < 0 ? rc : format_entry_read(payload, &entry, err);
     if (rc < 0) {
         return rc;
     }
     turn->local.log_bytes -= entry.payload.len;
-    *out_term = entry.term;
     return environment_remove(environment, turn->tables.txn, TABLE_LOG, &key, err);
 }
 
 static int truncate_from(struct turn *turn, uint64_t index, struct error *err) {
-    uint64_t term;
     int rc = 0;
     if (STORE_PLANTED(TRUNCATE_KEEPS_TAIL)) {
-        return turn->local.last_index >= index ? log_remove(turn, index, &term, err) : 0;
+        return turn->local.last_index >= index ? log_remove(turn, index, err) : 0;
     }
     while (rc == 0 && turn->local.last_index >= index) {
-        rc = log_remove(turn, turn->local.last_index, &term, err);
+        rc = log_remove(turn, turn->local.last_index, err);
         turn->local.last_index -= rc == 0;
     }
     return rc;
@@ -91,16 +89,33 @@ void turn_set_hard_state(struct turn *turn, uint64_t term, uint64_t vote) {
     turn->local.vote = STORE_PLANTED(VOTE_NOT_STORED) ? turn->local.vote : vote;
 }
 
+static int compact_one(void *context, struct bytes key, struct bytes payload, struct error *err) {
+    struct store_local *local = context;
+    struct log_entry entry;
+    int rc = format_entry_read(payload, &entry, err);
+    if (rc == 0 && (key.len != 8 || (uint64_t)key_number_at(key, 0) != local->base_index + 1)) {
+        rc = missing(local->base_index + 1, err);
+    }
+    if (rc == 0) {
+        local->base_index++;
+        local->base_term = STORE_PLANTED(STALE_BASE_TERM) ? local->base_term : entry.term;
+        local->log_bytes -= entry.payload.len;
+    }
+    return rc;
+}
+
 int turn_compact(struct turn *turn, uint64_t index, size_t slice, struct error *err) {
     ASSERT(index <= (uint64_t)turn->state.applied);
-    uint64_t term;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < slice && turn->local.base_index < index; i++) {
-        rc = log_remove(turn, turn->local.base_index + 1, &term, err);
-        if (rc == 0) {
-            turn->local.base_index++;
-            turn->local.base_term = STORE_PLANTED(STALE_BASE_TERM) ? turn->local.base_term : term;
-        }
+    struct store_local *local = &turn->local;
+    if (local->base_index >= index) {
+        return 0;
+    }
+    uint64_t last = index - local->base_index > slice ? local->base_index + slice : index;
+    struct key key = key_number((int64_t)last);
+    int rc = environment_remove_until(&turn->store->environment, turn->tables.txn, TABLE_LOG, &key,
+                                      compact_one, local, err);
+    if (rc == 0 && local->base_index != last) {
+        rc = missing(local->base_index + 1, err);
     }
     return error_wrap(err, rc, "compact the log");
 }
@@ -200,6 +215,7 @@ int turn_commit(struct turn *turn, struct error *err) {
     struct store *store = turn->store;
     ASSERT(store->turn == turn);
     int rc = memtable_write(turn->tables.memtable, &store->environment, turn->tables.txn, err);
+    rc = rc < 0 ? rc : history_sweep(turn, err);
     if (rc < 0) {
         turn_abort(turn);
         return error_wrap(err, rc, "write what is applied");

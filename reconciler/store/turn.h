@@ -29,6 +29,16 @@ struct outcome {
     char text[ERROR_ROOT_BYTES];
 };
 
+// The oldest events that are not trimmed, read ahead: a walk for one costs about as much as for many.
+#define OLDEST_EVENTS_FIRST 4
+#define OLDEST_EVENTS_MAX 64
+struct oldest_events {
+    struct oldest_event {
+        int64_t revision, index, time_unix_ms, bytes;
+    } items[OLDEST_EVENTS_MAX];
+    size_t next, count;
+};
+
 struct turn {
     struct store *store;
     struct tables tables;     // of the open transaction, and over it what has been applied
@@ -36,9 +46,9 @@ struct turn {
     struct store_local local; // likewise
     struct arena arena;       // of the entry in work
     struct buf scratch;       // for whatever is encoded and then copied elsewhere at once
-    // Times of the oldest event and the oldest request, so that not each entry looks them up; -1 = not known
-    int64_t oldest_event_unix_ms, oldest_request_unix_ms;
-    int64_t forgotten_revision; // of the last request that was forgotten in this turn
+    struct oldest_events oldest;
+    int64_t oldest_request_unix_ms; // so that not each entry looks it up; -1 = not known
+    int64_t forgotten_revision;     // of the last request that was forgotten in this turn
 };
 
 int turn_begin(struct store *store, struct turn *out, struct error *err);
@@ -68,9 +78,11 @@ void turn_abort(struct turn *turn); // accepts one that has ended
 int apply_transaction(struct turn *turn, const struct transaction *transaction, struct outcome *out,
                       struct error *err);
 
-// history.c: one event more; up to `slice` events less while there are too many or too old ones.
+// history.c: one event more; up to `slice` events less while there are too many or too old ones; and, before
+// the commit, those that were trimmed out of the table.
 int history_add(struct turn *turn, const struct event *event, struct error *err);
 int history_trim(struct turn *turn, size_t slice, struct error *err);
+int history_sweep(const struct turn *turn, struct error *err);
 
 // request.c: the outcome of a request seen before (0, or STORE_ABSENT); remembering one, forgetting old ones.
 int request_recall(struct turn *turn, const char *request_id, struct outcome *out, struct error *err);

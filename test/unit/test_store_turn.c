@@ -189,6 +189,24 @@ static void compaction_goes_in_slices_and_not_too_far(void **state) {
     assert_true(has_task(f, 50));
 }
 
+static void a_log_with_a_hole_is_not_compacted(void **state) {
+    struct store_fixture *f = *state;
+    struct turn turn;
+    begin(f, &turn);
+    turn_set_hard_state(&turn, 1, 0);
+    for (unsigned i = 1; i <= 5; i++) {
+        struct log_entry entry = task_entry(f, 1, i);
+        put(&turn, i, &entry);
+        apply(&turn, &entry);
+    }
+    struct key third = key_number(3);
+    assert_int_equal(environment_remove(&f->store->environment, turn.tables.txn, TABLE_LOG, &third, NULL), 0);
+    assert_int_equal(turn_compact(&turn, 2, 100, NULL), 0);
+    assert_int_equal(turn_compact(&turn, 4, 100, &f->err), -ERR_CORRUPT);
+    assert_string_equal(f->err.root, "log entry 3 misses");
+    turn_abort(&turn);
+}
+
 struct seen {
     uint64_t first, last, bytes;
     int stop_at;
@@ -352,12 +370,28 @@ static void assert_same(struct store_fixture *f, struct store_fixture *other) {
     assert_memory_equal(&f->store->state, &other->store->state, sizeof other->store->state);
 }
 
-// The same entries in one turn, each in its own, put and applied apart, synced and left waiting: equal.
+static size_t count_events(struct store_fixture *f) {
+    struct store_read *read = store_begin_read(f);
+    struct table_cursor cursor;
+    struct bytes key, payload;
+    size_t count = 0;
+    assert_int_equal(table_cursor_begin(&read->tables, TABLE_HISTORY, &cursor, NULL), 0);
+    while (table_next(&cursor, &key, &payload, NULL) == 0) {
+        count++;
+    }
+    table_cursor_end(&cursor);
+    store_read_end(read);
+    return count;
+}
+
+// The same entries in one turn, each in its own, put and applied apart, synced and left waiting: equal, and
+// so is what was trimmed of the history.
 static void how_entries_are_spread_does_not_matter(void **state) {
     struct store_fixture *f = *state, other, third;
     struct turn turn, open;
     store_fixture_begin(&other, NULL);
     store_fixture_begin(&third, NULL);
+    f->store->history_bytes = other.store->history_bytes = third.store->history_bytes = 4000;
     begin(&third, &open);
     struct log_entry entries[60];
     begin(f, &turn);
@@ -388,6 +422,8 @@ static void how_entries_are_spread_does_not_matter(void **state) {
     commit(&open);
     assert_same(f, &other);
     assert_same(f, &third);
+    assert_true(f->store->state.trimmed_revision > 10 && f->store->state.history_count > 2);
+    assert_int_equal(count_events(f), f->store->state.history_count);
     store_fixture_end(&other);
     store_fixture_end(&third);
 }
@@ -497,6 +533,7 @@ static const struct CMUnitTest tests[] = {
     TEST(what_is_put_is_kept_and_not_yet_applied),
     TEST(an_overwritten_suffix_is_gone),
     TEST(compaction_goes_in_slices_and_not_too_far),
+    TEST(a_log_with_a_hole_is_not_compacted),
     TEST(the_log_is_walked_in_order),
     TEST(an_aborted_turn_leaves_nothing),
     TEST(an_open_turn_is_seen_by_reads),
