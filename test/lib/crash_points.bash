@@ -18,7 +18,8 @@
 #     crash_setup; crash_remove          a directory for it all; everything in it ends and goes
 #     crash_count PHASE                  runs it without a fault: in counts[CALL] how often a thread calls
 #     crash_point PHASE CALL N           one point; $is_reached tells whether the phase came so far
-#     crash_sweep PHASE CALL             all points; their number is in $points
+#     crash_sweep PHASE CALL             all points, or each CRASH_STEPth; how many were reached is in $points
+#     crash_sample PHASE CALL COUNT      so many, by chance
 
 CRASH_CALLS=${CRASH_CALLS:-write pwrite64 pwritev writev fdatasync fsync msync ftruncate fallocate rename renameat unlink unlinkat mkdir mkdirat openat sendmsg sendto}
 
@@ -66,15 +67,17 @@ free_port() {
 
 # The command that kills MEMBER at the Nth CALL of a thread, in `tracer`; for CALL `count` it notes all calls.
 tracer_of() { # MEMBER CALL N [IS-RUNNING]
-    local state=$crash/$1/state store=$crash/$1/state/store
+    local state=$crash/$1/state store=$crash/$1/state/store path
     if [ "$2" = count ]; then
         tracer=(strace -f -qq -o "$crash/trace" -e "trace=${CRASH_CALLS// /,}")
         return
     fi
-    tracer=(strace -f -qq -o /dev/null -e "trace=$2" -e "inject=$2:signal=KILL:when=$3")
+    tracer=(strace -f -qq -o "$crash/trace" -e "trace=$2" -e "inject=$2:signal=KILL:when=$3")
     # Only what may make a file of the state: any program that starts opens a hundred others.
-    [ "$2" != openat ] || [ -n "${4-}" ] || tracer+=(-P "$state" -P "$state/node-id.tmp" -P "$state/assignments" -P "$store"
-        -P "$store"/{lock,lock.mdb,data.mdb,group.tmp,new/lock.mdb,new/data.mdb})
+    [ "$2" != openat ] || [ -n "${4-}" ] || for path in "$state"{,/node-id.tmp,/assignments} \
+        "$store"{,/lock,/lock.mdb,/data.mdb,/group.tmp,/new/lock.mdb,/new/data.mdb}; do
+        tracer+=(-P "$path")
+    done
 }
 
 # member_start MEMBER [CALL N]: until it is ready or has ended.
@@ -115,17 +118,14 @@ member_again() {
     ! member_is_gone "$1" || { echo "member $1 does not start again:" && cat "$crash/$1/log" && return 1; } >&2
 }
 
-quietly() { # COMMAND…
-    "$@" >/dev/null 2>&1
-}
-
 muster() { # MEMBER ARGUMENT…
     "$crash_build/muster" --host "unix://$crash/$1/run/muster.sock" "${@:2}"
 }
 
 # --- what the clients do ---
 
-# The changes, one a line; files beside. No two neighbours leave the same behind.
+# The changes, one a line; files beside. No two neighbours leave the same behind. A command that names several services
+# changes them one by one: none of those.
 crash_changes_make() {
     local name
     for name in a b c; do
@@ -143,12 +143,13 @@ crash_changes_make() {
             echo "service scale --detach s$name=$((name + 2))"
             echo "service update --detach --image nginx:$name s$name"
         done
-        echo "service scale --detach s1=1 s2=1 s3=1"
         for name in 1 2 3; do
             echo "service rm s$name"
             echo "service create --detach --name t$name --env X=$name --replicas 2 busybox"
         done
-        echo "service rm a b c"
+        for name in a b c; do
+            echo "service rm $name"
+        done
         echo "apply --detach -f $crash/other.yaml"
         echo "service update --detach --env-add Y=2 t1"
     } >"$crash/changes"
@@ -211,6 +212,15 @@ scale() { # MEMBER SERVICE: to another number each time
     muster "$1" service scale --detach "$2=$((++crash_names % 7 + 1))" >/dev/null 2>>"$crash/client"
 }
 
+# One that has just come finds the others first.
+scale_soon() { # MEMBER SERVICE: as soon as it can; or it was killed
+    await scale_or_gone "$@"
+}
+
+scale_or_gone() {
+    member_is_gone "$1" || scale "$@"
+}
+
 # --- groups ---
 
 view() { # MEMBER: what must be the same at all
@@ -260,6 +270,7 @@ prepare_alone() {
 }
 
 restore() { # COPY MEMBER
+    crash_group=
     member_end "$2"
     rm -rf "$crash/$2/state"
     cp -r "$crash/$1" "$crash/$2/state"
@@ -289,36 +300,34 @@ forget() { # MEMBER
     rm -rf "$crash/$1/state/store"
 }
 
-notice() { # MEMBER: whether it was killed
-    ! member_is_gone "$1" || is_reached=1
+notice() { # MEMBER: whether it was killed. An end of another kind is none of a point.
+    ! member_is_gone "$1" || { await grep -q 'killed by SIGKILL' "$crash/trace" && is_reached=1; }
 }
 
 # --- one point of each phase: CALL N ---
 
 point_init() {
     local acknowledged=0
+    crash_group=
     member_end 1
     rm -rf "$crash/1/state"
     member_start 1 "$@"
     muster 1 swarm init >/dev/null 2>&1 && acknowledged=1
-    notice 1
-    member_again 1 && { [ $acknowledged = 1 ] || quietly muster 1 swarm init || :; } && muster 1 node ls >/dev/null && accepts 1
+    notice 1 && member_again 1 && { [ $acknowledged = 1 ] || quietly muster 1 swarm init || :; } && muster 1 node ls >/dev/null && accepts 1
 }
 
 point_changes() {
     restore fresh 1
     member_start 1 "$@"
     change_all 1
-    notice 1
-    member_again 1 && holds_changes 1 "$acknowledged" && accepts 1
+    notice 1 && member_again 1 && holds_changes 1 "$acknowledged" && accepts 1
 }
 
 point_replay() {
     restore changed 1
     member_start 1 "$@"
     quietly muster 1 service scale --detach other-a=7 || :
-    notice 1
-    member_again 1 && muster 1 service scale --detach other-a=2 >/dev/null && holds_changes 1 "$CHANGES"
+    notice 1 && member_again 1 && muster 1 service scale --detach other-a=2 >/dev/null && holds_changes 1 "$CHANGES"
 }
 
 join_point() { # JOINER CALL N
@@ -326,13 +335,11 @@ join_point() { # JOINER CALL N
     forget "$1"
     member_start "$@"
     quietly muster "$1" swarm join "127.0.0.1:${ports[1]}" && acknowledged=1
-    [ $acknowledged = 0 ] || scale "$1" a || :
-    notice "$1"
-    member_again "$1" && joined "$1" $acknowledged
+    [ $acknowledged = 0 ] || scale_soon "$1" a || return 1
+    notice "$1" && member_again "$1" && joined "$1" $acknowledged
 }
 
 point_second() {
-    crash_group=
     restore fresh 1
     member_again 1 && muster 1 apply --detach -f "$crash/three.yaml" >/dev/null && join_point 2 "$@" && agreed 1 2 && accepts 2
 }
@@ -346,9 +353,7 @@ point_catch-up() {
     member_end 3
     scale 1 b || return 1
     member_start 3 "$@"
-    scale 3 c || :
-    notice 3
-    member_again 3 && agreed 1 2 3
+    scale_soon 3 c && notice 3 && member_again 3 && agreed 1 2 3
 }
 
 point_rejoin() {
@@ -356,19 +361,13 @@ point_rejoin() {
     member_end 3
     dd if=/dev/zero of="$crash/3/state/store/data.mdb" bs=4096 seek=2 count=6 conv=notrunc status=none
     member_start 3 "$@"
-    member_is_gone 3 || scale 3 a || :
-    notice 3
-    member_again 3 && joined 3 1 && agreed 1 2 3 && rm -rf "$crash"/3/state/store/quarantine-*
+    scale_soon 3 a && notice 3 && member_again 3 && joined 3 1 && agreed 1 2 3 && rm -rf "$crash"/3/state/store/quarantine-*
 }
 
 leader_of() { # MEMBER: by what it says; fails where nobody leads, or two
     local leader
     leader=$(muster "$1" node ls --format '{{.Hostname}} {{.ManagerStatus}}' | sed -n 's/^m\(.\) Leader$/\1/p')
     [[ $leader == [123] ]] && echo "$leader"
-}
-
-is_traced() { # PID: all of its threads, or it has ended
-    is_gone "$1" || ! grep -sL '^TracerPid:.[1-9]' "/proc/$1/task"/*/status | grep -q .
 }
 
 point_lead() {
@@ -385,9 +384,9 @@ point_lead() {
         muster "$leader" service scale --detach $name=$value >/dev/null 2>>"$crash/client" || break
         told=$value
     done
-    notice "$leader"
     kill "$tracer_pid" 2>/dev/null || :
-    wait "$tracer_pid" 2>/dev/null || :
+    wait "$tracer_pid" 2>/dev/null || : # until then it may yet be killed
+    notice "$leader" || return 1
     # While it is down, what it acknowledged is there.
     await quietly muster "$other" node ls || return 1
     value=$(muster "$other" get service $name -o json | jq '.deploy.replicas // 1')
@@ -419,11 +418,27 @@ crash_count() { # PHASE
     done
 }
 
+# What runs beside has its hour, and now and then a call fewer is made: an end is an end only after the count.
 crash_sweep() { # PHASE CALL
+    local step=${CRASH_STEP:-1} n
     points=0
-    while crash_point "$1" "$2" $((points + 1)); do
+    for ((n = 1 + RANDOM % step; ; n += step)); do
+        crash_point "$1" "$2" $n || return 1
+        points=$((points + is_reached))
+        [ $is_reached = 1 ] || [ $n -lt "${counts[$2]}" ] || return 0
+    done
+}
+
+# A point that was not reached this time is tried nearer to the beginning.
+crash_sample() { # PHASE CALL COUNT
+    local n
+    points=0
+    while [ $points -lt "$3" ] && [ $points -lt "${counts[$2]}" ]; do
+        for ((n = 1 + RANDOM % counts[$2]; ; n = 1 + RANDOM % (n - 1))); do
+            crash_point "$1" "$2" $n || return 1
+            [ $is_reached = 0 ] && [ $n -gt 1 ] || break
+        done
         [ $is_reached = 1 ] || return 0
         points=$((points + 1))
     done
-    return 1
 }
