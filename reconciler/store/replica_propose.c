@@ -115,10 +115,16 @@ bool propose_is_waiting(const struct replica *replica) {
     return !list_is_empty((struct list *)(uintptr_t)&replica->sent);
 }
 
+static bool is_linked(const struct replica *replica, uint64_t raft_id) {
+    const struct replica_callbacks *callbacks = &replica->callbacks;
+    return callbacks->is_linked == NULL || callbacks->is_linked(callbacks->context, raft_id);
+}
+
 bool propose_has_work(const struct replica *replica) {
+    uint64_t leader = replica->raft.leader;
     struct list *waiting = (struct list *)(uintptr_t)&replica->waiting;
     bool can_go = replica->raft.role == RAFT_LEADER ? replica->raft.transferee == 0 && !replica->is_held_up
-                                                    : replica->raft.leader != 0;
+                                                    : leader != 0 && is_linked(replica, leader);
     return !list_is_empty((struct list *)(uintptr_t)&replica->done) || (can_go && !list_is_empty(waiting));
 }
 
@@ -262,26 +268,26 @@ static void forward(struct replica *replica, struct pending *pending, uint64_t l
     packets_post(replica, leader, MESSAGE_PROPOSE, &request, /*is_bulk=*/false);
 }
 
+// What is sent without a link is lost, and sent again only after a while: it waits for the link instead.
 static void forward_all(struct replica *replica, uint64_t leader) {
+    bool is_open = is_linked(replica, leader);
     LIST_EACH(node, &replica->waiting) {
         struct pending *pending = LIST_ENTRY(node, struct pending, node);
         if (pending->only_here || pending->request_id[0] == '\0') {
             finish_with(replica, pending, ERR_NO_QUORUM, "this manager does not lead any more");
-        } else if (pending->sent_mono_ms <= replica->now_mono_ms) { // a refused one rests
+        } else if (is_open && pending->sent_mono_ms <= replica->now_mono_ms) { // a refused one rests
             forward(replica, pending, leader);
         }
     }
 }
 
 static bool reaches_quorum(const struct replica *replica) {
-    const struct replica_callbacks *callbacks = &replica->callbacks;
     unsigned voters = 0, linked = 0;
     for (size_t i = 0; i < replica->membership.members.count; i++) {
         const struct member *member = &replica->membership.members.items[i];
         uint64_t id = (uint64_t)member->raft_id;
         voters += member->is_voter;
-        linked += member->is_voter && (id == replica->raft.options.id || callbacks->is_linked == NULL ||
-                                       callbacks->is_linked(callbacks->context, id));
+        linked += member->is_voter && (id == replica->raft.options.id || is_linked(replica, id));
     }
     return linked > voters / 2;
 }

@@ -269,6 +269,30 @@ static void who_reaches_no_quorum_says_for_sure_that_nothing_was_done(void **sta
 }
 
 // 26
+// Sent at once it would be lost, and sent again after two seconds.
+static void a_proposal_waits_for_the_link_to_the_leader(void **state) {
+    (void)state;
+    struct replicas r;
+    replicas_begin(&r, 3, 23, NULL);
+    r.tells_links = true;
+    struct replica_node *leader = replicas_wait_leader(&r), *follower = replicas_follower(&r);
+    struct proposer *proposer = replica_proposer(follower->replica);
+    uint64_t token;
+    r.cut[follower->number][leader->number] = true;
+    replicas_run(&r, 300);
+    assert_int_equal(
+        replicas_propose(&r, follower, CHANGE_CREATE, store_config(&r.objects, 1, "", 50), 0, "mine", &token),
+        0);
+    replicas_run(&r, 300);
+    assert_false(replicas_has_result(follower, token));
+    assert_false(proposer->ops->has_work(proposer)); // it does not spin
+    r.cut[follower->number][leader->number] = false;
+    replicas_run(&r, 200);
+    assert_true(replicas_has_result(follower, token));
+    assert_int_equal(replicas_result(&r, follower, token).code, 0);
+    replicas_end(&r);
+}
+
 static void a_flood_of_proposals_costs_nobody_the_lead(void **state) {
     (void)state;
     struct replicas r;
@@ -555,6 +579,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_picture_is_not_held_for_one_who_is_gone),
     cmocka_unit_test(of_two_managers_one_is_no_quorum),
     cmocka_unit_test(who_reaches_no_quorum_says_for_sure_that_nothing_was_done),
+    cmocka_unit_test(a_proposal_waits_for_the_link_to_the_leader),
     cmocka_unit_test(a_flood_of_proposals_costs_nobody_the_lead),
     cmocka_unit_test(an_unknown_outcome_is_called_that_and_a_retry_finds_out),
     cmocka_unit_test(what_another_leader_overwrote_is_proposed_again),
