@@ -49,8 +49,8 @@ static int client_send_as(struct client *client, uint16_t number, uint64_t conve
     AUTO_BUF body = buf_make(FRAME_BYTES_MAX);
     wire_encode(row->payload, payload, &body);
     if (body.overflow || body.len > row->bytes_max) {
-        return error_set(err, ERR_LIMIT, "the request has %zu bytes, over the limit of %u: send less at once",
-                         body.len, row->bytes_max);
+        return error_set(err, ERR_LIMIT, "the request has more than %u bytes: send less at once",
+                         row->bytes_max);
     }
     link_send(client->link, number, conversation, buf_bytes(&body));
     return 0;
