@@ -14,6 +14,7 @@
 #include "specs/node.h"
 #include "specs/object.h"
 #include "specs/task.h"
+#include "transport/agent_messages.h"
 #include "transport/peer_messages.h"
 
 #define PROTOCOL_VERSION 1
@@ -26,7 +27,7 @@ enum message_number {
 #include "transport/messages.def"
 #undef X
 };
-enum message_sender { SENDER_CLIENT, SENDER_SERVER, SENDER_MANAGER };
+enum message_sender { SENDER_CLIENT, SENDER_SERVER, SENDER_AGENT, SENDER_DISPATCHER, SENDER_MANAGER };
 
 struct message_row {
     uint16_t number;

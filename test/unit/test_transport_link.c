@@ -246,25 +246,34 @@ static void who_is_there_is_asked_of_the_kernel(void **state) {
     await_down(side, link);
 }
 
-static void a_client_hears_only_what_servers_say(void **state) {
+// Whether the link hears the message from a peer that is this sort of sender.
+static enum link_letter_kind fate_of(struct side *side, enum message_sender sender, uint16_t number) {
+    struct link *link;
+    int fd = connect_pair(side, sender, &link);
+    peer_send_frame(fd, number, 1, (struct bytes){(const uint8_t *)"", 0});
+    struct link_letter *letter = take(side, 10000);
+    assert_non_null(letter);
+    enum link_letter_kind kind = letter->kind;
+    close(fd);
+    if (kind == LINK_DOWN) {
+        assert_non_null(
+            strstr(letter->reason, message_row(number) == NULL ? "unknown message" : "wrong side"));
+        link_free(link);
+    } else {
+        await_down(side, link);
+    }
+    link_letter_free(letter);
+    return kind;
+}
+
+static void a_link_hears_only_what_its_peer_may_say(void **state) {
     struct side *side = *state;
     for (unsigned number = 0; number < 260; number++) {
         const struct message_row *row = message_row((uint16_t)number);
-        struct link *link;
-        int fd = connect_pair(side, SENDER_SERVER, &link);
-        peer_send_frame(fd, (uint16_t)number, 1, (struct bytes){(const uint8_t *)"", 0});
-        struct link_letter *letter = take(side, 10000);
-        assert_non_null(letter);
-        enum link_letter_kind kind = row != NULL && row->sender == SENDER_SERVER ? LINK_FRAME : LINK_DOWN;
-        assert_int_equal(letter->kind, kind);
-        close(fd);
-        if (kind == LINK_DOWN) {
-            assert_non_null(strstr(letter->reason, row == NULL ? "unknown message" : "wrong side"));
-            link_free(link);
-        } else {
-            await_down(side, link);
+        for (enum message_sender sender = SENDER_CLIENT; sender <= SENDER_MANAGER; sender++) {
+            bool may = row != NULL && row->sender == sender;
+            assert_int_equal(fate_of(side, sender, (uint16_t)number), may ? LINK_FRAME : LINK_DOWN);
         }
-        link_letter_free(letter);
     }
 }
 
@@ -322,7 +331,7 @@ static const struct CMUnitTest tests[] = {
     TEST(reading_stops_when_frames_or_bytes_are_ahead),
     TEST(a_link_says_its_end_once_and_last),
     TEST(who_is_there_is_asked_of_the_kernel),
-    TEST(a_client_hears_only_what_servers_say),
+    TEST(a_link_hears_only_what_its_peer_may_say),
     TEST(links_closed_under_traffic_all_end_and_leave_nothing),
     TEST(dialling_says_why_it_fails),
 };

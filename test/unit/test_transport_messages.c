@@ -28,12 +28,15 @@ static void every_number_has_one_row_in_the_range_of_its_sort(void **state) {
             assert_int_equal(row->sender, SENDER_CLIENT);
         } else if (row->number >= 64 && row->number < 128) {
             assert_int_equal(row->sender, SENDER_SERVER);
+        } else if (row->number >= 128 && row->number < 192) {
+            assert_true(row->sender == SENDER_AGENT || row->sender == SENDER_DISPATCHER);
         } else if (row->number >= 192 && row->number < 256) {
             assert_int_equal(row->sender, SENDER_MANAGER);
         } else {
             assert_true(row->number < 16);
         }
-        assert_true(IMPLIES(row->is_retryable, row->sender != SENDER_SERVER));
+        assert_true(
+            IMPLIES(row->is_retryable, row->sender != SENDER_SERVER && row->sender != SENDER_DISPATCHER));
         for (size_t j = 0; j < i; j++) {
             assert_int_not_equal(numbers[i], numbers[j]);
             assert_string_not_equal(row->name, message_row(numbers[j])->name);
