@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "reconciler/store/planted.h"
 #include "specs/row.h"
 
 static const struct field member_fields[] = {
@@ -126,4 +127,14 @@ struct membership membership_without(const struct membership *membership, uint64
     }
     ARENA_PUSH(arena, &next.removed)->raft_id = (int64_t)raft_id;
     return next;
+}
+
+struct membership membership_alone(const struct membership *membership, const struct member *member,
+                                   struct arena *arena) {
+    struct membership next = *membership;
+    for (size_t i = 0; i < membership->members.count; i++) {
+        next = membership_without(&next, (uint64_t)membership->members.items[i].raft_id, arena);
+    }
+    next.epoch += STORE_PLANTED(EPOCH_STAYS) ? 0 : 1;
+    return membership_with(&next, member, arena);
 }

@@ -47,5 +47,8 @@ struct membership membership_with(const struct membership *membership, const str
                                   struct arena *arena); // adds, or replaces the one with its raft id
 struct membership membership_without(const struct membership *membership, uint64_t raft_id,
                                      struct arena *arena);
+// Of this member alone, in the next epoch; all that were members before are removed.
+struct membership membership_alone(const struct membership *membership, const struct member *member,
+                                   struct arena *arena);
 
 #endif

@@ -40,7 +40,8 @@
     X(CHUNK_CRC_NOT_CHECKED, "a chunk is believed whatever its checksum")                                    \
     X(CHAIN_NOT_CHECKED, "chunks of two snapshots may make one")                                             \
     X(LEFTOVERS_KEPT, "what an earlier snapshot left is mixed into the next")                                \
-    X(DIGEST_IGNORES_TABLE, "a digest leaves the memory of requests out")
+    X(DIGEST_IGNORES_TABLE, "a digest leaves the memory of requests out")                                    \
+    X(EPOCH_STAYS, "a group that is made anew by force keeps its epoch")
 
 // Of replica*.c; test/sim/test_cluster_planted.c wants each found by random runs of whole clusters.
 #define REPLICA_BUG_LIST(X)                                                                                  \

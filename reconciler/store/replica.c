@@ -244,7 +244,7 @@ void replica_note_noop(struct replica *replica) {
     }
 }
 
-static int open_turn(struct replica *replica, struct error *err) {
+int replica_open_turn(struct replica *replica, struct error *err) {
     if (replica->is_turn_open) {
         return 0;
     }
@@ -254,7 +254,7 @@ static int open_turn(struct replica *replica, struct error *err) {
     return rc;
 }
 
-static int write_entries(struct replica *replica, struct error *err) {
+int replica_write_entries(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
     int rc = 0;
     for (uint64_t index = raft->persisted + 1; rc == 0 && index <= raft->log.last_index; index++) {
@@ -286,18 +286,23 @@ static int read_entry(struct replica *replica, uint64_t index, struct arena *are
     return rc;
 }
 
+int replica_entry(struct replica *replica, uint64_t index, struct arena *arena, struct log_entry *out,
+                  struct error *err) {
+    const struct cached_entry *cached = entries_at(&replica->entries, index);
+    if (cached != NULL) {
+        *out = cached->entry;
+        return 0;
+    }
+    return read_entry(replica, index, arena, out, err);
+}
+
 static int apply_one(struct replica *replica, uint64_t index, size_t *bytes, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     struct cached_entry *cached = entries_at(&replica->entries, index);
     struct pending *owner = cached != NULL ? TAKE(cached->owner) : NULL;
     struct log_entry entry;
     struct outcome outcome;
-    int rc = 0;
-    if (cached != NULL) {
-        entry = cached->entry;
-    } else {
-        rc = read_entry(replica, index, &arena, &entry, err);
-    }
+    int rc = replica_entry(replica, index, &arena, &entry, err);
     rc = rc < 0 ? rc : turn_apply(&replica->turn, &entry, &outcome, err);
     if (rc == 0) {
         *bytes += entry.payload.len;
@@ -396,7 +401,7 @@ int replica_commit_turn(struct replica *replica, struct error *err) {
         return 0;
     }
     uint64_t last = replica->raft.log.last_index;
-    int rc = write_entries(replica, err);
+    int rc = replica_write_entries(replica, err);
     rc = rc < 0 ? rc : commit_turn(replica, last, err);
     if (rc < 0) {
         replica_drop_turn(replica);
@@ -460,8 +465,8 @@ static int write_turn(struct replica *replica, struct error *err) {
     }
     uint64_t last = raft->log.last_index;
     bool is_sole = replica_is_sole(replica);
-    int rc = open_turn(replica, err);
-    rc = rc < 0 ? rc : write_entries(replica, err);
+    int rc = replica_open_turn(replica, err);
+    rc = rc < 0 ? rc : replica_write_entries(replica, err);
     if (rc == 0 && applies) {
         replica->apply_mono_ms = replica->now_mono_ms;
         rc = apply_until(replica, apply_target(replica), err);

@@ -89,6 +89,19 @@ int replica_change(struct replica *replica, enum replica_change change, const st
 // Leadership to that member; 0 = the voter that is furthest. Nothing is promised: watch the status.
 int replica_transfer(struct replica *replica, uint64_t raft_id, struct error *err);
 
+// Ends the group, and makes one of this member alone in the next epoch, under a new raft id, out of all that
+// its log holds: entries of which it does not know whether they are committed count as that, for they may be
+// acknowledged. `compose` says what else is to change; it reads the store as the whole log leaves it (no
+// changes: nothing). All of it is one durable transaction: a process that is killed meanwhile starts in the
+// old group or in the new one. Afterwards this replica is of no group: free it, the next one leads.
+// For a member whose others are gone for good, and nobody else: those that are not go on without it.
+// -ERR_NO_SPACE, -ERR_LIMIT, what compose gives, what refuses its changes: all is as before. Else the store
+// has failed.
+typedef int (*replica_compose_fn)(void *context, struct arena *arena, struct transaction *out,
+                                  struct error *err);
+int replica_go_alone(struct replica *replica, const char *address, replica_compose_fn compose, void *context,
+                     struct error *err);
+
 // --- what comes in ---
 
 // Packets of other members. What cannot be is dropped. Negative: a failure of the store.

@@ -140,6 +140,11 @@ struct replica {
 
 uint64_t replica_applied(const struct replica *replica); // as reads show it
 bool replica_is_sole(const struct replica *replica);
+int replica_open_turn(struct replica *replica, struct error *err);     // when none is
+int replica_write_entries(struct replica *replica, struct error *err); // that are not durable, into the turn
+// Borrowed, or in the arena.
+int replica_entry(struct replica *replica, uint64_t index, struct arena *arena, struct log_entry *out,
+                  struct error *err);
 int replica_commit_turn(struct replica *replica, struct error *err); // when one is open; on failure none is
 void replica_drop_turn(struct replica *replica); // the effects that wait are undone: the log has their entries
 void replica_note_noop(struct replica *replica); // after whatever may have won an election

@@ -484,6 +484,186 @@ static void the_group_is_not_reduced_to_those_who_do_not_answer(void **state) {
     replicas_end(&r);
 }
 
+// --- alone, by force ---
+
+static int no_changes(void *context, struct arena *arena, struct transaction *out, struct error *err) {
+    (void)context;
+    (void)arena;
+    (void)out;
+    (void)err;
+    return 0;
+}
+
+// One config more; what it reads first is the whole log.
+static int one_change(void *context, struct arena *arena, struct transaction *out, struct error *err) {
+    (void)err;
+    struct replica_node *node = context;
+    struct store_object object = store_config(&node->group->objects, 900, "c900", 50);
+    struct change *change = ARENA_NEW(arena, struct change);
+    assert_true(replicas_has_config(node->group, node, 99));
+    *change =
+        (struct change){.op = CHANGE_CREATE, .kind = object.kind, .id = object.id, .object = object.bytes};
+    *out = (struct transaction){.request_id = "", .who = "test", .why = "alone", .changes = {1, change}};
+    return 0;
+}
+
+static int refused_change(void *context, struct arena *arena, struct transaction *out, struct error *err) {
+    one_change(context, arena, out, err);
+    out->changes.items->op = CHANGE_UPDATE; // of what is not there
+    return 0;
+}
+
+// Three voters with configs 1 to 20, and one, the leader, with config 99 in its log that no other has; the
+// others are dead.
+static struct replica_node *begin_last_one(struct replicas *r, uint64_t seed) {
+    uint64_t token;
+    replicas_begin(r, 3, seed, &forgetful);
+    struct replica_node *last = replicas_wait_leader(r);
+    put_many(r, 1, 20);
+    replicas_agree(r);
+    replicas_isolate(r, last, true);
+    struct store_object object = store_config(&r->objects, 99, "c99", 50);
+    assert_int_equal(replicas_propose(r, last, CHANGE_CREATE, object, 0, "", &token), 0);
+    replicas_run(r, 5000);
+    for (unsigned i = 0; i < 3; i++) {
+        if (&r->nodes[i] != last) {
+            replicas_kill(r, &r->nodes[i]);
+        }
+    }
+    replicas_heal(r);
+    assert_false(replicas_has_config(r, last, 99)); // not committed, as far as anybody knows
+    assert_null(replicas_leader(r));
+    return last;
+}
+
+static void holds_20(struct replicas *r, struct replica_node *node) {
+    for (unsigned i = 1; i <= 20; i++) {
+        assert_true(replicas_has_config(r, node, i));
+    }
+}
+
+static bool has_three_voters(struct replicas *r, void *context) {
+    (void)r;
+    struct replica_status status;
+    replica_status(((const struct replica_node *)context)->replica, &status);
+    return status.voters == 3;
+}
+
+static void one_goes_on_alone_with_all_that_its_log_holds(void **state) {
+    (void)state;
+    struct replicas r;
+    struct replica_node *last = begin_last_one(&r, 40);
+    struct replica_status before, after;
+    replica_status(last->replica, &before);
+    assert_int_equal(replica_go_alone(last->replica, "new:1", one_change, last, &r.err), 0);
+    assert_false(replica_has_group(last->replica));
+    replicas_kill(&r, last);
+    assert_int_equal(replicas_start(&r, last), 0);
+    assert_ptr_equal(replicas_wait_leader(&r), last);
+    holds_20(&r, last);
+    assert_true(replicas_has_config(&r, last, 99) && replicas_has_config(&r, last, 900));
+    const struct membership *membership = replica_membership(last->replica);
+    replica_status(last->replica, &after);
+    assert_int_equal(membership->epoch, 1);
+    assert_int_equal(after.voters, 1);
+    assert_int_equal(after.count, 1);
+    assert_true(after.term > before.term);
+    assert_string_equal(after.members[0].address, "new:1");
+    for (unsigned i = 0; i < before.count; i++) { // of itself, too
+        assert_true(membership_was_removed(membership, before.members[i].raft_id));
+    }
+    // Those of before go on without it, and it without them; then they come as new ones.
+    for (unsigned i = 0; i < 3; i++) {
+        if (&r.nodes[i] != last) {
+            assert_int_equal(replicas_start(&r, &r.nodes[i]), 0);
+        }
+    }
+    assert_int_equal(replicas_put(&r, last, 50).code, 0);
+    replicas_run(&r, 10000);
+    replica_status(last->replica, &after);
+    assert_int_equal(after.count, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        if (&r.nodes[i] != last) {
+            assert_false(replicas_has_config(&r, &r.nodes[i], 50));
+            replicas_kill(&r, &r.nodes[i]);
+        }
+    }
+    replicas_join(&r, replicas_add(&r));
+    replicas_join(&r, replicas_add(&r));
+    assert_true(replicas_until(&r, has_three_voters, last, 20000));
+    replicas_agree(&r);
+    assert_true(replicas_has_config(&r, &r.nodes[4], 99) && replicas_has_config(&r, &r.nodes[4], 50));
+    assert_int_equal(replica_membership(r.nodes[4].replica)->epoch, 1);
+    replicas_kill(&r, last); // of three voters again
+    assert_int_equal(replicas_put(&r, &r.nodes[3], 51).code, 0);
+    replicas_end(&r);
+}
+
+// The follower that lags: what it was sent and has not applied counts too.
+static void one_that_only_followed_goes_on_alone(void **state) {
+    (void)state;
+    struct replicas r;
+    replicas_begin(&r, 3, 41, NULL);
+    put_many(&r, 1, 20);
+    replicas_agree(&r);
+    struct replica_node *last = replicas_follower(&r), *leader = replicas_wait_leader(&r);
+    uint64_t token;
+    struct store_object object = store_config(&r.objects, 99, "c99", 50);
+    assert_int_equal(replicas_propose(&r, leader, CHANGE_CREATE, object, 0, "", &token), 0);
+    struct replica_status before, after;
+    replica_status(last->replica, &before);
+    do {
+        replicas_run(&r, 1);
+        replica_status(last->replica, &after);
+    } while (after.last_index == before.last_index);
+    assert_false(replicas_has_config(&r, last, 99)); // in its log alone
+    for (unsigned i = 0; i < 3; i++) {
+        if (&r.nodes[i] != last) {
+            replicas_kill(&r, &r.nodes[i]);
+        }
+    }
+    assert_int_equal(replica_go_alone(last->replica, "", no_changes, NULL, &r.err), 0);
+    replicas_kill(&r, last);
+    assert_int_equal(replicas_start(&r, last), 0);
+    assert_ptr_equal(replicas_wait_leader(&r), last);
+    holds_20(&r, last);
+    assert_true(replicas_has_config(&r, last, 99));
+    replicas_end(&r);
+}
+
+static void what_is_refused_or_fails_on_the_way_alone_leaves_the_old_group(void **state) {
+    (void)state;
+    static const struct {
+        replica_compose_fn compose;
+        enum replica_disk disk;
+        int rc;
+    } rows[] = {{refused_change, DISK_GOOD, -ERR_NOT_FOUND},
+                {one_change, DISK_FULL, -ERR_NO_SPACE},
+                {one_change, DISK_BROKEN, -ERR_SYSTEM}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct replicas r;
+        struct replica_node *last = begin_last_one(&r, 42);
+        last->disk = rows[i].disk;
+        assert_int_equal(replica_go_alone(last->replica, "", rows[i].compose, last, &r.err), rows[i].rc);
+        last->disk = DISK_GOOD;
+        if (rows[i].rc == -ERR_SYSTEM) { // as a process that was killed before its commit
+            replicas_kill(&r, last);
+            assert_int_equal(replicas_start(&r, last), 0);
+        }
+        replicas_run(&r, 5000);
+        assert_null(replicas_leader(&r));
+        assert_false(replicas_has_config(&r, last, 99));
+        for (unsigned j = 0; j < 3; j++) {
+            assert_true(&r.nodes[j] == last || replicas_start(&r, &r.nodes[j]) == 0);
+        }
+        replicas_agree(&r);
+        assert_int_equal(replica_membership(last->replica)->epoch, 0);
+        assert_int_equal(replica_membership(last->replica)->members.count, 3);
+        assert_int_equal(replicas_put(&r, last, 50).code, 0);
+        replicas_end(&r);
+    }
+}
+
 static void leadership_is_handed_over_at_once(void **state) {
     (void)state;
     struct replicas r;
@@ -589,6 +769,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_full_disk_of_one_alone_refuses_and_goes_on_later),
     cmocka_unit_test(a_member_is_removed_and_joins_again_under_a_new_id),
     cmocka_unit_test(the_group_is_not_reduced_to_those_who_do_not_answer),
+    cmocka_unit_test(one_goes_on_alone_with_all_that_its_log_holds),
+    cmocka_unit_test(one_that_only_followed_goes_on_alone),
+    cmocka_unit_test(what_is_refused_or_fails_on_the_way_alone_leaves_the_old_group),
     cmocka_unit_test(leadership_is_handed_over_at_once),
     cmocka_unit_test(a_broken_link_brings_the_election_forward),
     cmocka_unit_test(a_broken_link_to_a_leader_that_lives_changes_nothing),

@@ -61,6 +61,7 @@ static const struct row {
     {STORE_BUG_CHAIN_NOT_CHECKED, SNAPSHOT, "not_even_if_they_are_nearly_equal"},
     {STORE_BUG_LEFTOVERS_KEPT, SNAPSHOT, "what_was_not_installed_is_thrown_away"},
     {STORE_BUG_DIGEST_IGNORES_TABLE, "test_store_digest", "each_record_counts"},
+    {STORE_BUG_EPOCH_STAYS, "test_replica", "one_goes_on_alone_with_all_that_its_log_holds"},
 };
 
 static const char *const names[] = {
