@@ -25,7 +25,8 @@
 #define ASSIGN_PART_BYTES_MAX (2 * OBJECT_BYTES_MAX + 64 * KIB)
 #define REPORT_BATCH_MAX 500 // reports in one message, and of acknowledgements
 #define REPORT_BATCH_BYTES_MAX (1 * MIB)
-#define AGENT_MANAGERS_MAX 16 // addresses in one list
+#define AGENT_MANAGERS_MAX 16   // addresses in one list
+#define AGENT_ADDRESS_BYTES 256 // of one, with its end
 
 struct session_register {
     int64_t version_min, version_max;

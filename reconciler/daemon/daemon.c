@@ -123,7 +123,7 @@ static int open_loop(struct daemon *daemon, struct error *err) {
 static void on_reports(void *context, const struct reports *reports) {
     struct daemon *daemon = context;
     for (size_t i = 0; i < reports->count; i++) {
-        status_post(&daemon->status, &reports->items[i]);
+        status_post(&daemon->status, &daemon->node_id, &reports->items[i]);
     }
 }
 

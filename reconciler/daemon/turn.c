@@ -83,7 +83,7 @@ static int step_status(struct daemon *daemon, struct error *err) {
     if (rc < 0) {
         return rc;
     }
-    rc = status_compose(&daemon->status, read, &daemon->node_id, &arena, &transaction, &settled, err);
+    rc = status_compose(&daemon->status, read, &arena, &transaction, &settled, err);
     store_read_end(read);
     if (rc < 0) {
         return error_wrap(err, rc, "store the status of tasks");

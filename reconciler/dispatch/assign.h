@@ -2,10 +2,8 @@
 //
 // reconciler/dispatch/assign.h — what a node should hold: the complete set once, then what changed.
 //
-// Model        A node holds every task that was assigned to it, until its record is deleted: ended ones too,
-//              so that their logs and exit status last as long as the history does. Increments are read from
-//              the history after the last position; when that was trimmed meanwhile, the set is complete
-//              again.
+// Model        What a node holds is said in source.h. Increments are read from the history after the last
+//              position; when that was trimmed meanwhile, the set is complete again.
 // Ownership    What a step yields is in the arena given and borrows from the read.
 #ifndef MUSTER_RECONCILER_DISPATCH_ASSIGN_H
 #define MUSTER_RECONCILER_DISPATCH_ASSIGN_H

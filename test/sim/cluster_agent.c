@@ -47,7 +47,7 @@ static void on_event(void *context, const struct executor_event *event) {
 static void on_reports(void *context, const struct reports *reports) {
     struct cluster_manager *m = context;
     for (size_t i = 0; i < reports->count; i++) {
-        status_post(&m->status, &reports->items[i]);
+        status_post(&m->status, &m->node_id, &reports->items[i]);
     }
 }
 
@@ -141,7 +141,7 @@ int cluster_agent_step(struct cluster_manager *m, struct error *err) {
     if (rc < 0) {
         return rc;
     }
-    rc = status_compose(&m->status, read, &m->node_id, &arena, &transaction, &settled, err);
+    rc = status_compose(&m->status, read, &arena, &transaction, &settled, err);
     store_read_end(read);
     if (rc < 0) {
         return rc;

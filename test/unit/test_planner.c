@@ -115,7 +115,8 @@ static void report(struct cluster_in_test *c, const struct task *task, int64_t s
     struct task_report told = {.task_id = task->meta.id, .status = task->status};
     told.status.state = state;
     told.status.since_unix_ms = c->now.unix_ms;
-    status_post(&c->status, &told);
+    struct id node = store_id(1);
+    status_post(&c->status, &node, &told);
 }
 
 // The nodes store what they reported.
@@ -124,10 +125,8 @@ static void store_status(struct cluster_in_test *c) {
         struct store_read *read = store_begin_read(&c->store);
         struct decision decision = {0};
         struct status_settled_list settled = {0};
-        struct id node = store_id(1);
         assert_int_equal(
-            status_compose(&c->status, read, &node, arena_of(c), &decision.transaction, &settled, &c->err),
-            0);
+            status_compose(&c->status, read, arena_of(c), &decision.transaction, &settled, &c->err), 0);
         store_read_end(read);
         submit(c, &decision);
         turn(c);
@@ -383,10 +382,8 @@ static void a_refused_report_waits_again_unless_a_newer_one_does(void **state) {
     struct store_read *read = store_begin_read(&c->store);
     struct transaction transaction;
     struct status_settled_list settled = {0};
-    struct id node = store_id(1);
     schema_init(&transaction_schema, &transaction);
-    assert_int_equal(status_compose(&c->status, read, &node, arena_of(c), &transaction, &settled, &c->err),
-                     0);
+    assert_int_equal(status_compose(&c->status, read, arena_of(c), &transaction, &settled, &c->err), 0);
     store_read_end(read);
     assert_int_equal(transaction.changes.count, 2);
     assert_int_equal(c->status.travelling_count, 2);
