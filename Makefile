@@ -65,7 +65,7 @@ archives = $(patsubst %,$(B)/lib%.a,$(1))
 EVERYTHING := $(call archives,testlib cli tui reconciler transport specs base)
 
 LIBS_muster := -lnng -lyaml -ljansson -lncursesw -ltinfo -lpthread -lm
-LIBS_musterd := -lnng -llmdb -luv -larchive -lcrypto -ljansson -lyaml -lpthread -lm
+LIBS_musterd := -lnng -llmdb -luv -larchive -lssl -lcrypto -ljansson -lyaml -lpthread -lm
 LIBS_test := $(LIBS_musterd) -lncursesw -ltinfo -lcmocka
 
 # A program whose main file is not there yet is left out.

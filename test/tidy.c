@@ -91,6 +91,8 @@ static const struct {
     {"nng/", "transport/", "only transport includes <nng/…>"},
     {"ncurses", "tui/term.c", "only tui/term.c includes <ncurses.h>"},
     {"curses.h", "tui/term.c", "only tui/term.c includes <ncurses.h>"},
+    {"openssl/ssl.h", "transport/tls.c",
+     "only transport/tls.c includes <openssl/ssl.h>: the CLI carries no TLS"},
     {"assert.h", "", "use ASSERT of base/assert.h: it stays on in release builds"},
 };
 

@@ -83,6 +83,7 @@ file reconciler/plan/x.c '#include <lmdb.h>' && finds 'only reconciler/store inc
 file cli/x.c '#include <nng/nng.h>' && finds 'only transport includes <nng' 'nng has one home'
 file tui/view.c '#include <ncurses.h>' && finds 'only tui/term.c' 'ncurses has one file'
 file tui/term.c '#include <ncurses.h>' && passes 'and that file may'
+file transport/x.c '#include <openssl/ssl.h>' && finds 'only transport/tls.c' 'TLS has one file'
 file base/x.c '#include <assert.h>' && finds 'use ASSERT' 'no assert.h'
 file base/a.c '#include <stdio.h>' '#include "base/a.h"' && finds 'base/a.c:4: the first include' 'own header first'
 

@@ -150,7 +150,7 @@ static const char *why_not_of_a_node(X509 *certificate, struct identity *out) {
     return NULL;
 }
 
-int certificate_identity(X509 *certificate, struct identity *out, struct error *err) {
+static int identify(X509 *certificate, struct identity *out, struct error *err) {
     struct identity read = {0};
     const char *why = why_not_of_a_node(certificate, &read);
     ERR_clear_error();
@@ -163,7 +163,7 @@ int certificate_identity(X509 *certificate, struct identity *out, struct error *
 
 int certificate_read(struct bytes pem, struct identity *out, struct error *err) {
     AUTO_X509 certificate = pem_certificate(pem, err);
-    return certificate == NULL ? -ERR_INVALID : certificate_identity(certificate, out, err);
+    return certificate == NULL ? -ERR_INVALID : identify(certificate, out, err);
 }
 
 int certificate_digest(struct bytes pem, uint8_t out[CERTIFICATE_DIGEST_BYTES], struct error *err) {
@@ -238,14 +238,17 @@ static int verify_chain(X509 *certificate, STACK_OF(X509) * authorities, int64_t
 }
 
 int certificate_check(X509 *certificate, STACK_OF(X509) * authorities,
-                      const struct certificate_wanted *wanted, struct identity *out, struct error *err) {
+                      const struct certificate_wanted *wanted, struct identity *out, int *out_code,
+                      struct error *err) {
     struct identity who;
-    int rc = certificate_identity(certificate, &who, err);
+    *out_code = X509_V_ERR_APPLICATION_VERIFICATION;
+    int rc = identify(certificate, &who, err);
     if (rc < 0) {
         return rc;
     }
     int code = verify_chain(certificate, authorities, wanted->unix_ms, wanted->is_server);
     if (code != X509_V_OK && code != X509_V_ERR_INVALID_PURPOSE) {
+        *out_code = code;
         return explain_chain(&who, code, wanted->unix_ms, err);
     }
     if (code == X509_V_ERR_INVALID_PURPOSE || (wanted->is_manager && who.role != ROLE_MANAGER)) {
@@ -256,13 +259,16 @@ int certificate_check(X509 *certificate, STACK_OF(X509) * authorities,
         return error_set(err, ERR_DENIED, "node %.12s is of cluster %.12s, not of %.12s", who.node_id.text,
                          who.cluster_id.text, wanted->cluster_id->text);
     }
+    *out_code = X509_V_OK;
     *out = who;
     return 0;
 }
 
 int certificate_verify(struct bytes pem, struct bytes authorities_pem,
                        const struct certificate_wanted *wanted, struct identity *out, struct error *err) {
+    int code;
     AUTO_X509 certificate = pem_certificate(pem, err);
     AUTO_X509_STACK authorities = certificate == NULL ? NULL : pem_certificates(authorities_pem, err);
-    return authorities == NULL ? -ERR_INVALID : certificate_check(certificate, authorities, wanted, out, err);
+    return authorities == NULL ? -ERR_INVALID
+                               : certificate_check(certificate, authorities, wanted, out, &code, err);
 }

@@ -59,11 +59,12 @@ int certificate_match_key(struct bytes pem, struct bytes key, struct error *err)
 // SHA-256 of the one certificate in `pem`: how a join token names an authority.
 int certificate_digest(struct bytes pem, uint8_t out[CERTIFICATE_DIGEST_BYTES], struct error *err);
 
-// For TLS, which holds certificates as OpenSSL does.
+// For TLS, which holds certificates as OpenSSL does. The code is one of OpenSSL's verification: why not,
+// for the other side.
 struct x509_st;
 struct stack_st_X509;
-int certificate_identity(struct x509_st *certificate, struct identity *out, struct error *err);
 int certificate_check(struct x509_st *certificate, struct stack_st_X509 *authorities,
-                      const struct certificate_wanted *wanted, struct identity *out, struct error *err);
+                      const struct certificate_wanted *wanted, struct identity *out, int *out_code,
+                      struct error *err);
 
 #endif

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // transport/link.c — the two halves of a link: a receiving aio that assembles frames, a sending aio that
-// empties a queue.
+// empties a queue; between them and the stream a cover, where there is one.
+//
+// The cover is called under the link's lock: by nng's thread for what comes, mostly by it too for what
+// goes, and by the owner for a frame that finds the link idle. What waits for sending stays plain until the
+// stream is free, so that the queue's bounds hold and small frames share a record.
 #include "transport/link.h"
 
 #include <nng/nng.h>
@@ -18,6 +22,10 @@
 // copying does. A frame that finds the link idle goes alone, at once.
 #define PIECE_BYTES (16 * KIB)
 #define SHARED_FRAME_BYTES_MAX (4 * KIB)
+
+// Of a link with a cover: what one read of the stream may bring, and what is put into the cover at once.
+#define STREAM_BYTES (32 * KIB)
+#define COVERED_BYTES_MAX (64 * KIB)
 
 struct outgoing {
     struct list_node node;
@@ -41,6 +49,7 @@ struct link {
     bool down_posted;
     bool is_trusted;
     const char *reason;
+    char *failure; // the same, when it is not static
     unsigned frames_ahead;
     size_t bytes_ahead;
     bool receive_paused;
@@ -53,6 +62,14 @@ struct link {
     size_t inbox_len;
     struct link_letter *partial; // frame whose body is coming
     size_t partial_len;
+
+    struct cover *cover;        // NULL = none: all below is unused
+    bool is_secured;            // its handshake is done
+    bool is_muffled;            // its handshake has failed: what comes is thrown away
+    uint8_t *stream_bytes;      // STREAM_BYTES, as they came
+    struct buf covered;         // is being sent
+    size_t covered_sent;        // of it
+    size_t covered_plain_bytes; // that went into it
 };
 
 static struct link_letter *letter_new(enum link_letter_kind kind, struct link *link) {
@@ -71,7 +88,17 @@ static struct link_letter *frame_letter_new(struct link *link, const struct fram
 }
 
 void link_letter_free(struct link_letter *letter) {
-    xfree(letter);
+    if (letter != NULL) {
+        xfree(letter->text);
+        xfree(letter);
+    }
+}
+
+static void link_post_reason(struct link *link, enum link_letter_kind kind, const char *reason, char *text) {
+    struct link_letter *letter = letter_new(kind, link);
+    letter->reason = text != NULL ? text : reason;
+    letter->text = text;
+    mailbox_post(link->mailbox, &letter->letter);
 }
 
 // Called with the lock held; says whether LINK_DOWN is to be posted now, by the caller, after unlocking.
@@ -84,9 +111,7 @@ static bool link_is_finished(struct link *link) {
 }
 
 static void link_post_down(struct link *link) {
-    struct link_letter *letter = letter_new(LINK_DOWN, link);
-    letter->reason = link->reason;
-    mailbox_post(link->mailbox, &letter->letter);
+    link_post_reason(link, LINK_DOWN, link->reason, TAKE(link->failure));
 }
 
 static void link_close_locked(struct link *link, const char *reason) {
@@ -107,13 +132,28 @@ void link_close(struct link *link, const char *reason) {
     }
 }
 
+static void link_fail_locked(struct link *link, const char *failure) {
+    if (!link->closed) {
+        link->failure = xstrdup(failure);
+        link_close_locked(link, NULL);
+    }
+}
+
 // --- receiving ---
 
-static void link_receive_locked(struct link *link) {
-    nng_iov iov = {.iov_buf = link->inbox + link->inbox_len, .iov_len = INBOX_BYTES - link->inbox_len};
+// Where the next bytes of frames go.
+static nng_iov link_room(struct link *link) {
     if (link->partial != NULL) {
-        iov.iov_buf = link->partial->body + link->partial_len;
-        iov.iov_len = link->partial->header.len - link->partial_len;
+        return (nng_iov){.iov_buf = link->partial->body + link->partial_len,
+                         .iov_len = link->partial->header.len - link->partial_len};
+    }
+    return (nng_iov){.iov_buf = link->inbox + link->inbox_len, .iov_len = INBOX_BYTES - link->inbox_len};
+}
+
+static void link_receive_locked(struct link *link) {
+    nng_iov iov = link_room(link);
+    if (link->cover != NULL) {
+        iov = (nng_iov){.iov_buf = link->stream_bytes, .iov_len = STREAM_BYTES};
     }
     link->receiving = true;
     nng_aio_set_iov(link->receive_aio, 1, &iov);
@@ -188,16 +228,65 @@ static void link_take_bytes(struct link *link, size_t count) {
     }
 }
 
-// Delivers what there is room for, then rests or reads on.
-static void link_proceed_locked(struct link *link) {
-    const char *refusal = link_parse(link);
-    if (refusal != NULL) {
-        link_close_locked(link, refusal);
+static void link_flush_locked(struct link *link);
+
+// Before any frame: the owner knows who speaks before it sees what is said.
+static void link_secured_locked(struct link *link) {
+    link->is_secured = true;
+    mailbox_post(link->mailbox, &letter_new(LINK_SECURED, link)->letter);
+}
+
+// What the cover still gives tells the other side why.
+static void link_cover_failed_locked(struct link *link, const char *failure) {
+    if (link->is_secured) {
+        link_fail_locked(link, failure);
         return;
     }
-    link->receive_paused = link_is_ahead(link);
-    if (!link->receive_paused) {
+    link->is_muffled = true;
+    link_post_reason(link, LINK_UNSECURED, NULL, xstrdup(failure));
+}
+
+// Takes plain bytes out of the cover. False: it has none without more of the stream.
+static bool link_uncover_locked(struct link *link) {
+    if (link->cover == NULL || link->is_muffled) {
+        return false;
+    }
+    struct error err = {0};
+    nng_iov room = link_room(link);
+    ssize_t count = link->cover->ops->read(link->cover, room.iov_buf, room.iov_len, &err);
+    if (!link->is_secured && link->cover->ops->is_ready(link->cover)) {
+        link_secured_locked(link);
+    }
+    if (count < 0) {
+        link_cover_failed_locked(link, err.root);
+    }
+    link_flush_locked(link); // the handshake, or what waited for its end
+    if (count > 0) {
+        link_take_bytes(link, (size_t)count);
+    }
+    return count > 0;
+}
+
+// Delivers what there is room for, then rests or reads on.
+static void link_proceed_locked(struct link *link) {
+    do {
+        const char *refusal = link_parse(link);
+        if (refusal != NULL) {
+            link_close_locked(link, refusal);
+            return;
+        }
+        link->receive_paused = link_is_ahead(link);
+    } while (!link->receive_paused && link_uncover_locked(link));
+    if (!link->receive_paused && !link->closed) {
         link_receive_locked(link);
+    }
+}
+
+static void link_take_stream_locked(struct link *link, size_t count) {
+    if (link->cover == NULL) {
+        link_take_bytes(link, count);
+    } else if (!link->is_muffled) {
+        link->cover->ops->lend(link->cover, link->stream_bytes, count);
     }
 }
 
@@ -210,7 +299,7 @@ static void link_on_received(void *context) {
     if (rc != 0) {
         link_close_locked(link, nng_strerror(rc));
     } else if (!link->closed) {
-        link_take_bytes(link, nng_aio_count(link->receive_aio));
+        link_take_stream_locked(link, nng_aio_count(link->receive_aio));
         link_proceed_locked(link);
     }
     bool finished = link_is_finished(link);
@@ -249,19 +338,87 @@ void link_trust(struct link *link) {
 
 // --- sending ---
 
-static void link_send_locked(struct link *link) {
+// Takes plain bytes from the head of the queue, at most that many.
+static size_t link_cover_piece_locked(struct link *link, size_t bytes_max, struct error *err) {
     struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
-    nng_iov iov = {.iov_buf = out->bytes + out->sent, .iov_len = out->len - out->sent};
-    link->sending = true;
-    nng_aio_set_iov(link->send_aio, 1, &iov);
-    nng_stream_send(link->stream, link->send_aio);
+    size_t bytes = out->len - out->sent < bytes_max ? out->len - out->sent : bytes_max;
+    if (link->cover->ops->write(link->cover, out->bytes + out->sent, bytes, err) < 0) {
+        return 0;
+    }
+    out->sent += bytes;
+    if (out->sent == out->len) {
+        list_remove(&out->node);
+        xfree(out);
+    }
+    return bytes;
+}
+
+// Puts what is next into the cover, and takes what it gives for the stream.
+static void link_cover_locked(struct link *link) {
+    struct error err = {0};
+    while (link->is_secured && !list_is_empty(&link->queue) &&
+           link->covered_plain_bytes < COVERED_BYTES_MAX) {
+        size_t bytes = link_cover_piece_locked(link, COVERED_BYTES_MAX - link->covered_plain_bytes, &err);
+        if (bytes == 0) {
+            link_fail_locked(link, err.root);
+            return;
+        }
+        link->covered_plain_bytes += bytes;
+    }
+    link->covered = link->cover->ops->give(link->cover);
+}
+
+// What the stream is given next; of no length when there is nothing.
+static nng_iov link_next_locked(struct link *link) {
+    if (link->cover != NULL) {
+        if (link->covered_sent == link->covered.len) {
+            link_cover_locked(link);
+        }
+        return (nng_iov){.iov_buf = link->covered.data + link->covered_sent,
+                         .iov_len = link->covered.len - link->covered_sent};
+    }
+    if (list_is_empty(&link->queue)) {
+        return (nng_iov){0};
+    }
+    struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
+    return (nng_iov){.iov_buf = out->bytes + out->sent, .iov_len = out->len - out->sent};
+}
+
+// Sends, when nothing is being sent and there is something.
+static void link_flush_locked(struct link *link) {
+    if (link->sending || link->closed) {
+        return;
+    }
+    nng_iov iov = link_next_locked(link);
+    if (iov.iov_len > 0 && !link->closed) {
+        link->sending = true;
+        nng_aio_set_iov(link->send_aio, 1, &iov);
+        nng_stream_send(link->stream, link->send_aio);
+    }
+}
+
+static void link_sent_plain_locked(struct link *link, size_t count) {
+    link->queue_bytes -= count;
+    link->sent_bytes += count;
+}
+
+static void link_sent_covered_locked(struct link *link, size_t count) {
+    link->covered_sent += count;
+    if (link->covered_sent == link->covered.len) {
+        link_sent_plain_locked(link, link->covered_plain_bytes);
+        buf_free(&link->covered);
+        link->covered_sent = link->covered_plain_bytes = 0;
+    }
 }
 
 static void link_sent_locked(struct link *link, size_t count) {
+    if (link->cover != NULL) {
+        link_sent_covered_locked(link, count);
+        return;
+    }
     struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
     out->sent += count;
-    link->queue_bytes -= count;
-    link->sent_bytes += count;
+    link_sent_plain_locked(link, count);
     if (out->sent == out->len) {
         list_remove(&out->node);
         xfree(out);
@@ -279,9 +436,7 @@ static void link_on_sent(void *context) {
         link_close_locked(link, nng_strerror(rc));
     } else {
         link_sent_locked(link, nng_aio_count(link->send_aio));
-        if (!link->closed && !list_is_empty(&link->queue)) {
-            link_send_locked(link);
-        }
+        link_flush_locked(link);
         writable = link->was_full && link->queue_bytes <= LINK_QUEUE_LOW_BYTES && !link->closed;
         if (writable) {
             link->was_full = false;
@@ -351,10 +506,12 @@ bool link_send_within(struct link *link, uint16_t number, uint64_t conversation,
     }
     link->queue_bytes += bytes;
     link->was_full |= link->queue_bytes >= LINK_QUEUE_BYTES_MAX;
-    if (!link->sending) {
-        link_send_locked(link);
-    }
+    link_flush_locked(link);
+    bool finished = link_is_finished(link);
     pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
     return true;
 }
 
@@ -380,7 +537,14 @@ void link_discard(struct nng_stream *stream) {
 }
 
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer) {
+    return link_new_covered(stream, mailbox, peer, NULL);
+}
+
+struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer,
+                              struct cover *cover) {
     struct link *link = NEW(struct link);
+    link->cover = cover;
+    link->stream_bytes = cover != NULL ? xmalloc(STREAM_BYTES) : NULL;
     link->stream = stream;
     link->mailbox = mailbox;
     link->peer = peer;
@@ -390,8 +554,12 @@ struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum m
     rc = rc != 0 ? rc : nng_aio_alloc(&link->send_aio, link_on_sent, link);
     ASSERT(rc == 0); // fails only without memory
     pthread_mutex_lock(&link->lock);
-    link_receive_locked(link);
+    link_proceed_locked(link); // the handshake of who dialed begins
+    bool finished = link_is_finished(link);
     pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
     return link;
 }
 
@@ -405,8 +573,17 @@ void link_free(struct link *link) {
         xfree(LIST_ENTRY(node, struct outgoing, node));
     }
     link_letter_free(link->partial);
+    if (link->cover != NULL) {
+        link->cover->ops->free(link->cover);
+    }
+    xfree(link->stream_bytes);
+    buf_free(&link->covered);
     pthread_mutex_destroy(&link->lock);
     xfree(link);
+}
+
+const struct identity *link_identity(const struct link *link) {
+    return link->cover != NULL ? link->cover->ops->peer(link->cover) : NULL;
 }
 
 bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid) {

@@ -7,6 +7,10 @@
 // back-pressure, their listeners can die for good, and closing a pipe under traffic can wedge the library
 // (measured; streams survived the same torture).
 //
+// Cover        A link may have one (transport/cover.h): then nothing is read as a frame, and nothing that
+//              is sent leaves, before the handshake is done. LINK_SECURED is the first letter of such a
+//              link, and link_identity says from then on who the other side is; or LINK_UNSECURED says why
+//              not, and the owner closes the link when the other side has had a moment to read that.
 // Threads      nng's threads run the callbacks of the two aios; they parse, queue and post letters, nothing
 //              else. All functions here are for the owner thread, which takes the letters from the mailbox.
 // Closing      An aio is submitted only under the link's mutex and only while not closed. Closing sets
@@ -17,6 +21,7 @@
 //              or LINK_BYTES_AHEAD bytes of bodies wait for the owner, no more frames are taken until
 //              link_consumed. What is queued for sending is bounded by the sender, which asks
 //              link_queue_bytes.
+// Deadlines    None here: a link that must not be silent, nor long in its handshake, is closed by its owner.
 #ifndef MUSTER_TRANSPORT_LINK_H
 #define MUSTER_TRANSPORT_LINK_H
 
@@ -24,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "transport/cover.h"
 #include "transport/frame.h"
 #include "transport/mailbox.h"
 #include "transport/messages.h"
@@ -41,6 +47,8 @@ enum link_letter_kind {
     LINK_ACCEPTED,
     LINK_ACCEPT_FAILED,
     LINK_DIALED,
+    LINK_SECURED,
+    LINK_UNSECURED,
     LINK_FRAME,
     LINK_WRITABLE,
     LINK_DOWN
@@ -50,14 +58,16 @@ enum link_letter_kind {
 struct link_letter {
     struct letter letter;
     enum link_letter_kind kind;
-    struct link *link; // of FRAME, WRITABLE, DOWN
+    struct link *link; // of SECURED, UNSECURED, FRAME, WRITABLE, DOWN
     struct dial *dial; // of DIALED
     // of ACCEPTED, and of DIALED when it succeeded: hand it to link_new or link_discard, or it leaks
     struct nng_stream *stream;
     struct frame_header header; // of FRAME
     uint8_t *body;              // of FRAME: header.len bytes, that live as long as the letter
-    const char *reason;         // of DOWN, ACCEPT_FAILED and a DIALED that failed: static text
-    bool is_consumed;           // of FRAME: link_consumed was called
+    // of DOWN, UNSECURED, ACCEPT_FAILED and a DIALED that failed; lives as long as the letter
+    const char *reason;
+    char *text;       // what `reason` points to, when it is not static
+    bool is_consumed; // of FRAME: link_consumed was called
 };
 void link_letter_free(struct link_letter *letter);
 
@@ -66,6 +76,9 @@ void link_discard(struct nng_stream *stream);
 
 // Takes the stream over and starts to receive what `peer` may send.
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer);
+// The same in a cover, which is taken over; NULL = none.
+struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer,
+                              struct cover *cover);
 // After LINK_DOWN was taken; never earlier.
 void link_free(struct link *link);
 // Returns at once; LINK_DOWN follows. Repeating is harmless.
@@ -82,6 +95,9 @@ uint64_t link_sent_bytes(struct link *link); // taken by the stream since the li
 void link_consumed(struct link_letter *frame);
 // The peer has said who it is: frames may have the size that their rows allow.
 void link_trust(struct link *link);
+// Who the other side is, by its certificate: after LINK_SECURED, until link_free. NULL: it has shown none,
+// or the link has no cover.
+const struct identity *link_identity(const struct link *link);
 // Credentials of the peer, from the kernel. False when the stream has none.
 bool link_peer(struct link *link, uint32_t *out_uid, uint32_t *out_pid);
 

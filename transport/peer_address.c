@@ -35,7 +35,7 @@ static bool is_loopback(bool is_v6, const uint8_t *bytes) {
     return is_v6 ? memcmp(bytes, v6, sizeof v6) == 0 : bytes[0] == 127;
 }
 
-int peer_address_url(const char *address, char out[PEER_URL_BYTES], struct error *err) {
+int peer_address_url(const char *address, bool is_secure, char out[PEER_URL_BYTES], struct error *err) {
     char host[48];
     uint8_t bytes[16];
     int64_t port;
@@ -46,7 +46,7 @@ int peer_address_url(const char *address, char out[PEER_URL_BYTES], struct error
         inet_pton(is_v6 ? AF_INET6 : AF_INET, host, bytes) != 1) {
         return not_an_address(address, err);
     }
-    if (!is_loopback(is_v6, bytes)) {
+    if (!is_secure && !is_loopback(is_v6, bytes)) {
         return error_set(
             err, ERR_UNSUPPORTED,
             "%s is not a loopback address (127.0.0.0/8 or [::1]): secure links between machines are "

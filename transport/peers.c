@@ -27,6 +27,14 @@ struct line *line_new(struct peers *peers) {
     return line;
 }
 
+void line_connect(struct line *line, struct nng_stream *stream) {
+    struct tls *tls = line->peers->tls;
+    struct cover *cover = tls == NULL ? NULL : line->via == 0 ? tls_dial(tls) : tls_accept(tls);
+    line->is_covered = cover != NULL;
+    line->link = link_new_covered(stream, &line->peers->mailbox, SENDER_MANAGER, cover);
+    link_set_owner(line->link, line);
+}
+
 void line_end(struct line *line, const char *reason) {
     line->is_over = line->is_closing = true;
     line->slot = NULL;
@@ -58,6 +66,23 @@ static void line_on_frame(struct line *line, struct link_letter *letter) {
     }
 }
 
+static void line_on_secured(struct line *line) {
+    if (!line->is_over && line->via == 0) {
+        slot_on_secured(line->slot);
+    }
+}
+
+static void line_on_unsecured(struct line *line, const char *reason) {
+    if (line->is_over) {
+        return;
+    }
+    if (line->via != 0) {
+        incoming_on_unsecured(line, reason);
+    } else {
+        slot_on_unsecured(line->slot, reason);
+    }
+}
+
 static void line_on_down(struct line *line, const char *reason) {
     struct slot *slot = TAKE(line->slot);
     link_free(line->link);
@@ -72,7 +97,7 @@ static void line_on_down(struct line *line, const char *reason) {
 static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
     switch (letter->kind) {
     case LINK_ACCEPTED:
-        if (peers->is_closing) {
+        if (peers->is_closing || (peers->tls != NULL && !tls_has_certificate(peers->tls))) {
             link_discard(letter->stream);
         } else {
             incoming_on_accepted(peers, letter->stream);
@@ -84,6 +109,12 @@ static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
         break;
     case LINK_DIALED:
         slot_on_dialed(dial_owner(letter->dial), letter);
+        break;
+    case LINK_SECURED:
+        line_on_secured(link_owner(letter->link));
+        break;
+    case LINK_UNSECURED:
+        line_on_unsecured(link_owner(letter->link), letter->reason);
         break;
     case LINK_FRAME:
         line_on_frame(link_owner(letter->link), letter);
@@ -183,7 +214,7 @@ static int member_set_address(struct member *member, struct peers *peers, const 
                               struct error *err) {
     char url[PEER_URL_BYTES];
     struct error unusable = {0};
-    int rc = peer_address_url(address, url, &unusable);
+    int rc = peer_address_url(address, peers->tls != NULL, url, &unusable);
     xfree(member->address);
     member->address = xstrdup(address);
     for (int i = 0; i < 2; i++) {
@@ -264,6 +295,21 @@ int peers_set_members(struct peers *peers, const struct peers_member *members, s
     return first;
 }
 
+static void end_links(struct peers *peers, const char *reason) {
+    peers->is_working = true;
+    for (size_t i = 0; i < peers->member_count; i++) {
+        slot_reset(&peers->members[i]->slots[0], reason);
+        slot_reset(&peers->members[i]->slots[1], reason);
+    }
+    LIST_EACH(node, &peers->lines) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line->via != 0 && !line->is_closing) {
+            line_end(line, reason);
+        }
+    }
+    peers->is_working = false;
+}
+
 void peers_set_self(struct peers *peers, const struct peers_self *self) {
     ASSERT(!peers->is_working);
     bool is_other = self->raft_id != peers->self.raft_id || self->epoch != peers->self.epoch ||
@@ -272,21 +318,19 @@ void peers_set_self(struct peers *peers, const struct peers_self *self) {
     xfree(peers->self_address);
     peers->self = *self;
     peers->self.address = peers->self_address = address;
-    if (!is_other) {
-        return;
+    if (is_other) {
+        end_links(peers, "who we are changed");
     }
-    peers->is_working = true;
-    for (size_t i = 0; i < peers->member_count; i++) {
-        slot_reset(&peers->members[i]->slots[0], "who we are changed");
-        slot_reset(&peers->members[i]->slots[1], "who we are changed");
+}
+
+void peers_set_tls(struct peers *peers, struct tls *tls) {
+    ASSERT(tls != NULL && peers->callbacks.is_its_node != NULL && !peers->is_working);
+    bool was_plain = peers->tls == NULL;
+    tls_free(peers->tls);
+    peers->tls = tls;
+    if (was_plain) {
+        end_links(peers, "links are secure from now on");
     }
-    LIST_EACH(node, &peers->lines) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (line->via != 0 && !line->is_closing) {
-            line_end(line, "who we are changed");
-        }
-    }
-    peers->is_working = false;
 }
 
 // --- sending ---
@@ -323,6 +367,11 @@ bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct byte
 const char *peers_caller(const struct peers *peers, uint64_t via) {
     const struct line *line = find_incoming(peers, via);
     return line != NULL ? line->address : "";
+}
+
+const struct identity *peers_identity(const struct peers *peers, uint64_t via) {
+    const struct line *line = find_incoming(peers, via);
+    return line != NULL ? link_identity(line->link) : NULL;
 }
 
 bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_status *out) {
@@ -362,7 +411,7 @@ int peers_ask(struct peers *peers, const char *address, uint16_t number, struct 
               int64_t timeout_ms, uint64_t *out, struct error *err) {
     ASSERT(number == MESSAGE_JOIN && body.len <= message_row(number)->bytes_max);
     char url[PEER_URL_BYTES];
-    int rc = peer_address_url(address, url, err);
+    int rc = peer_address_url(address, peers->tls != NULL, url, err);
     if (rc < 0) {
         return rc;
     }
@@ -385,14 +434,16 @@ int peers_ask(struct peers *peers, const char *address, uint16_t number, struct 
 
 static int peers_listen(struct peers *peers, const char *address, struct error *err) {
     char url[PEER_URL_BYTES];
-    int rc = peer_address_url(address, url, err);
+    int rc = peer_address_url(address, peers->tls != NULL, url, err);
     rc = rc < 0 ? rc : listener_open(url, &peers->mailbox, &peers->listener, err);
     return error_wrap(err, rc, "listen for managers");
 }
 
 int peers_open(const struct peers_options *options, struct peers **out, struct error *err) {
     struct peers *peers = NEW(struct peers);
+    ASSERT(IMPLIES(options->tls != NULL, options->callbacks.is_its_node != NULL));
     peers->prng = options->prng;
+    peers->tls = options->tls;
     peers->callbacks = options->callbacks;
     peers->last_mono_ms = -1;
     peers->self.address = peers->self_address = xstrdup("");
@@ -406,6 +457,7 @@ int peers_open(const struct peers_options *options, struct peers **out, struct e
         }
     }
     if (rc < 0) {
+        tls_free(peers->tls);
         xfree(peers->self_address);
         xfree(peers);
         return rc;
@@ -453,6 +505,7 @@ void peers_close(struct peers *peers) {
         (void)poll(&fd, 1, -1);
     }
     mailbox_deinit(&peers->mailbox);
+    tls_free(peers->tls);
     xfree(peers->self_address);
     xfree(peers);
 }

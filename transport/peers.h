@@ -25,12 +25,18 @@
 //              peers_close. No callback comes after peers_close has begun.
 // Limits       Incoming: PEERS_STRANGERS_MAX that have not said hello, as many strangers, two for each
 //              member. When there are too many, the oldest of the address that holds most is closed.
-// Security     Plain TCP on loopback only (transport/peer_address.h).
+// Security     With a tls (transport/tls.h) links are TLS, and the certificate says which node is at the
+//              other end before anything it says is looked at: a member must be a manager, and the node
+//              that the membership knows under its raft id; who has no certificate may only ask to join.
+//              Without one links are plain TCP, on loopback only (transport/peer_address.h).
+// Gate         The handshake is part of what must be done in HELLO_DEADLINE_MS, and who has not finished it
+//              counts among those that have not said hello: so are handshakes bounded, by number and source.
 #ifndef MUSTER_TRANSPORT_PEERS_H
 #define MUSTER_TRANSPORT_PEERS_H
 
 #include "base/prng.h"
 #include "transport/messages.h"
+#include "transport/tls.h"
 
 #define PEERS_MEMBERS_MAX 16
 #define PEERS_STRANGERS_MAX 32
@@ -60,6 +66,8 @@ struct peers_callbacks {
     // only for those that are known not to be members.
     bool (*is_member)(void *context, uint64_t raft_id);
     void *context;
+    // Whether the membership has this node under that raft id, or does not know the raft id. Only with a tls.
+    bool (*is_its_node)(void *context, uint64_t raft_id, const struct id *node_id);
 };
 
 struct peers_options {
@@ -67,6 +75,7 @@ struct peers_options {
     const char *listen;
     struct prng *prng; // for the rests between dials; outlives the peers
     struct peers_callbacks callbacks;
+    struct tls *tls; // NULL = plain links. Taken over, on failure too
 };
 // -ERR_UNSUPPORTED: not a loopback address. -ERR_BUSY: the port is in use. -ERR_INVALID: not an address.
 int peers_open(const struct peers_options *options, struct peers **out, struct error *err);
@@ -86,6 +95,9 @@ struct peers_self {
 };
 void peers_set_self(struct peers *peers, const struct peers_self *self);
 
+// What links to come show and believe; taken over. Links that are there stay, unless they were plain.
+void peers_set_tls(struct peers *peers, struct tls *tls);
+
 // All members, ourselves or not among them, at most PEERS_MEMBERS_MAX: links to new ones and to new addresses
 // are dialed, those to others are ended, in both directions. A member with an unusable address is kept and
 // not dialed; the first such error is returned, the others are served all the same.
@@ -103,6 +115,10 @@ bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct byte
 
 // Where who sent a packet says that it is found; "" when that link is gone. Borrowed until the next call.
 const char *peers_caller(const struct peers *peers, uint64_t via);
+
+// Which node that is, by its certificate; NULL: it has shown none, or its link is plain or gone. Borrowed
+// until the next call.
+const struct identity *peers_identity(const struct peers *peers, uint64_t via);
 
 // A stranger's question (JOIN) to whoever listens at the address. *out names it in on_answer, which comes
 // within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.

@@ -6,6 +6,7 @@
 // first, with bytes of the peer unread, the kernel lets it see an error instead of our reason.
 #include "transport/peers_parts.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,8 +61,7 @@ static void make_room(struct peers *peers, bool is_stranger) {
 void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
     struct line *line = line_new(peers);
     line->via = ++peers->last_number;
-    line->link = link_new(stream, &peers->mailbox, SENDER_MANAGER);
-    link_set_owner(line->link, line);
+    line_connect(line, stream);
     (void)link_remote(line->link, line->source);
     line->deadline_ms = peers->now_ms + HELLO_DEADLINE_MS;
     make_room(peers, /*is_stranger=*/false);
@@ -104,7 +104,39 @@ static void incoming_refuse(struct line *line, enum error_code code, const char 
     line->deadline_ms = line->peers->now_ms + LINGER_MS;
 }
 
+// What the cover has told it, it may read while it lingers, too.
+void incoming_on_unsecured(struct line *line, const char *reason) {
+    char source[INET6_ADDRSTRLEN] = "";
+    (void)inet_ntop(AF_INET6, line->source, source, sizeof source);
+    if (is_new_refusal(line->peers, /*from=*/0, reason)) {
+        log_event(LOG_WARN, "peer.unsecured", LOG_STR("from", source), LOG_STR("error", reason));
+    }
+    line->is_over = true;
+    line->deadline_ms = line->peers->now_ms + LINGER_MS;
+}
+
 // --- hello ---
+
+// Why the certificate is not one of a manager, of this one; ERR_NONE when it is. Not ERR_DENIED: that would
+// tell a member that it is none any more.
+static enum error_code misidentified(const struct line *line, uint64_t from, char *text, size_t text_bytes) {
+    const struct peers_callbacks *callbacks = &line->peers->callbacks;
+    const struct identity *peer = link_identity(line->link);
+    if (!line->is_covered) {
+        return ERR_NONE;
+    }
+    if (peer == NULL || peer->role != ROLE_MANAGER) {
+        snprintf(text, text_bytes, "the caller has %s: only managers call managers",
+                 peer == NULL ? "no certificate" : "the certificate of a worker");
+        return ERR_CONFLICT;
+    }
+    if (!callbacks->is_its_node(callbacks->context, from, &peer->node_id)) {
+        snprintf(text, text_bytes, "the caller has the certificate of node %.12s, which is not manager %s",
+                 peer->node_id.text, raft_id_text(from).text);
+        return ERR_CONFLICT;
+    }
+    return ERR_NONE;
+}
 
 // Why a member's call is not for us; ERR_NONE when it is.
 static enum error_code misdirected(const struct peers *peers, const struct peer_hello *hello, char *text,
@@ -129,8 +161,9 @@ static enum error_code misdirected(const struct peers *peers, const struct peer_
     return ERR_NONE;
 }
 
-static enum error_code hello_refusal(const struct peers *peers, const struct peer_hello *hello, char *text,
+static enum error_code hello_refusal(const struct line *line, const struct peer_hello *hello, char *text,
                                      size_t text_bytes) {
+    const struct peers *peers = line->peers;
     const struct id *cluster = &peers->self.cluster_id;
     if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
         snprintf(text, text_bytes,
@@ -146,7 +179,11 @@ static enum error_code hello_refusal(const struct peers *peers, const struct pee
                  id_is_none(cluster) ? "none" : cluster->text);
         return ERR_CONFLICT;
     }
-    return is_stranger ? ERR_NONE : misdirected(peers, hello, text, text_bytes);
+    if (is_stranger) {
+        return ERR_NONE;
+    }
+    enum error_code code = misidentified(line, (uint64_t)hello->from, text, text_bytes);
+    return code != ERR_NONE ? code : misdirected(peers, hello, text, text_bytes);
 }
 
 // A member that dials anew has lost its old link, whether we know that already or not.
@@ -165,7 +202,7 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
     struct peers *peers = line->peers;
     line->from = (uint64_t)hello->from;
     line->is_bulk = hello->is_bulk;
-    enum error_code code = hello_refusal(peers, hello, text, sizeof text);
+    enum error_code code = hello_refusal(line, hello, text, sizeof text);
     if (code != ERR_NONE) {
         incoming_refuse(line, code, text);
         return;

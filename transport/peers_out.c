@@ -138,8 +138,7 @@ static void slot_greet(struct slot *slot) {
 void slot_on_dialed(struct line *line, struct link_letter *letter) {
     dial_free(TAKE(line->dial));
     if (letter->stream != NULL && !line->is_over) {
-        line->link = link_new(TAKE(letter->stream), &line->peers->mailbox, SENDER_MANAGER);
-        link_set_owner(line->link, line);
+        line_connect(line, TAKE(letter->stream));
         slot_greet(line->slot);
         return;
     }
@@ -184,6 +183,26 @@ bool slot_send(struct slot *slot, uint16_t number, struct bytes body) {
 }
 
 // --- greeted, or not ---
+
+// Asking the same again will not help, unlike when somebody is away.
+void slot_on_unsecured(struct slot *slot, const char *reason) {
+    struct error err = {0};
+    error_set(&err, ERR_DENIED, "%s", reason);
+    if (slot->ask != NULL) {
+        ask_end(slot->ask, &err, 0, (struct bytes){0});
+    } else {
+        slot_lost(slot, reason);
+    }
+}
+
+// That it is a manager of our cluster is sure already.
+void slot_on_secured(struct slot *slot) {
+    const struct peers_callbacks *callbacks = &slot->peers->callbacks;
+    const struct identity *peer = link_identity(slot->line->link);
+    if (slot->raft_id != 0 && !callbacks->is_its_node(callbacks->context, slot->raft_id, &peer->node_id)) {
+        slot_lost(slot, "the node that answers there is another one");
+    }
+}
 
 static void slot_on_welcome(struct slot *slot, const struct peer_welcome *welcome) {
     if (slot->state != SLOT_GREETING || (slot->raft_id != 0 && (uint64_t)welcome->raft_id != slot->raft_id)) {

@@ -23,6 +23,7 @@ struct line {
     struct peers *peers;
     struct dial *dial; // of the two, the one that is there
     struct link *link;
+    bool is_covered;   // the link is TLS
     bool is_over;      // nothing it says counts any more
     bool is_closing;   // only its last letter is awaited
     struct slot *slot; // whose it is: dialed, and not over
@@ -83,6 +84,7 @@ struct refusal {
 
 struct peers {
     struct prng *prng;
+    struct tls *tls; // NULL = links are plain
     struct peers_callbacks callbacks;
     struct mailbox mailbox;
     struct listener *listener; // NULL: nobody can call
@@ -104,6 +106,7 @@ struct peers {
 
 // peers.c
 struct line *line_new(struct peers *peers);
+void line_connect(struct line *line, struct nng_stream *stream);
 void line_end(struct line *line, const char *reason); // nothing of it counts any more
 void line_send(struct line *line, uint16_t number, const void *payload);
 void peers_hurry(struct peers *peers, uint64_t raft_id); // it has called, so it is there: rest no longer
@@ -119,6 +122,8 @@ bool slot_send(struct slot *slot, uint16_t number, struct bytes body);
 void slot_reset(struct slot *slot, const char *reason); // dials again at the next tick
 void slot_hurry(struct slot *slot);
 void slot_on_dialed(struct line *line, struct link_letter *letter);
+void slot_on_secured(struct slot *slot);
+void slot_on_unsecured(struct slot *slot, const char *reason);
 void slot_on_frame(struct slot *slot, const struct link_letter *letter);
 // The line is gone, or is to go.
 void slot_lost(struct slot *slot, const char *reason);
@@ -127,6 +132,7 @@ void ask_end(struct ask *ask, const struct error *err, uint16_t number, struct b
 // peers_in.c
 void incoming_on_accepted(struct peers *peers, struct nng_stream *stream);
 void incoming_on_frame(struct line *line, const struct link_letter *letter);
+void incoming_on_unsecured(struct line *line, const char *reason);
 void incoming_tick(struct line *line);
 
 #endif

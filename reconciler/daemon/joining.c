@@ -226,7 +226,7 @@ int64_t joining_wake_mono_ms(const struct daemon *daemon) {
 static int check_remotes(const struct daemon *daemon, const struct strings *remotes, struct error *err) {
     char url[PEER_URL_BYTES];
     for (size_t i = 0; i < remotes->count; i++) {
-        int rc = peer_address_url(remotes->items[i], url, err);
+        int rc = peer_address_url(remotes->items[i], /*is_secure=*/false, url, err);
         if (rc < 0) {
             return rc;
         }

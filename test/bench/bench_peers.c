@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/bench/bench_peers.c — what messages between two managers cost, on two threads over loopback: one way,
-// there and back, and the coding of a full batch of entries.
+// test/bench/bench_peers.c — what messages between two managers cost, on two threads over loopback: one way
+// and there and back, over plain links and over TLS; the coding of a full batch of entries; and a TLS
+// handshake, by itself in memory.
 //
-// One JSON line a figure. Rates are wall clock, cost is CPU of both ends and of nng's threads.
+// One JSON line a figure; "_tls" figures have their plain rival in the same run. Rates are wall clock, cost
+// is CPU of both ends and of nng's threads.
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +16,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "test/lib/papers.h"
 #include "transport/peers.h"
 
 #define ENTRIES 256
@@ -23,7 +26,7 @@ struct side {
     struct peers *peers;
     struct prng prng;
     uint64_t raft_id, count;
-    bool is_up;
+    bool is_up, is_tls;
 };
 static atomic_bool is_over;
 
@@ -67,16 +70,37 @@ static bool is_member(void *context, uint64_t raft_id) {
     return true;
 }
 
-static void side_open(struct side *side, uint64_t raft_id) {
-    *side = (struct side){.raft_id = raft_id};
+static bool is_its_node(void *context, uint64_t raft_id, const struct id *node_id) {
+    (void)context;
+    (void)raft_id;
+    (void)node_id;
+    return true;
+}
+
+static struct tls *tls_of(const struct papers *papers) {
+    struct tls *tls;
+    struct id node_id = id_random();
+    struct credentials credentials = papers_issue(papers, &node_id, ROLE_MANAGER, clock_unix_ms(), DAY_MS);
+    int rc = tls_new(&(struct tls_options){.credentials = &credentials}, &tls, NULL);
+    ASSERT(rc == 0);
+    credentials_free(&credentials);
+    return tls;
+}
+
+// `papers` NULL: plain.
+static void side_open(struct side *side, uint64_t raft_id, const struct papers *papers) {
+    *side = (struct side){.raft_id = raft_id, .is_tls = papers != NULL};
     prng_seed(&side->prng, raft_id);
     struct peers_callbacks callbacks = {.on_packet = on_packet,
                                         .on_up = on_up,
                                         .on_down = on_down,
                                         .on_refused = on_refused,
                                         .is_member = is_member,
-                                        .context = side};
-    int rc = peers_open(&(struct peers_options){"127.0.0.1:0", &side->prng, callbacks}, &side->peers, NULL);
+                                        .context = side,
+                                        .is_its_node = is_its_node};
+    struct tls *tls = papers != NULL ? tls_of(papers) : NULL;
+    int rc =
+        peers_open(&(struct peers_options){"127.0.0.1:0", &side->prng, callbacks, tls}, &side->peers, NULL);
     ASSERT(rc == 0);
     peers_set_self(side->peers, &(struct peers_self){.raft_id = raft_id, .address = ""});
 }
@@ -125,7 +149,8 @@ static void measure_one_way(struct side *near, struct side *far, size_t bytes, u
     while (near->count == before) {
         side_turn(near);
     }
-    report("one_way", bytes, messages, (double)(clock_mono_ns() - begin_ns) / 1e3, cpu_us() - cpu);
+    report(near->is_tls ? "one_way_tls" : "one_way", bytes, messages,
+           (double)(clock_mono_ns() - begin_ns) / 1e3, cpu_us() - cpu);
 }
 
 static void measure_there_and_back(struct side *near, struct side *far, size_t bytes, uint64_t messages) {
@@ -142,7 +167,8 @@ static void measure_there_and_back(struct side *near, struct side *far, size_t b
             side_turn(near);
         }
     }
-    report("there_and_back", bytes, messages, (double)(clock_mono_ns() - begin_ns) / 1e3, cpu_us() - cpu);
+    report(near->is_tls ? "there_and_back_tls" : "there_and_back", bytes, messages,
+           (double)(clock_mono_ns() - begin_ns) / 1e3, cpu_us() - cpu);
 }
 
 // What a leader sends to a follower that catches up.
@@ -171,18 +197,54 @@ static void measure_coding(void) {
     report("decode_entry", ENTRY_BYTES, (uint64_t)ROUNDS * ENTRIES, cpu_us() - encoded, cpu_us() - encoded);
 }
 
-int main(void) {
+// --- handshakes ---
+
+// Bytes of one end to the other, which reads them.
+static void carry(struct cover *from, struct cover *to, double *cpu) {
+    uint8_t plain[1];
+    AUTO_BUF given = from->ops->give(from);
+    double begin = cpu_us();
+    to->ops->lend(to, (const uint8_t *)given.data, given.len);
+    ssize_t rc = to->ops->read(to, plain, sizeof plain, NULL);
+    ASSERT(rc == 0);
+    *cpu += cpu_us() - begin;
+}
+
+static void measure_handshake(const struct papers *papers) {
+    enum { ROUNDS = 500 };
+    struct tls *tls = tls_of(papers);
+    double dialer_cpu = 0, acceptor_cpu = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        double begin = cpu_us();
+        struct cover *acceptor = tls_accept(tls);
+        acceptor_cpu += cpu_us() - begin;
+        begin = cpu_us();
+        struct cover *dialer = tls_dial(tls);
+        dialer_cpu += cpu_us() - begin;
+        while (!acceptor->ops->is_ready(acceptor)) {
+            carry(acceptor, dialer, &dialer_cpu);
+            carry(dialer, acceptor, &acceptor_cpu);
+        }
+        dialer->ops->free(dialer);
+        acceptor->ops->free(acceptor);
+    }
+    tls_free(tls);
+    report("handshake_dialer", 0, ROUNDS, dialer_cpu, dialer_cpu);
+    report("handshake_acceptor", 0, ROUNDS, acceptor_cpu, acceptor_cpu);
+}
+
+static void measure_links(const struct papers *papers) {
     struct side near, far;
     pthread_t thread;
-    measure_coding();
-    side_open(&near, 1);
-    side_open(&far, 2);
+    side_open(&near, 1, papers);
+    side_open(&far, 2, papers);
     side_knows(&near, &far);
     side_knows(&far, &near);
     while (!near.is_up || !far.is_up) {
         side_turn(&near);
         side_turn(&far);
     }
+    atomic_store(&is_over, false);
     pthread_create(&thread, NULL, side_run, &far);
     measure_one_way(&near, &far, 300, 300000);
     measure_one_way(&near, &far, 64 * KIB, 20000);
@@ -192,5 +254,14 @@ int main(void) {
     pthread_join(thread, NULL);
     peers_close(near.peers);
     peers_close(far.peers);
+}
+
+int main(void) {
+    struct papers papers = papers_make(clock_unix_ms());
+    measure_coding();
+    measure_links(NULL);
+    measure_links(&papers);
+    measure_handshake(&papers);
+    papers_free(&papers);
     return 0;
 }

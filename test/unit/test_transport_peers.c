@@ -3,9 +3,10 @@
 // test/unit/test_transport_peers.c — managers in one process, over loopback: who gets in, what arrives, what
 // is lost when somebody dies, and that nobody waits for anybody.
 //
-// Time is the test's: it passes by TICK_MS when nothing arrives for as long, or at once (pass).
+// Time is the test's (test/lib/sides.h).
 #include "test/lib/check.h"
 #include "test/lib/peer.h"
+#include "test/lib/sides.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -19,251 +20,24 @@
 #include "transport/peer_address.h"
 #include "transport/peers.h"
 
-#define TICK_MS 5
-#define PATIENCE 4000 // ticks without anything before a test gives up
-#define SIDES 3
 #define STRANGER 77
 
 static const struct bytes no_bytes = {(const uint8_t *)"", 0};
-static struct id cluster, other_cluster;
-
-struct side {
-    struct peers *peers;
-    struct prng prng;
-    uint64_t raft_id;
-    int port;
-    int64_t mono_ms, epoch;
-    bool is_closed;
-    uint64_t no_member; // whom it does not know
-    bool keeps_join;    // does not answer
-    // What came:
-    unsigned ups, downs, refusals, packets, answers;
-    enum error_code refused, answer_code;
-    uint64_t from, via, value[2][SIDES + 1], answer;
-    uint16_t number;
-    bool is_in_order;
-    size_t len;
-};
-static struct side sides[SIDES];
-static bool is_frozen; // no time passes
-
-// --- what sides do ---
-
-static uint64_t value_of(struct bytes body) {
-    uint64_t value = 0;
-    memcpy(&value, body.data, body.len < sizeof value ? body.len : sizeof value);
-    return value;
-}
-
-// The first eight bytes of a test's RAFT are a number that grows by one from each sender, the ninth is 1 on
-// bulk.
-static void on_packet(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via) {
-    struct side *side = context;
-    assert_false(side->is_closed);
-    side->packets++;
-    side->from = from;
-    side->number = number;
-    side->via = via;
-    side->len = body.len;
-    if (number == MESSAGE_RAFT && body.len > 8) {
-        uint64_t *last = &side->value[body.data[8] & 1][from <= SIDES ? from : 0];
-        side->is_in_order &= value_of(body) == *last + 1;
-        *last = value_of(body);
-    } else if (number == MESSAGE_JOIN && !side->keeps_join) {
-        assert_true(peers_reply(side->peers, via, MESSAGE_JOIN_REPLY, body));
-    }
-}
-
-static void on_up(void *context, uint64_t raft_id) {
-    struct side *side = context;
-    assert_false(side->is_closed);
-    side->ups++;
-    side->from = raft_id;
-}
-
-static void on_down(void *context, uint64_t raft_id) {
-    struct side *side = context;
-    assert_false(side->is_closed);
-    side->downs++;
-    side->from = raft_id;
-}
-
-static void on_refused(void *context, uint64_t raft_id, const struct error *err) {
-    struct side *side = context;
-    assert_false(side->is_closed);
-    side->refusals++;
-    side->refused = err->code;
-    side->from = raft_id;
-}
-
-static void on_answer(void *context, uint64_t ask, const struct error *err, uint16_t number,
-                      struct bytes body) {
-    struct side *side = context;
-    assert_false(side->is_closed);
-    side->answers++;
-    side->answer = ask;
-    side->answer_code = err != NULL ? err->code : ERR_NONE;
-    side->number = number;
-    side->len = body.len;
-}
-
-static bool is_member(void *context, uint64_t raft_id) {
-    struct side *side = context;
-    return raft_id <= SIDES && raft_id != side->no_member;
-}
-
-static void set_self(struct side *side, struct id cluster_id) {
-    peers_set_self(side->peers, &(struct peers_self){.cluster_id = cluster_id,
-                                                     .raft_id = side->raft_id,
-                                                     .epoch = side->epoch,
-                                                     .address = "127.0.0.1:1"});
-}
-
-static void open_side(struct side *side) {
-    char listen[32];
-    struct error err = {0};
-    snprintf(listen, sizeof listen, "127.0.0.1:%d", side->port);
-    struct peers_callbacks callbacks = {on_packet, on_up, on_down, on_refused, on_answer, is_member, side};
-    int rc = peers_open(&(struct peers_options){listen, &side->prng, callbacks}, &side->peers, &err);
-    if (rc != 0) {
-        fail_msg("%s", err.root);
-    }
-    side->port = peers_port(side->peers);
-    side->is_closed = false;
-    set_self(side, cluster);
-}
-
-static void close_side(struct side *side) {
-    side->is_closed = true;
-    peers_close(TAKE(side->peers));
-}
-
-static int begin(void **state) {
-    (void)state;
-    struct prng prng;
-    prng_seed(&prng, 1);
-    cluster = id_from_prng(&prng);
-    other_cluster = id_from_prng(&prng);
-    for (unsigned i = 0; i < SIDES; i++) {
-        sides[i] = (struct side){.raft_id = i + 1, .epoch = 1, .is_in_order = true};
-        prng_seed(&sides[i].prng, i);
-        open_side(&sides[i]);
-    }
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    is_frozen = false;
-    for (unsigned i = 0; i < SIDES; i++) {
-        close_side(&sides[i]);
-    }
-    return 0;
-}
-
-// Everybody takes what there is; time passes when there is nothing. True when something came.
-static bool pump(void) {
-    struct pollfd fds[SIDES];
-    for (unsigned i = 0; i < SIDES; i++) {
-        int fd = sides[i].peers != NULL ? peers_fd(sides[i].peers) : -1;
-        fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
-    }
-    bool is_idle = poll(fds, SIDES, TICK_MS) == 0;
-    for (unsigned i = 0; i < SIDES; i++) {
-        if (sides[i].peers != NULL) {
-            peers_take(sides[i].peers, 64);
-            sides[i].mono_ms += is_idle && !is_frozen ? TICK_MS : 0;
-            peers_tick(sides[i].peers, sides[i].mono_ms);
-        }
-    }
-    return !is_idle;
-}
-
-// At once, in steps that the ticks count in full; what there is to take is taken between them.
-static void pass(int64_t ms) {
-    for (int64_t passed = 0; passed < ms; passed += 100) {
-        for (unsigned i = 0; i < SIDES; i++) {
-            if (sides[i].peers != NULL) {
-                peers_take(sides[i].peers, 1000);
-                sides[i].mono_ms += 100;
-                peers_tick(sides[i].peers, sides[i].mono_ms);
-            }
-        }
-    }
-}
-
-// A while in which everybody has the time to answer.
-static void live(int64_t ms) {
-    for (int64_t lived = 0; lived < ms; lived += 200) {
-        pass(200);
-        while (pump()) {
-        }
-    }
-}
-
-#define AWAIT(condition)                                                                                     \
-    do {                                                                                                     \
-        for (int idle_ = 0; !(condition) && idle_ < PATIENCE; idle_ += !pump()) {                            \
-        }                                                                                                    \
-        assert_true(condition);                                                                              \
-    } while (0)
-
-// The first `count` sides know each other.
-static void make_members(unsigned count) {
-    char address[SIDES][32];
-    struct peers_member members[SIDES];
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(address[i], sizeof address[i], "127.0.0.1:%d", sides[i].port);
-        members[i] = (struct peers_member){sides[i].raft_id, address[i]};
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (sides[i].peers != NULL) {
-            assert_int_equal(peers_set_members(sides[i].peers, members, count, NULL), 0);
-        }
-    }
-}
-
-static bool is_up(const struct side *from, uint64_t to) {
-    struct peers_status status;
-    return peers_status(from->peers, to, &status) && status.is_up && status.is_bulk_up;
-}
-
-static bool are_all_up(unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < count; j++) {
-            if (i != j && !is_up(&sides[i], sides[j].raft_id)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static void connect_sides(unsigned count) {
-    make_members(count);
-    AWAIT(are_all_up(count));
-}
-
-static bool say(struct side *from, uint64_t to, uint64_t value, bool is_bulk, size_t len) {
-    AUTO_FREE uint8_t *body = xcalloc(1, len);
-    memcpy(body, &value, sizeof value);
-    body[8] = is_bulk;
-    return peers_send(from->peers, to, MESSAGE_RAFT, (struct bytes){body, len}, is_bulk);
-}
+static const struct id other_cluster = {"another000000000000cluster"};
 
 // --- members ---
 
 static void what_one_says_the_other_hears_in_order_link_by_link(void **state) {
     (void)state;
     enum { MESSAGES = 2000 };
-    connect_sides(2);
+    sides_connect(2);
     for (uint64_t i = 1; i <= MESSAGES; i++) {
         for (int bulk = 0; bulk < 2; bulk++) {
-            assert_true(say(&sides[0], 2, i, bulk, i % 100 == 0 ? 20000 : 9 + i % 400));
-            assert_true(say(&sides[1], 1, i, bulk, 9 + i % 50));
+            assert_true(side_say(&sides[0], 2, i, bulk, i % 100 == 0 ? 20000 : 9 + i % 400));
+            assert_true(side_say(&sides[1], 1, i, bulk, 9 + i % 50));
         }
         if (i % 64 == 0) {
-            pump();
+            sides_pump();
         }
     }
     AWAIT(sides[0].packets == 2 * MESSAGES && sides[1].packets == 2 * MESSAGES);
@@ -274,15 +48,16 @@ static void what_one_says_the_other_hears_in_order_link_by_link(void **state) {
     assert_int_equal(status.sent, 2 * MESSAGES);
     assert_int_equal(status.dropped, 0);
     assert_string_equal(status.trouble, "");
+    AWAIT(peers_status(sides[0].peers, 2, &status) && status.queue_bytes == 0);
     assert_false(peers_status(sides[0].peers, 3, &status));
 }
 
 static void three_hear_each_other(void **state) {
     (void)state;
-    connect_sides(3);
+    sides_connect(3);
     for (unsigned i = 0; i < 3; i++) {
         for (uint64_t to = 1; to <= 3; to++) {
-            assert_int_equal(say(&sides[i], to, 1, false, 300), to != sides[i].raft_id);
+            assert_int_equal(side_say(&sides[i], to, 1, false, 300), to != sides[i].raft_id);
         }
     }
     for (unsigned i = 0; i < 3; i++) {
@@ -293,9 +68,9 @@ static void three_hear_each_other(void **state) {
 
 static void the_largest_messages_arrive(void **state) {
     (void)state;
-    connect_sides(2);
-    assert_true(say(&sides[0], 2, 1, false, FRAME_BYTES_MAX));
-    assert_true(say(&sides[0], 2, 1, true, FRAME_BYTES_MAX));
+    sides_connect(2);
+    assert_true(side_say(&sides[0], 2, 1, false, FRAME_BYTES_MAX));
+    assert_true(side_say(&sides[0], 2, 1, true, FRAME_BYTES_MAX));
     AWAIT(sides[1].packets == 2);
     assert_int_equal(sides[1].len, FRAME_BYTES_MAX);
 }
@@ -303,29 +78,29 @@ static void the_largest_messages_arrive(void **state) {
 static void what_is_said_to_nobody_is_dropped_and_counted(void **state) {
     (void)state;
     struct peers_status status;
-    assert_false(say(&sides[0], 2, 1, false, 10)); // no member
-    make_members(2);
-    assert_false(say(&sides[0], 2, 1, false, 10)); // not up yet
-    assert_false(say(&sides[0], 2, 1, true, 10));
+    assert_false(side_say(&sides[0], 2, 1, false, 10)); // no member
+    sides_make_members(2);
+    assert_false(side_say(&sides[0], 2, 1, false, 10)); // not up yet
+    assert_false(side_say(&sides[0], 2, 1, true, 10));
     assert_true(peers_status(sides[0].peers, 2, &status));
     assert_int_equal(status.dropped, 2);
-    AWAIT(are_all_up(2));
+    AWAIT(sides_are_up(2));
     assert_int_equal(sides[1].packets, 0);
 }
 
 static void one_that_dies_and_comes_back_is_dialed_again(void **state) {
     (void)state;
-    connect_sides(2);
+    sides_connect(2);
     for (unsigned round = 1; round <= 5; round++) {
-        close_side(&sides[1]);
+        side_close(&sides[1]);
         AWAIT(sides[0].downs == round);
-        assert_false(say(&sides[0], 2, 1, false, 10));
-        pass(2000); // refused meanwhile
-        open_side(&sides[1]);
-        connect_sides(2);
+        assert_false(side_say(&sides[0], 2, 1, false, 10));
+        sides_pass(2000); // refused meanwhile
+        side_open(&sides[1]);
+        sides_connect(2);
         assert_int_equal(sides[0].ups, round + 1);
         sides[1].packets = 0;
-        assert_true(say(&sides[0], 2, 1, false, 10));
+        assert_true(side_say(&sides[0], 2, 1, false, 10));
         AWAIT(sides[1].packets == 1);
     }
     assert_int_equal(sides[0].refusals, 0);
@@ -333,58 +108,58 @@ static void one_that_dies_and_comes_back_is_dialed_again(void **state) {
 
 static void one_that_calls_is_dialed_without_a_rest(void **state) {
     (void)state;
-    connect_sides(2);
-    close_side(&sides[1]);
+    sides_connect(2);
+    side_close(&sides[1]);
     AWAIT(sides[0].downs == 1);
-    live(2000); // rests get longer
-    is_frozen = true;
-    while (pump()) {
+    sides_live(2000); // rests get longer
+    sides_are_frozen = true;
+    while (sides_pump()) {
     }
-    open_side(&sides[1]);
-    connect_sides(2);
+    side_open(&sides[1]);
+    sides_connect(2);
 }
 
 static void the_membership_says_where_members_are(void **state) {
     (void)state;
-    connect_sides(2);
+    sides_connect(2);
     int old_port = sides[1].port;
-    close_side(&sides[1]);
+    side_close(&sides[1]);
     sides[1].port = 0;
-    open_side(&sides[1]);
+    side_open(&sides[1]);
     assert_int_not_equal(sides[1].port, old_port);
-    connect_sides(2);
-    assert_true(say(&sides[0], 2, 1, false, 10));
+    sides_connect(2);
+    assert_true(side_say(&sides[0], 2, 1, false, 10));
     AWAIT(sides[1].packets == 1);
 }
 
 static void who_is_a_member_no_more_is_hung_up_on_and_kept_out(void **state) {
     (void)state;
-    connect_sides(3);
+    sides_connect(3);
     sides[0].no_member = 3;
-    make_members(2);
+    sides_make_members(2);
     assert_int_equal(sides[0].downs, 1); // ours to it
     AWAIT(sides[2].downs == 1 && sides[2].refusals == 1);
     assert_int_equal(sides[2].refused, ERR_DENIED);
-    assert_false(say(&sides[0], 3, 1, false, 10));
-    live(5000);
+    assert_false(side_say(&sides[0], 3, 1, false, 10));
+    sides_live(5000);
     assert_int_equal(sides[2].refusals, 1); // told once
     assert_int_equal(sides[0].downs, 1);
     sides[0].no_member = 0;
-    connect_sides(3);
+    sides_connect(3);
 }
 
 static void another_identity_ends_all_links_and_makes_new_ones(void **state) {
     (void)state;
-    connect_sides(2);
+    sides_connect(2);
     sides[0].epoch = sides[1].epoch = 2;
-    set_self(&sides[0], cluster);
+    side_set_self(&sides[0], sides_cluster);
     assert_int_equal(sides[0].downs, 1);
     AWAIT(sides[0].refusals == 1);
     assert_int_equal(sides[0].refused, ERR_CONFLICT);
-    set_self(&sides[1], cluster);
-    AWAIT(are_all_up(2));
-    set_self(&sides[1], cluster); // the same: nothing happens
-    assert_true(are_all_up(2));
+    side_set_self(&sides[1], sides_cluster);
+    AWAIT(sides_are_up(2));
+    side_set_self(&sides[1], sides_cluster); // the same: nothing happens
+    assert_true(sides_are_up(2));
 }
 
 // --- who is let in ---
@@ -394,7 +169,7 @@ static struct peer_hello good_hello(void) {
     schema_init(&peer_hello_schema, &hello);
     hello.version_min = PROTOCOL_VERSION_MIN;
     hello.version_max = PROTOCOL_VERSION;
-    hello.cluster_id = cluster;
+    hello.cluster_id = sides_cluster;
     hello.epoch = 1;
     hello.from = 2;
     hello.to = 1;
@@ -404,9 +179,7 @@ static struct peer_hello good_hello(void) {
 
 // The next frame of the first side on a raw connection, or its end.
 static bool read_frame(int fd, struct arena *arena, struct peer_frame *out) {
-    struct pollfd waited = {.fd = fd, .events = POLLIN};
-    for (int idle = 0; idle < PATIENCE && poll(&waited, 1, 0) == 0; idle += !pump()) {
-    }
+    sides_await(fd);
     return peer_read(fd, arena, out);
 }
 
@@ -474,7 +247,7 @@ static void a_caller_of_another_sort_is_told_why_it_is_refused(void **state) {
     hello = good_hello();
     close(expect_welcome(&hello));
     sides[0].raft_id = 0;
-    set_self(&sides[0], cluster);
+    side_set_self(&sides[0], sides_cluster);
     expect_refusal(&hello, "NOT_FOUND");
 }
 
@@ -518,7 +291,7 @@ static void garbage_does_no_harm(void **state) {
     (void)state;
     struct prng prng;
     prng_seed(&prng, 4);
-    connect_sides(2);
+    sides_connect(2);
     for (unsigned i = 0; i < 200; i++) {
         uint8_t bytes[200];
         int fd = peer_connect_port(sides[0].port);
@@ -536,7 +309,7 @@ static void garbage_does_no_harm(void **state) {
         await_end(fd);
     }
     sides[0].packets = 0;
-    assert_true(say(&sides[1], 1, 1, false, 10));
+    assert_true(side_say(&sides[1], 1, 1, false, 10));
     AWAIT(sides[0].packets == 1);
     assert_int_equal(sides[0].downs + sides[1].downs, 0);
 }
@@ -577,22 +350,22 @@ static void silent_callers_keep_nobody_out_and_are_hung_up_on(void **state) {
         strangers[i] = expect_welcome(&hello);
         silent[i] = peer_connect_port(sides[0].port);
     }
-    connect_sides(2);
-    is_frozen = true;
+    sides_connect(2);
+    sides_are_frozen = true;
     for (unsigned i = 0; i < PEERS_STRANGERS_MAX; i++) { // pushed out by later ones
         await_end(silent[i]);
         await_end(strangers[i]);
     }
-    is_frozen = false;
-    pass(HELLO_DEADLINE_MS + 1000);
+    sides_are_frozen = false;
+    sides_pass(HELLO_DEADLINE_MS + 1000);
     for (unsigned i = PEERS_STRANGERS_MAX; i < 2 * PEERS_STRANGERS_MAX; i++) {
         await_end(silent[i]);
     }
-    pass(10000);
+    sides_pass(10000);
     for (unsigned i = PEERS_STRANGERS_MAX; i < 2 * PEERS_STRANGERS_MAX; i++) {
         await_end(strangers[i]);
     }
-    AWAIT(are_all_up(2));
+    AWAIT(sides_are_up(2));
 }
 
 // --- members that do not do their part ---
@@ -610,9 +383,7 @@ static int listen_as_member(uint64_t raft_id) {
 
 static int accept_call(int listening_fd, struct peer_hello *hello, struct arena *arena) {
     struct peer_frame frame;
-    struct pollfd waited = {.fd = listening_fd, .events = POLLIN};
-    for (int idle = 0; idle < PATIENCE && poll(&waited, 1, 0) == 0; idle += !pump()) {
-    }
+    sides_await(listening_fd);
     int fd = peer_accept(listening_fd);
     assert_true(read_frame(fd, arena, &frame));
     assert_int_equal(frame.number, MESSAGE_PEER_HELLO);
@@ -636,11 +407,11 @@ static void accept_both(int listening_fd, uint64_t raft_id, int fds[2]) {
         int fd = accept_call(listening_fd, &hello, &arena);
         assert_int_equal(hello.from, 1);
         assert_int_equal(hello.to, raft_id);
-        assert_true(id_equal(&hello.cluster_id, &cluster));
+        assert_true(id_equal(&hello.cluster_id, &sides_cluster));
         fds[hello.is_bulk ? 1 : 0] = fd;
         welcome_call(fd, raft_id);
     }
-    AWAIT(is_up(&sides[0], raft_id));
+    AWAIT(side_reaches(&sides[0], raft_id));
 }
 
 static void a_full_queue_drops_and_a_link_that_does_not_move_is_closed(void **state) {
@@ -648,7 +419,7 @@ static void a_full_queue_drops_and_a_link_that_does_not_move_is_closed(void **st
     int fds[2], listening = listen_as_member(2);
     accept_both(listening, 2, fds);
     unsigned sent = 0;
-    for (; say(&sides[0], 2, sent, false, 64 * KIB); sent++) {
+    for (; side_say(&sides[0], 2, sent, false, 64 * KIB); sent++) {
         assert_in_range(sent, 0, 100000);
     }
     struct peers_status status;
@@ -656,8 +427,8 @@ static void a_full_queue_drops_and_a_link_that_does_not_move_is_closed(void **st
     assert_int_equal(status.sent, sent);
     assert_int_equal(status.dropped, 1);
     assert_in_range(status.queue_bytes, PEERS_QUEUE_BYTES_MAX - 128 * KIB, PEERS_QUEUE_BYTES_MAX);
-    assert_true(say(&sides[0], 2, 1, true, 64 * KIB)); // bulk has a queue of its own
-    pass(PEERS_PING_MS + PEERS_SILENCE_MS + 1000);
+    assert_true(side_say(&sides[0], 2, 1, true, 64 * KIB)); // bulk has a queue of its own
+    sides_pass(PEERS_PING_MS + PEERS_SILENCE_MS + 1000);
     AWAIT(sides[0].downs == 1);
     assert_true(peers_status(sides[0].peers, 2, &status));
     assert_string_equal(status.trouble, "no sign of life");
@@ -678,7 +449,7 @@ static void a_slow_reader_is_not_taken_for_dead(void **state) {
     assert_int_equal(setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     accept_both(listening, 2, fds);
     uint64_t sent = 0;
-    while (say(&sides[0], 2, ++sent, false, 64 * KIB)) {
+    while (side_say(&sides[0], 2, ++sent, false, 64 * KIB)) {
     }
     // All that takes longer to read than a link may be silent.
     assert_in_range(sent, 100, UINT32_MAX);
@@ -687,11 +458,11 @@ static void a_slow_reader_is_not_taken_for_dead(void **state) {
         if (frame.number == MESSAGE_PEER_PING) {
             assert_true(peer_send_frame(fds[0], MESSAGE_PEER_PONG, 0, no_bytes));
         } else {
-            assert_int_equal(value_of(frame.body), i++);
+            assert_int_equal(side_value(frame.body), i++);
         }
         arena_clear(&arena);
-        pass(100);
-        pump(); // nng's threads have the moment they need
+        sides_pass(100);
+        sides_pump(); // nng's threads have the moment they need
     }
     assert_int_equal(sides[0].downs, 0);
     close(fds[0]);
@@ -705,7 +476,7 @@ static void one_that_never_welcomes_is_dialed_again(void **state) {
     struct peer_hello hello;
     int listening = listen_as_member(2);
     int first = accept_call(listening, &hello, &arena), second = accept_call(listening, &hello, &arena);
-    pass(PEERS_DIAL_DEADLINE_MS + 500);
+    sides_pass(PEERS_DIAL_DEADLINE_MS + 500);
     int fds[2];
     await_end(first);
     await_end(second);
@@ -727,7 +498,7 @@ static void one_that_says_what_it_should_not_is_hung_up_on(void **state) {
         AWAIT(sides[0].downs == i + 1);
         close(fds[0]);
         close(fds[1]);
-        AWAIT(!is_up(&sides[0], 2));
+        AWAIT(!side_reaches(&sides[0], 2));
     }
     AUTO_ARENA arena = {0};
     struct peer_hello hello;
@@ -752,7 +523,7 @@ static uint64_t ask(struct side *side, int port, int64_t timeout_ms) {
 static void a_question_has_one_answer(void **state) {
     (void)state;
     sides[2].raft_id = 0;
-    set_self(&sides[2], (struct id){{0}});
+    side_set_self(&sides[2], (struct id){{0}});
     uint64_t number = ask(&sides[2], sides[0].port, 10000);
     AWAIT(sides[2].answers == 1);
     assert_true(sides[2].answer == number);
@@ -765,17 +536,17 @@ static void a_question_has_one_answer(void **state) {
 static void a_question_that_nobody_answers_ends_too(void **state) {
     (void)state;
     int port = sides[1].port;
-    close_side(&sides[1]);
+    side_close(&sides[1]);
     (void)ask(&sides[2], port, 10000);
     AWAIT(sides[2].answers == 1);
     assert_int_equal(sides[2].answer_code, ERR_UNREACHABLE);
     sides[0].keeps_join = true;
     (void)ask(&sides[2], sides[0].port, 10000);
     AWAIT(sides[0].packets == 1);
-    pass(11000);
+    sides_pass(11000);
     assert_int_equal(sides[2].answers, 2);
     assert_int_equal(sides[2].answer_code, ERR_UNREACHABLE);
-    set_self(&sides[2], other_cluster);
+    side_set_self(&sides[2], other_cluster);
     (void)ask(&sides[2], sides[0].port, 10000);
     AWAIT(sides[2].answers == 3);
     assert_int_equal(sides[2].answer_code, ERR_CONFLICT);
@@ -785,7 +556,7 @@ static void a_question_that_nobody_answers_ends_too(void **state) {
     uint64_t number;
     assert_int_equal(peers_ask(sides[2].peers, "127.0.0.1:1", MESSAGE_JOIN, no_bytes, 10000, &number, NULL),
                      -ERR_BUSY);
-    open_side(&sides[1]);
+    side_open(&sides[1]);
 }
 
 // --- addresses ---
@@ -821,9 +592,15 @@ static void only_numeric_loopback_addresses_are_taken(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char url[PEER_URL_BYTES] = "";
-        assert_int_equal(peer_address_url(rows[i].address, url, NULL), rows[i].rc);
+        assert_int_equal(peer_address_url(rows[i].address, /*is_secure=*/false, url, NULL), rows[i].rc);
         assert_string_equal(url, rows[i].url);
     }
+}
+
+static bool knows_all(void *context, uint64_t raft_id) {
+    (void)context;
+    (void)raft_id;
+    return true;
 }
 
 static void an_address_that_must_not_be_used_is_refused_and_the_others_served(void **state) {
@@ -839,14 +616,14 @@ static void an_address_that_must_not_be_used_is_refused_and_the_others_served(vo
     assert_int_equal(peers_open(&options, &peers, NULL), -ERR_BUSY);
     struct peers_member members[] = {{1, address}, {3, "192.0.2.1:4242"}, {2, address}};
     assert_int_equal(peers_set_members(sides[0].peers, members, 3, &err), -ERR_UNSUPPORTED);
-    AWAIT(is_up(&sides[0], 2));
+    AWAIT(side_reaches(&sides[0], 2));
     struct peers_status status;
     assert_true(peers_status(sides[0].peers, 3, &status));
     assert_non_null(strstr(status.trouble, "not in this version"));
     uint64_t number;
     assert_int_equal(peers_ask(sides[0].peers, "192.0.2.1:1", MESSAGE_JOIN, no_bytes, 1000, &number, NULL),
                      -ERR_UNSUPPORTED);
-    options = (struct peers_options){.prng = &sides[0].prng, .callbacks = {.is_member = is_member}};
+    options = (struct peers_options){.prng = &sides[0].prng, .callbacks = {.is_member = knows_all}};
     assert_int_equal(peers_open(&options, &peers, NULL), 0);
     assert_int_equal(peers_port(peers), 0);
     peers_close(peers);
@@ -855,20 +632,14 @@ static void an_address_that_must_not_be_used_is_refused_and_the_others_served(vo
 
 static void links_over_ipv6_are_the_same(void **state) {
     (void)state;
-    close_side(&sides[1]);
-    struct peers_callbacks callbacks = {on_packet, on_up,     on_down,  on_refused,
-                                        on_answer, is_member, &sides[1]};
-    struct peers_options options = {"[::1]:0", &sides[1].prng, callbacks};
-    struct error err = {0};
-    sides[1].is_closed = false;
-    assert_int_equal(peers_open(&options, &sides[1].peers, &err), 0);
-    set_self(&sides[1], cluster);
+    side_close(&sides[1]);
+    side_open_at(&sides[1], "[::1]:0");
     char address[32];
     snprintf(address, sizeof address, "[::1]:%d", peers_port(sides[1].peers));
     struct peers_member members[] = {{2, address}};
-    assert_int_equal(peers_set_members(sides[0].peers, members, 1, &err), 0);
-    AWAIT(is_up(&sides[0], 2));
-    assert_true(say(&sides[0], 2, 1, false, 10));
+    assert_int_equal(peers_set_members(sides[0].peers, members, 1, NULL), 0);
+    AWAIT(side_reaches(&sides[0], 2));
+    assert_true(side_say(&sides[0], 2, 1, false, 10));
     AWAIT(sides[1].packets == 1);
 }
 
@@ -876,21 +647,21 @@ static void links_over_ipv6_are_the_same(void **state) {
 
 static void a_stopped_process_does_not_find_its_links_too_late(void **state) {
     (void)state;
-    connect_sides(2);
+    sides_connect(2);
     sides[0].mono_ms += 3600 * 1000;
     sides[1].mono_ms += 3600 * 1000;
     for (int i = 0; i < 100; i++) {
-        pump();
+        sides_pump();
     }
-    assert_true(are_all_up(2));
+    assert_true(sides_are_up(2));
     assert_int_equal(sides[0].downs + sides[1].downs, 0);
 }
 
 static void links_live_as_long_as_they_are_asked(void **state) {
     (void)state;
-    connect_sides(2);
-    live(60000);
-    assert_true(are_all_up(2));
+    sides_connect(2);
+    sides_live(60000);
+    assert_true(sides_are_up(2));
     assert_int_equal(sides[0].downs + sides[1].downs, 0);
 }
 
@@ -899,46 +670,51 @@ static void closed_under_traffic_nothing_is_left(void **state) {
     struct prng prng;
     prng_seed(&prng, 9);
     for (unsigned i = 0; i < SIDES; i++) {
-        close_side(&sides[i]);
+        side_close(&sides[i]);
     }
     unsigned before = peer_descriptors();
     for (unsigned round = 0; round < 100; round++) {
         for (unsigned i = 0; i < SIDES; i++) {
-            open_side(&sides[i]);
+            side_open(&sides[i]);
         }
-        make_members(SIDES);
+        sides_make_members(SIDES);
         for (uint64_t step = prng_below(&prng, 40); step > 0; step--) {
             for (unsigned i = 0; i < SIDES; i++) {
                 for (uint64_t to = 1; to <= SIDES; to++) {
-                    (void)say(&sides[i], to, 1, step % 4 == 0, 9 + (size_t)prng_below(&prng, 40000));
+                    (void)side_say(&sides[i], to, 1, step % 4 == 0, 9 + (size_t)prng_below(&prng, 40000));
                 }
             }
-            pump();
+            sides_pump();
         }
         (void)ask(&sides[0], sides[1].port, 1000);
         for (unsigned i = 0; i < SIDES; i++) {
-            close_side(&sides[i]);
+            side_close(&sides[i]);
         }
     }
     while (peer_descriptors() > before) { // nng closes on a thread of its own
         (void)poll(NULL, 0, 1);
     }
     for (unsigned i = 0; i < SIDES; i++) {
-        open_side(&sides[i]);
+        side_open(&sides[i]);
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+// Over plain links, and over secure ones.
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sides_begin, sides_end)
+#define BOTH(name)                                                                                           \
+    TEST(name), {                                                                                            \
+#name "_securely", name, sides_begin_secure, sides_end, NULL                                         \
+    }
 static const struct CMUnitTest tests[] = {
-    TEST(what_one_says_the_other_hears_in_order_link_by_link),
-    TEST(three_hear_each_other),
-    TEST(the_largest_messages_arrive),
-    TEST(what_is_said_to_nobody_is_dropped_and_counted),
-    TEST(one_that_dies_and_comes_back_is_dialed_again),
-    TEST(one_that_calls_is_dialed_without_a_rest),
-    TEST(the_membership_says_where_members_are),
-    TEST(who_is_a_member_no_more_is_hung_up_on_and_kept_out),
-    TEST(another_identity_ends_all_links_and_makes_new_ones),
+    BOTH(what_one_says_the_other_hears_in_order_link_by_link),
+    BOTH(three_hear_each_other),
+    BOTH(the_largest_messages_arrive),
+    BOTH(what_is_said_to_nobody_is_dropped_and_counted),
+    BOTH(one_that_dies_and_comes_back_is_dialed_again),
+    BOTH(one_that_calls_is_dialed_without_a_rest),
+    BOTH(the_membership_says_where_members_are),
+    BOTH(who_is_a_member_no_more_is_hung_up_on_and_kept_out),
+    BOTH(another_identity_ends_all_links_and_makes_new_ones),
     TEST(a_caller_of_another_sort_is_told_why_it_is_refused),
     TEST(a_stranger_may_only_ask_to_join),
     TEST(a_member_that_dials_anew_replaces_its_old_link),
@@ -949,13 +725,13 @@ static const struct CMUnitTest tests[] = {
     TEST(a_slow_reader_is_not_taken_for_dead),
     TEST(one_that_never_welcomes_is_dialed_again),
     TEST(one_that_says_what_it_should_not_is_hung_up_on),
-    TEST(a_question_has_one_answer),
-    TEST(a_question_that_nobody_answers_ends_too),
+    BOTH(a_question_has_one_answer),
+    BOTH(a_question_that_nobody_answers_ends_too),
     TEST(only_numeric_loopback_addresses_are_taken),
     TEST(an_address_that_must_not_be_used_is_refused_and_the_others_served),
     TEST(links_over_ipv6_are_the_same),
-    TEST(a_stopped_process_does_not_find_its_links_too_late),
-    TEST(links_live_as_long_as_they_are_asked),
-    TEST(closed_under_traffic_nothing_is_left),
+    BOTH(a_stopped_process_does_not_find_its_links_too_late),
+    BOTH(links_live_as_long_as_they_are_asked),
+    BOTH(closed_under_traffic_nothing_is_left),
 };
 CHECK_MAIN(tests)
