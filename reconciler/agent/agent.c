@@ -132,7 +132,13 @@ void agent_reported(struct agent *agent, const struct id *task_id, int64_t state
     }
 }
 
-static void resend(struct agent *agent) {
+void agent_resend(struct agent *agent) {
+    LIST_EACH(node, &agent->unacknowledged) {
+        report_later(agent, LIST_ENTRY(node, struct agent_task, report));
+    }
+}
+
+static void resend_old(struct agent *agent) {
     int64_t now_ms = agent_now_ms(agent);
     LIST_EACH(node, &agent->unacknowledged) {
         struct agent_task *task = LIST_ENTRY(node, struct agent_task, report);
@@ -406,7 +412,7 @@ static void keep_again(struct agent *agent) {
 
 void agent_tick(struct agent *agent) {
     struct error err = {0};
-    resend(agent);
+    resend_old(agent);
     if (agent->has_unkept) {
         keep_again(agent);
     }

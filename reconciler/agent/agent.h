@@ -57,6 +57,9 @@ void agent_flush(struct agent *agent);
 // second.
 void agent_tick(struct agent *agent);
 
+// Reports again, at the next flush, all that was not acknowledged: whoever heard it may be gone.
+void agent_resend(struct agent *agent);
+
 size_t agent_task_count(const struct agent *agent);
 void agent_free(struct agent *agent); // tasks go on running
 

@@ -273,6 +273,21 @@ static void what_is_not_acknowledged_is_sent_again(void **state) {
     assert_int_equal(sim.reports, before);
 }
 
+static void all_that_is_not_acknowledged_is_sent_again_at_a_word(void **state) {
+    (void)state;
+    begin(2);
+    sim.deaf_permille = 1000;
+    want("forever", TASK_RUNNING);
+    struct wanted *known = want("forever", TASK_RUNNING);
+    assign_all();
+    pass(3000);
+    agent_reported(sim.agent, &known->id, TASK_RUNNING);
+    size_t before = sim.reports;
+    agent_resend(sim.agent);
+    agent_flush(sim.agent);
+    assert_int_equal(sim.reports, before + 1);
+}
+
 static void what_is_not_in_the_set_goes(void **state) {
     (void)state;
     begin(3);
@@ -631,6 +646,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(tasks_run_and_are_reported_in_one_batch_a_turn),
         TEST(what_is_not_acknowledged_is_sent_again),
+        TEST(all_that_is_not_acknowledged_is_sent_again_at_a_word),
         TEST(what_is_not_in_the_set_goes),
         TEST(a_restart_loses_no_task_and_no_exit),
         TEST(what_nobody_assigned_is_removed),

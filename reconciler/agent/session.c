@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reconciler/agent/session.c — dialing, registering, heartbeats, and putting assignments together.
+//
+//     RESTING -> DIALING -> REGISTERING -> OPEN
+//        ^----------+------------+-----------+    link lost, time over, refused, or led elsewhere
+//
+// Source       Swarm's agent: 100 ms to 8 s of rest, doubled and random. Here half of each rest is random, so
+//              that thousands of agents that lost the same leader do not come back in step.
+#include "reconciler/agent/session.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/str.h"
+
+#define HEARTBEAT_MS_MIN 100 // whatever it is told
+#define FAILURES_MAX 7       // from here on the rest is the longest
+#define REPORT_HEAD_BYTES 64 // of a report in a message, or of the message
+
+static const struct sm_state states[SESSION_STATE_COUNT] = {
+    [SESSION_RESTING] = {"resting", SM_TO(SESSION_DIALING)},
+    [SESSION_DIALING] = {"dialing", SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_RESTING)},
+    [SESSION_REGISTERING] = {"registering", SM_TO(SESSION_OPEN) | SM_TO(SESSION_RESTING)},
+    [SESSION_OPEN] = {"open", SM_TO(SESSION_RESTING)},
+};
+const struct sm_table session_table = {"session", states, SESSION_STATE_COUNT};
+
+// What one step works with.
+struct stepping {
+    struct session *session;
+    int64_t now_ms;
+    struct prng *prng;
+    struct arena *arena;
+    struct session_actions *out;
+};
+
+// --- managers ---
+
+static bool take_managers(struct session *session, const struct strings *addresses) {
+    size_t count = 0;
+    bool is_news = false;
+    for (size_t i = 0; i < addresses->count && count < AGENT_MANAGERS_MAX; i++) {
+        char address[AGENT_ADDRESS_BYTES];
+        if (str_is_empty(addresses->items[i]) || !str_copy(address, sizeof address, addresses->items[i])) {
+            continue;
+        }
+        is_news |= count >= session->managers_count || !str_equal(session->managers[count], address);
+        str_copy(session->managers[count++], AGENT_ADDRESS_BYTES, address);
+    }
+    is_news |= count != session->managers_count;
+    session->managers_count = count;
+    return is_news;
+}
+
+// An empty list says nothing: it is sent when nothing changed.
+static void hear_managers(struct stepping *at, const struct strings *addresses) {
+    if (addresses->count > 0 && take_managers(at->session, addresses)) {
+        at->out->keep_managers = true;
+    }
+}
+
+struct strings session_managers(const struct session *session, struct arena *arena) {
+    struct strings managers = {0};
+    for (size_t i = 0; i < session->managers_count; i++) {
+        *ARENA_PUSH(arena, &managers) = session->managers[i];
+    }
+    return managers;
+}
+
+// Who was named; else any but the one that was tried last, if there is another.
+static bool choose(struct session *session, struct prng *prng) {
+    if (session->next[0] != '\0') {
+        memcpy(session->dialed, session->next, sizeof session->dialed);
+        session->next[0] = '\0';
+        return true;
+    }
+    size_t others = 0;
+    for (size_t i = 0; i < session->managers_count; i++) {
+        others += !str_equal(session->managers[i], session->dialed);
+    }
+    if (session->managers_count == 0) {
+        return false;
+    }
+    size_t pick = (size_t)prng_below(prng, others > 0 ? others : session->managers_count);
+    for (size_t i = 0; i < session->managers_count; i++) {
+        bool is_candidate = others == 0 || !str_equal(session->managers[i], session->dialed);
+        if (is_candidate && pick-- == 0) {
+            memcpy(session->dialed, session->managers[i], sizeof session->dialed);
+            break;
+        }
+    }
+    return true;
+}
+
+// --- saying something ---
+
+static void say(struct stepping *at, uint16_t number, const void *payload) {
+    struct buf body = {0};
+    wire_encode(message_row(number)->payload, payload, &body);
+    struct session_message *message = ARENA_PUSH(at->arena, &at->out->messages);
+    message->number = number;
+    message->body = (struct bytes){arena_copy(at->arena, buf_text(&body), body.len), body.len};
+    buf_free(&body);
+}
+
+static void say_register(struct stepping *at) {
+    const struct session *session = at->session;
+    struct session_register asked;
+    schema_init(&session_register_schema, &asked);
+    asked.version_min = PROTOCOL_VERSION_MIN;
+    asked.version_max = PROTOCOL_VERSION;
+    asked.cluster_id = session->cluster_id;
+    asked.node_id = session->node_id;
+    asked.previous = session->id;
+    if (session->description != NULL) {
+        asked.description = *session->description;
+    }
+    say(at, MESSAGE_SESSION_REGISTER, &asked);
+}
+
+static void say_description(struct stepping *at) {
+    struct session_describe said;
+    schema_init(&session_describe_schema, &said);
+    said.session_id = at->session->id;
+    said.description = *at->session->description;
+    say(at, MESSAGE_SESSION_DESCRIBE, &said);
+}
+
+static void say_heartbeat(struct stepping *at) {
+    struct session_heartbeat heartbeat;
+    schema_init(&session_heartbeat_schema, &heartbeat);
+    heartbeat.session_id = at->session->id;
+    at->session->due_ms = at->now_ms + at->session->heartbeat_ms;
+    say(at, MESSAGE_SESSION_HEARTBEAT, &heartbeat);
+}
+
+static size_t report_bytes(const struct task_report *report) {
+    AUTO_BUF bytes = {0};
+    wire_encode(&task_report_schema, report, &bytes);
+    return bytes.len + REPORT_HEAD_BYTES;
+}
+
+// As many messages as it takes.
+static void say_reports(struct stepping *at, const struct session_event *event) {
+    for (size_t i = 0; i < event->reports.count;) {
+        struct report_batch batch;
+        size_t bytes = REPORT_HEAD_BYTES;
+        schema_init(&report_batch_schema, &batch);
+        batch.session_id = at->session->id;
+        do {
+            *ARENA_PUSH(at->arena, &batch.reports) = event->reports.items[i];
+            bytes += report_bytes(&event->reports.items[i++]);
+        } while (i < event->reports.count && batch.reports.count < REPORT_BATCH_MAX &&
+                 bytes + report_bytes(&event->reports.items[i]) <= REPORT_BATCH_BYTES_MAX);
+        say(at, MESSAGE_REPORT, &batch);
+    }
+}
+
+// --- resting and dialing ---
+
+static int64_t rest_ms(const struct stepping *at) {
+    int64_t longest_ms = SESSION_REST_MS_MIN << at->session->failures;
+    longest_ms = longest_ms > SESSION_REST_MS_MAX ? SESSION_REST_MS_MAX : longest_ms;
+    return longest_ms / 2 + (int64_t)prng_below(at->prng, (uint64_t)(longest_ms / 2) + 1);
+}
+
+static void forget_step(struct session *session) {
+    arena_clear(&session->building);
+    session->is_building = false;
+    session->building_bytes = 0;
+    memset(&session->changed, 0, sizeof session->changed);
+    memset(&session->removed, 0, sizeof session->removed);
+}
+
+static void rest(struct stepping *at, const char *why) {
+    struct session *session = at->session;
+    forget_step(session);
+    sm_move(&session->machine, SESSION_RESTING, why);
+    session->due_ms = at->now_ms + rest_ms(at);
+    session->failures += session->failures < FAILURES_MAX;
+    at->out->trouble = arena_strdup(at->arena, why);
+}
+
+static void give_up(struct stepping *at, const char *why) {
+    at->out->hang_up = true;
+    rest(at, why);
+}
+
+static void dial(struct stepping *at) {
+    struct session *session = at->session;
+    if (!choose(session, at->prng)) {
+        session->due_ms = at->now_ms + SESSION_REST_MS_MAX;
+        at->out->trouble = "no manager is known";
+        return;
+    }
+    sm_move(&session->machine, SESSION_DIALING, "due");
+    session->due_ms = at->now_ms + SESSION_DIAL_MS_MAX;
+    at->out->dial = arena_strdup(at->arena, session->dialed);
+}
+
+// --- registering ---
+
+// A session that is new to us, whether we waited for it or the answer came twice for two requests.
+static void open_session(struct stepping *at, const struct session_registered *registered) {
+    struct session *session = at->session;
+    forget_step(session);
+    if (session->machine.state == SESSION_REGISTERING) {
+        sm_move(&session->machine, SESSION_OPEN, "registered");
+    }
+    session->id = registered->session_id;
+    session->part = 0;
+    session->is_asking = false;
+    session->redirects = 0;
+    session->heartbeat_ms =
+        registered->heartbeat_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : registered->heartbeat_ms;
+    session->heard_ms = at->now_ms;
+    session->due_ms = at->now_ms + session->heartbeat_ms;
+    memcpy(session->next, session->dialed, sizeof session->next); // should only the link break
+    at->out->is_opened = true;
+}
+
+static void on_registered(struct stepping *at, const void *payload) {
+    const struct session_registered *registered = payload;
+    struct session *session = at->session;
+    if (registered->version < PROTOCOL_VERSION_MIN || registered->version > PROTOCOL_VERSION) {
+        give_up(at, "the manager speaks a version of the protocol that this node does not");
+        return;
+    }
+    hear_managers(at, &registered->managers);
+    bool is_open = session->machine.state == SESSION_OPEN;
+    if (!is_open || !id_equal(&session->id, &registered->session_id)) {
+        open_session(at, registered);
+    }
+}
+
+static void on_redirect(struct stepping *at, const void *payload) {
+    const struct session_redirect *redirect = payload;
+    struct session *session = at->session;
+    hear_managers(at, &redirect->managers);
+    bool is_named = !str_is_empty(redirect->leader) && !str_equal(redirect->leader, session->dialed) &&
+                    str_copy(session->next, sizeof session->next, redirect->leader);
+    if (!is_named) {
+        session->next[0] = '\0';
+    }
+    int failures = session->failures;
+    give_up(at, is_named ? "led on to the leader" : "no leader is known there");
+    if (is_named && session->redirects++ < SESSION_REDIRECTS_MAX) { // it was no failure
+        session->due_ms = at->now_ms;
+        session->failures = failures;
+    }
+}
+
+static void on_end(struct stepping *at, const void *payload) {
+    const struct session_end *end = payload;
+    struct session *session = at->session;
+    const char *why = arena_printf(at->arena, "the manager ended the session: %s", end->text);
+    // What will not change soon. Of two that have the same identity, each would take the session from the
+    // other.
+    if (!error_is_retryable((int)error_code_from_name(end->code)) && !str_equal(end->code, "NOT_FOUND")) {
+        session->failures = FAILURES_MAX;
+    }
+    give_up(at, why);
+}
+
+// --- an open session ---
+
+static void ask_again(struct stepping *at) {
+    struct assign_again again;
+    struct session *session = at->session;
+    forget_step(session);
+    session->is_asking = true;
+    schema_init(&assign_again_schema, &again);
+    again.session_id = session->id;
+    again.number = session->part;
+    say(at, MESSAGE_ASSIGN_AGAIN, &again);
+}
+
+static void on_heartbeat_reply(struct stepping *at, const void *payload) {
+    const struct session_heartbeat_reply *reply = payload;
+    struct session *session = at->session;
+    session->failures = 0; // it is a session that lasts
+    session->heartbeat_ms = reply->heartbeat_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : reply->heartbeat_ms;
+    session->due_ms = at->now_ms + session->heartbeat_ms;
+    hear_managers(at, &reply->managers);
+    if (session->is_asking || reply->part != session->part) { // what was sent before it has come before it
+        ask_again(at);
+    }
+}
+
+static void on_stored(struct stepping *at, const void *payload) {
+    const struct report_stored *stored = payload;
+    for (size_t i = 0; i < stored->reports.count; i++) {
+        *ARENA_PUSH(at->arena, &at->out->stored) =
+            (struct session_stored){stored->reports.items[i].task_id, stored->reports.items[i].state};
+    }
+}
+
+// --- assignments ---
+
+// False: it is too much for one node.
+static bool collect(struct session *session, const struct assign_part *part) {
+    for (size_t i = 0; i < part->changed.count; i++) {
+        struct bytes encoded = part->changed.items[i].assignment;
+        session->building_bytes += encoded.len;
+        if (session->changed.count == SESSION_STEP_TASKS_MAX ||
+            session->building_bytes > SESSION_STEP_BYTES_MAX) {
+            return false;
+        }
+        const void *copy = arena_copy(&session->building, encoded.data, encoded.len);
+        *ARENA_PUSH(&session->building, &session->changed) = (struct bytes){copy, encoded.len};
+    }
+    for (size_t i = 0; i < part->removed.count; i++) {
+        if (session->removed.count == SESSION_STEP_TASKS_MAX) {
+            return false;
+        }
+        *ARENA_PUSH(&session->building, &session->removed) = part->removed.items[i].task_id;
+    }
+    return true;
+}
+
+static int hand_out(struct stepping *at) {
+    struct session *session = at->session;
+    for (size_t i = 0; i < session->changed.count; i++) {
+        struct bytes encoded = session->changed.items[i];
+        struct bytes copy = {arena_copy(at->arena, encoded.data, encoded.len), encoded.len};
+        int rc =
+            wire_decode(&assignment_schema, copy, ARENA_PUSH(at->arena, &at->out->changed), at->arena, NULL);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (size_t i = 0; i < session->removed.count; i++) {
+        *ARENA_PUSH(at->arena, &at->out->removed) = session->removed.items[i];
+    }
+    at->out->has_step = true;
+    at->out->is_complete = session->is_building_set;
+    forget_step(session);
+    return 0;
+}
+
+// Is it what has to come now? The first part of a complete set always is, for it needs nothing before it.
+static bool is_expected(const struct session *session, const struct assign_part *part) {
+    if (part->number <= session->part) {
+        return false;
+    }
+    if (part->is_first && part->is_complete) {
+        return true;
+    }
+    return !session->is_asking && part->number == session->part + 1 &&
+           part->is_first != session->is_building &&
+           (part->is_first || part->is_complete == session->is_building_set);
+}
+
+static void on_assign(struct stepping *at, const void *payload) {
+    const struct assign_part *part = payload;
+    struct session *session = at->session;
+    if (!is_expected(session, part)) {
+        if (!session->is_asking) {
+            ask_again(at);
+        }
+        return;
+    }
+    if (part->is_first) {
+        forget_step(session);
+        session->is_building = true;
+        session->is_building_set = part->is_complete;
+        session->is_asking = false;
+    }
+    session->part = part->number;
+    if (!collect(session, part)) {
+        session->failures = FAILURES_MAX;
+        give_up(at, "more is assigned to this node than one may hold");
+    } else if (part->is_last && hand_out(at) < 0) {
+        memset(&at->out->changed, 0, sizeof at->out->changed);
+        session->failures = FAILURES_MAX;
+        give_up(at, "an assignment that cannot be read");
+    }
+}
+
+// --- messages ---
+
+// In which states a message is heard, and whether it names its session, which is the first member of its
+// payload then.
+static const struct {
+    uint16_t number;
+    uint64_t heard_in;
+    bool is_named;
+    void (*handle)(struct stepping *at, const void *payload);
+} handlers[] = {
+    {MESSAGE_SESSION_REGISTERED, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_registered},
+    {MESSAGE_SESSION_REDIRECT, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_redirect},
+    {MESSAGE_SESSION_END, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_end},
+    {MESSAGE_SESSION_HEARTBEAT_REPLY, SM_TO(SESSION_OPEN), true, on_heartbeat_reply},
+    {MESSAGE_ASSIGN, SM_TO(SESSION_OPEN), true, on_assign},
+    {MESSAGE_REPORT_STORED, SM_TO(SESSION_OPEN), true, on_stored},
+};
+_Static_assert(offsetof(struct session_heartbeat_reply, session_id) == 0, "the session comes first");
+_Static_assert(offsetof(struct assign_part, session_id) == 0, "the session comes first");
+_Static_assert(offsetof(struct report_stored, session_id) == 0, "the session comes first");
+
+static void on_message(struct stepping *at, const struct session_event *event) {
+    struct session *session = at->session;
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        if (handlers[i].number != event->number ||
+            (handlers[i].heard_in & SM_TO(session->machine.state)) == 0) {
+            continue;
+        }
+        const struct schema *schema = message_row(event->number)->payload;
+        void *payload = arena_alloc(at->arena, schema->bytes);
+        if (wire_decode(schema, event->body, payload, at->arena, NULL) < 0) {
+            session->failures = FAILURES_MAX;
+            give_up(at, "a message of the manager cannot be read");
+        } else if (!handlers[i].is_named || id_equal(payload, &session->id)) {
+            session->heard_ms = at->now_ms;
+            handlers[i].handle(at, payload);
+        }
+        return;
+    }
+}
+
+// --- events ---
+
+static int64_t silent_at_ms(const struct session *session) {
+    return session->heard_ms + SESSION_MISSED_MAX * session->heartbeat_ms;
+}
+
+static void on_time(struct stepping *at) {
+    struct session *session = at->session;
+    switch ((enum session_state)session->machine.state) {
+    case SESSION_RESTING:
+        if (at->now_ms >= session->due_ms) {
+            dial(at);
+        }
+        break;
+    case SESSION_DIALING:
+    case SESSION_REGISTERING:
+        if (at->now_ms >= session->due_ms) {
+            give_up(at, "no answer in time");
+        }
+        break;
+    case SESSION_OPEN:
+        if (at->now_ms >= silent_at_ms(session)) {
+            give_up(at, "the manager does not answer any more");
+        } else if (at->now_ms >= session->due_ms) {
+            say_heartbeat(at);
+        }
+        break;
+    case SESSION_STATE_COUNT:
+        break;
+    }
+}
+
+static void on_connected(struct stepping *at) {
+    if (at->session->machine.state == SESSION_DIALING) {
+        sm_move(&at->session->machine, SESSION_REGISTERING, "connected");
+        at->session->due_ms = at->now_ms + SESSION_REGISTER_MS_MAX;
+        say_register(at);
+    }
+}
+
+static void on_description(struct stepping *at, const struct node_description *description) {
+    struct session *session = at->session;
+    if (session->description != NULL &&
+        schema_equal(&node_description_schema, session->description, description)) {
+        return;
+    }
+    struct arena fresh = {0};
+    session->description = schema_copy(&node_description_schema, description, &fresh);
+    arena_free(&session->description_arena);
+    session->description_arena = fresh;
+    if (session->machine.state == SESSION_OPEN) {
+        say_description(at);
+    }
+}
+
+void session_step(struct session *session, const struct session_event *event, int64_t now_ms,
+                  struct prng *prng, struct arena *arena, struct session_actions *out) {
+    struct stepping at = {session, now_ms, prng, arena, out};
+    *out = (struct session_actions){0};
+    switch (event->kind) {
+    case SESSION_ON_TIME:
+        on_time(&at);
+        break;
+    case SESSION_ON_CONNECTED:
+        on_connected(&at);
+        break;
+    case SESSION_ON_LINK_DOWN:
+        if (session->machine.state != SESSION_RESTING) {
+            rest(&at, event->text);
+        }
+        break;
+    case SESSION_ON_MESSAGE:
+        on_message(&at, event);
+        break;
+    case SESSION_ON_REPORTS:
+        if (session->machine.state == SESSION_OPEN) {
+            say_reports(&at, event);
+        }
+        break;
+    case SESSION_ON_DESCRIPTION:
+        on_description(&at, event->description);
+        break;
+    }
+}
+
+int64_t session_wake_ms(const struct session *session) {
+    bool is_open = session->machine.state == SESSION_OPEN;
+    return is_open && silent_at_ms(session) < session->due_ms ? silent_at_ms(session) : session->due_ms;
+}
+
+void session_init(struct session *session, const struct id *cluster_id, const struct id *node_id,
+                  const struct strings *known, int64_t now_ms) {
+    *session = (struct session){.cluster_id = *cluster_id, .node_id = *node_id, .due_ms = now_ms};
+    sm_init(&session->machine, &session_table, SESSION_RESTING);
+    take_managers(session, known);
+}
+
+void session_deinit(struct session *session) {
+    arena_free(&session->building);
+    arena_free(&session->description_arena);
+}
