@@ -39,7 +39,8 @@
     X(CORRUPT, "damaged data", 10, 0)                                                                        \
     X(NO_SPACE, "no space left", 10, 1)                                                                      \
     X(UNSUPPORTED, "not supported", 2, 0)                                                                    \
-    X(INTERRUPTED, "interrupted", 130, 1)
+    X(INTERRUPTED, "interrupted", 130, 1)                                                                    \
+    X(OUTDATED, "outdated", 3, 0)
 
 enum error_code {
     ERR_NONE = 0,

@@ -203,6 +203,7 @@ static const struct field init_request_fields[] = {
     STRING(struct init_request, 3, listen_address, .help = "Address to listen on."),
     ENUM(struct init_request, 4, availability, node_availability_names, AVAILABILITY_ACTIVE,
          .help = "Availability of the first node."),
+    BOOL(struct init_request, 5, force_new_cluster, .help = "Go on alone with the state that is there."),
 };
 const struct schema init_request_schema = SCHEMA("init_request", struct init_request, init_request_fields,
                                                  .help = "A new cluster of this one node.");

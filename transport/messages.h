@@ -185,6 +185,7 @@ struct init_request {
     struct cluster_spec spec;
     const char *advertise_address, *listen_address;
     enum node_availability availability;
+    bool force_new_cluster; // go on alone with the state that is there; the rest does not count then
     struct bytes unknown;
 };
 struct init_reply {

@@ -58,6 +58,7 @@ struct peers_callbacks {
     void (*on_up)(void *context, uint64_t raft_id);
     void (*on_down)(void *context, uint64_t raft_id);
     // A member does not let us in; once per reason. ERR_DENIED: it does not know us, or not any more.
+    // ERR_OUTDATED: its group is of a later epoch.
     void (*on_refused)(void *context, uint64_t raft_id, const struct error *err);
     // The answer to peers_ask, once: err NULL and the answer, or why there is none.
     void (*on_answer)(void *context, uint64_t ask, const struct error *err, uint16_t number,

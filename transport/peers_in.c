@@ -144,15 +144,15 @@ static enum error_code misdirected(const struct peers *peers, const struct peer_
     const struct peers_self *self = &peers->self;
     const struct peers_callbacks *callbacks = &peers->callbacks;
     uint64_t from = (uint64_t)hello->from, to = (uint64_t)hello->to;
+    if (self->raft_id != 0 && hello->epoch != self->epoch) {
+        snprintf(text, text_bytes, "the caller's group is of epoch %lld, this one of epoch %lld",
+                 (long long)hello->epoch, (long long)self->epoch);
+        return hello->epoch < self->epoch ? ERR_OUTDATED : ERR_CONFLICT;
+    }
     if (self->raft_id == 0 || to != self->raft_id) {
         snprintf(text, text_bytes, "manager %s is not here, this is %s", raft_id_text(to).text,
                  self->raft_id == 0 ? "none yet" : raft_id_text(self->raft_id).text);
         return ERR_NOT_FOUND;
-    }
-    if (hello->epoch != self->epoch) {
-        snprintf(text, text_bytes, "the caller's group is of epoch %lld, this one of epoch %lld",
-                 (long long)hello->epoch, (long long)self->epoch);
-        return ERR_CONFLICT;
     }
     if (from == 0 || from == self->raft_id || !callbacks->is_member(callbacks->context, from)) {
         snprintf(text, text_bytes, "manager %s is not a member", raft_id_text(from).text);

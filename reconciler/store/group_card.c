@@ -44,6 +44,12 @@ int group_card_format(const struct group_card *card, struct buf *out, struct err
                  id_word(&member->node_id), member->is_voter ? "voter" : "learner",
                  member->address[0] == '\0' ? "-" : member->address);
     }
+    if (!str_is_empty(card->outdated_by)) {
+        if (!is_word(card->outdated_by)) {
+            return error_set(err, ERR_INVALID, "an address with blanks");
+        }
+        buf_addf(&text, "outdated %s\n", card->outdated_by);
+    }
     uint32_t crc = crc32c(0, text.data, text.len);
     buf_addf(&text, "crc32c %08x\n", crc);
     buf_add(out, text.data, text.len);
@@ -130,6 +136,10 @@ static bool read_line(const struct line *line, struct group_card *card, struct a
     if (str_equal(name, "epoch")) {
         return str_to_int(value, &card->epoch);
     }
+    if (str_equal(name, "outdated")) {
+        card->outdated_by = arena_strdup(arena, value);
+        return value[0] != '\0';
+    }
     return !str_equal(name, "member") || read_member(line, card, arena);
 }
 
@@ -169,7 +179,7 @@ static bool check_sum(char *text, size_t len) {
 }
 
 int group_card_parse(struct bytes text, struct group_card *out, struct arena *arena, struct error *err) {
-    struct group_card card = {0};
+    struct group_card card = {.outdated_by = ""};
     struct line line;
     char *copy = arena_strndup(arena, (const char *)text.data, text.len), *at = copy;
     if (text.len > CARD_BYTES_MAX || !check_sum(copy, text.len)) {

@@ -14,6 +14,7 @@
 //                  raft 0123456789abcdef               the raft id, 16 digits
 //                  epoch NUMBER
 //                  member 0123456789abcdef ID voter|learner ADDRESS      each member
+//                  outdated ADDRESS                    a group of a later epoch answered there; else no line
 //                  crc32c 01234567                     of all bytes before this line
 //              A later version with the same number may add lines before the last; they are skipped.
 // Failure      Replaced as a whole and durably: a reader sees the old or the new one. A card with a wrong
@@ -30,6 +31,7 @@ struct group_card {
     uint64_t raft_id;
     int64_t epoch;
     LIST_OF(struct member) members; // wants_vote is not kept
+    const char *outdated_by;        // where a group of a later epoch answered; "" = nowhere
 };
 
 // Whenever membership or identity has changed. -ERR_INVALID for an address that is no word, -ERR_NO_SPACE,

@@ -88,5 +88,7 @@ int replica_go_alone(struct replica *replica, const char *address, replica_compo
     if (rc < 0) {
         replica_drop_turn(replica);
     }
-    return rc;
+    struct error failure = {0};
+    int broken = rc == -ERR_NO_SPACE ? store_can_go_on(replica->proposer.store, &failure) : 0;
+    return broken < 0 ? error_set(err, failure.code, "%s", failure.root) : rc;
 }

@@ -99,8 +99,10 @@ static void a_store_that_cannot_be_read_is_set_aside_too(void **state) {
 // --- the card ---
 
 static struct group_card some_card(struct arena *arena) {
-    struct group_card card = {
-        .cluster_id = store_id(1), .node_id = store_id(2), .raft_id = 0xFEDCBA9876543210};
+    struct group_card card = {.cluster_id = store_id(1),
+                              .node_id = store_id(2),
+                              .raft_id = 0xFEDCBA9876543210,
+                              .outdated_by = ""};
     card.epoch = 3;
     *ARENA_PUSH(arena, &card.members) =
         (struct member){.raft_id = 17, .node_id = store_id(5), .address = "192.0.2.7:7443", .is_voter = true};
@@ -119,12 +121,13 @@ static void equal_cards(const struct group_card *a, const struct group_card *b) 
         assert_true(id_equal(&x->node_id, &y->node_id));
         assert_string_equal(x->address, y->address);
     }
+    assert_string_equal(a->outdated_by, b->outdated_by);
 }
 
 static void a_card_is_read_as_it_was_written(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    struct group_card card = some_card(&arena), kept, empty = {0};
+    struct group_card card = some_card(&arena), kept, empty = {.outdated_by = ""};
     char dir[] = "/tmp/muster-card.XXXXXX";
     assert_non_null(mkdtemp(dir));
     assert_int_equal(group_card_read(dir, &kept, &arena, NULL), -ERR_NOT_FOUND);
@@ -134,6 +137,13 @@ static void a_card_is_read_as_it_was_written(void **state) {
     assert_int_equal(group_card_write(dir, &empty, NULL), 0);
     assert_int_equal(group_card_read(dir, &kept, &arena, NULL), 0);
     equal_cards(&kept, &empty);
+    card.outdated_by = "192.0.2.8:7443";
+    assert_int_equal(group_card_write(dir, &card, NULL), 0);
+    assert_int_equal(group_card_read(dir, &kept, &arena, NULL), 0);
+    equal_cards(&kept, &card);
+    card.outdated_by = "two words";
+    assert_int_equal(group_card_write(dir, &card, NULL), -ERR_INVALID);
+    assert_int_equal(group_card_write(dir, &empty, NULL), 0);
     card.members.items[0].address = "two words";
     assert_int_equal(group_card_write(dir, &card, NULL), -ERR_INVALID);
     assert_int_equal(group_card_read(dir, &kept, &arena, NULL), 0);

@@ -235,6 +235,10 @@ static void a_caller_of_another_sort_is_told_why_it_is_refused(void **state) {
     hello = good_hello();
     hello.epoch = 2;
     expect_refusal(&hello, "CONFLICT");
+    hello.epoch = 0;
+    expect_refusal(&hello, "OUTDATED");
+    hello.to = 3; // nor does it know the identities of the later one
+    expect_refusal(&hello, "OUTDATED");
     hello = good_hello();
     hello.to = 3;
     expect_refusal(&hello, "NOT_FOUND");
