@@ -5,6 +5,7 @@
 #include "cli/columns.h"
 #include "cli/connect.h"
 #include "cli/inspect.h"
+#include "cli/quorum.h"
 #include "cli/task_list.h"
 
 #include "base/str.h"
@@ -123,6 +124,9 @@ static int run_update(struct invocation *in, struct error *err) {
     if (rc == 0) {
         printf("%s\n", in->arguments.items[0]);
     }
+    if (rc == 0 && ((const struct update_args *)in->args)->role != NULL) {
+        quorum_warn(client, in->arena);
+    }
     return rc;
 }
 
@@ -164,6 +168,9 @@ static int set_roles(struct invocation *in, enum node_role role, struct error *e
     for (size_t i = 0; i < in->arguments.count; i++) {
         int rc = set_role(in, client, in->arguments.items[i], role, err);
         worst = rc < 0 ? command_complain(in, rc, err) : worst;
+    }
+    if (worst == 0) {
+        quorum_warn(client, in->arena);
     }
     return worst;
 }
@@ -232,7 +239,9 @@ static const struct command rows[] = {
      .run = run_update},
     {.name = "promote",
      .summary = "Make nodes managers",
-     .details = "It votes as soon as it has caught up, a moment later. Refused for a node that left.",
+     .details =
+         "It votes as soon as it has caught up, a moment later. Refused for a node that left. Warns of an "
+         "even number of managers, of which no more may fail than of one less.",
      .usage = "self|NODE…",
      .example = "muster node promote worker3",
      .shared = SHARED_WHY,

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/quorum.h"
 
 struct init_args {
     const char *advertise, *listen, *data_path, *availability, *cert_expiry, *heartbeat, *mask_length,
@@ -44,7 +45,7 @@ static const struct option_row init_rows[] = {
     OPT_LIST(INIT, external_ca, "external-ca", '\0', .metavar = "CA",
              .help = "Outside signers of certificates"),
     OPT_FLAG(INIT, force_new_cluster, "force-new-cluster", '\0',
-             .help = "Go on alone with the state that is there"),
+             .help = "Go on alone with the state that is there: the other managers are gone for good"),
     OPT_STRING(INIT, max_snapshots, "max-snapshots", '\0', .metavar = "N",
                .help = "Old snapshots to keep (0)"),
     OPT_STRING(INIT, snapshot_interval, "snapshot-interval", '\0', .metavar = "N",
@@ -68,8 +69,7 @@ static const struct {
 };
 
 // Flags whose machinery is not there yet, and no field keeps them.
-static const char *const later[] = {"advertise-addr", "listen-addr",       "data-path-addr",
-                                    "external-ca",    "force-new-cluster", NULL};
+static const char *const later[] = {"advertise-addr", "listen-addr", "data-path-addr", "external-ca", NULL};
 
 static int fill_spec(const struct init_args *args, struct cluster_spec *spec, struct arena *arena,
                      struct error *err) {
@@ -129,6 +129,72 @@ static void tell_next(const struct init_reply *reply) {
            reply->node_id.text);
 }
 
+#define RETURN_MS 10000
+#define LOOK_MS 20
+
+// The daemon begins anew. Until it is what is wanted: whatever the user types next finds that.
+static void await_return(const struct invocation *in, bool (*is_wanted)(struct client *client)) {
+    const struct timespec rest = {.tv_nsec = LOOK_MS * NS_PER_MS};
+    for (int64_t end_ms = clock_mono_ms() + RETURN_MS; clock_mono_ms() < end_ms; nanosleep(&rest, NULL)) {
+        AUTO_CLIENT *client = NULL;
+        struct error err = {0};
+        if (client_open(connect_host(in), "muster " MUSTER_VERSION, RETURN_MS, &client, &err) == 0 &&
+            is_wanted(client)) {
+            return;
+        }
+    }
+}
+
+static bool is_outside(struct client *client) {
+    return id_is_none(&client_welcome(client)->cluster_id);
+}
+
+// --- init, by force ---
+
+// What is there stays as it is, but for the managers.
+static int check_force(const struct invocation *in, struct error *err) {
+    for (size_t i = 0; i < sizeof init_rows / sizeof *init_rows; i++) {
+        const char *name = init_rows[i].name;
+        bool is_address = str_equal(name, "advertise-addr") || str_equal(name, "listen-addr") ||
+                          str_equal(name, "data-path-addr");
+        if (invocation_has(in, name) && !is_address && !str_equal(name, "force-new-cluster")) {
+            return error_set(err, ERR_USAGE,
+                             "--force-new-cluster keeps the cluster's settings: --%s has no place there",
+                             name);
+        }
+    }
+    return 0;
+}
+
+static int find_info(struct client *client, struct arena *arena, struct info_reply **out) {
+    struct nothing nothing = {0};
+    return client_call(client, MESSAGE_INFO, &nothing, MESSAGE_INFO_REPLY, arena, (void **)out,
+                       CONNECT_CALL_MS, NULL);
+}
+
+static bool leads_alone(struct client *client) {
+    AUTO_ARENA arena = arena_make(0);
+    struct info_reply *info = NULL;
+    return find_info(client, &arena, &info) == 0 && info->quorum == 1 && str_equal(info->raft_role, "leader");
+}
+
+static int tell_alone(const struct invocation *in, const struct init_reply *reply, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct info_reply *info = NULL;
+    await_return(in, leads_alone);
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc : find_info(client, in->arena, &info);
+    printf(
+        "The swarm goes on with this node (%s) as its only manager.\n\n"
+        "The other managers are refused from now on, with what they know. To take one back in, run there:\n\n"
+        "    muster swarm leave --force\n"
+        "    muster swarm join %s\n",
+        reply->node_id.text, rc == 0 ? info->leader_address : "HOST:PORT");
+    return rc;
+}
+
+// --- init ---
+
 static int run_init(struct invocation *in, struct error *err) {
     const struct init_args *args = in->args;
     AUTO_CLIENT *client = NULL;
@@ -137,11 +203,13 @@ static int run_init(struct invocation *in, struct error *err) {
     schema_init(&init_request_schema, &request);
     int rc = fill_spec(args, &request.spec, in->arena, err);
     rc = rc < 0 ? rc : check(args, &request.spec, in->arena, err);
+    rc = rc < 0 || !args->force_new_cluster ? rc : check_force(in, err);
     rc = rc < 0 ? rc
                 : schema_set_text(&init_request_schema, &request, "availability", args->availability,
                                   in->arena, err);
     request.advertise_address = args->advertise != NULL ? args->advertise : "";
     request.listen_address = args->listen != NULL ? args->listen : "";
+    request.force_new_cluster = args->force_new_cluster;
     rc = rc < 0 ? rc : connect_open(in, &client, err);
     rc = rc < 0 ? rc
                 : client_call(client, MESSAGE_INIT, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
@@ -150,6 +218,10 @@ static int run_init(struct invocation *in, struct error *err) {
         return rc;
     }
     tell_later(in);
+    if (args->force_new_cluster) {
+        client_close(TAKE(client)); // the daemon waits for that
+        return tell_alone(in, reply, err);
+    }
     tell_next(reply);
     return 0;
 }
@@ -168,6 +240,7 @@ static int run_join(struct invocation *in, struct error *err) {
                               JOIN_MS, err);
     if (rc == 0) {
         puts("This node joined a swarm as a manager.");
+        quorum_warn(client, in->arena);
     }
     return rc;
 }
@@ -181,21 +254,6 @@ static const struct option_row leave_rows[] = {
 };
 
 #define LEAVE_MS 120000 // its tasks may take a while to stop
-#define RETURN_MS 10000
-#define LOOK_MS 20
-
-// The daemon begins anew, without the cluster: whatever the user types next finds it there.
-static void await_return(const struct invocation *in) {
-    const struct timespec rest = {.tv_nsec = LOOK_MS * NS_PER_MS};
-    for (int64_t end_ms = clock_mono_ms() + RETURN_MS; clock_mono_ms() < end_ms; nanosleep(&rest, NULL)) {
-        AUTO_CLIENT *client = NULL;
-        struct error err = {0};
-        if (client_open(connect_host(in), "muster " MUSTER_VERSION, RETURN_MS, &client, &err) == 0 &&
-            id_is_none(&client_welcome(client)->cluster_id)) {
-            return;
-        }
-    }
-}
 
 static int run_leave(struct invocation *in, struct error *err) {
     AUTO_CLIENT *client = NULL;
@@ -209,7 +267,7 @@ static int run_leave(struct invocation *in, struct error *err) {
                               LEAVE_MS, err);
     if (rc == 0) {
         client_close(TAKE(client)); // it waits for that
-        await_return(in);
+        await_return(in, is_outside);
         puts("Node left the swarm.");
     }
     return rc;
@@ -219,11 +277,22 @@ static int run_leave(struct invocation *in, struct error *err) {
 static const struct command rows[] = {
     {.name = "init",
      .summary = "Make a cluster of this one node",
-     .example = "muster swarm init\nmuster swarm init --task-history-limit 2",
+     .details =
+         "With --force-new-cluster this manager goes on alone with the cluster that it is in, when so "
+         "many others are gone for good that no quorum is left; its daemon starts without them. All that "
+         "is in its log counts then, including what may not have been acknowledged; services, secrets "
+         "and settings stay. The other managers are listed as down, their tasks run elsewhere, and when "
+         "they come back they are refused until they leave and join again. Refused while a quorum "
+         "answers: `muster node rm` takes out who is gone then.",
+     .example = "muster swarm init\nmuster swarm init --task-history-limit 2\nmuster swarm init "
+                "--force-new-cluster",
      COMMAND_OPTIONS(struct init_args, init_rows),
      .run = run_init},
     {.name = "join",
      .summary = "Join a cluster as a manager (daemons of one machine)",
+     .details =
+         "Of 3 managers 1 may fail, of 5 managers 2; of an even number no more than of one less, which it "
+         "warns of.",
      .usage = "HOST:PORT…",
      .min = 1,
      .max = COMMAND_MANY,

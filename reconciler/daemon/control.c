@@ -11,8 +11,9 @@
 #include "reconciler/daemon/daemon.h"
 
 enum freshness {
-    ANY,   // what this manager knows will do, or the handler sees to it
-    FRESH, // nothing acknowledged may be missing, unless the client says that it does not mind
+    ANY,    // what this manager knows will do, or the handler sees to it
+    FRESH,  // nothing acknowledged may be missing, unless the client says that it does not mind
+    CHANGE, // needs a quorum, and the handler sees to it
 };
 
 static const struct handler {
@@ -21,8 +22,8 @@ static const struct handler {
     enum freshness freshness;
     void (*run)(const struct request *request);
 } handlers[] = {
-    {MESSAGE_LIST, false, FRESH, control_list},       {MESSAGE_APPLY, false, ANY, control_apply},
-    {MESSAGE_REMOVE, false, ANY, control_remove},     {MESSAGE_WATCH, false, ANY, control_watch},
+    {MESSAGE_LIST, false, FRESH, control_list},       {MESSAGE_APPLY, false, CHANGE, control_apply},
+    {MESSAGE_REMOVE, false, CHANGE, control_remove},  {MESSAGE_WATCH, false, ANY, control_watch},
     {MESSAGE_HISTORY, false, FRESH, control_history}, {MESSAGE_LOGS, false, ANY, control_logs},
     {MESSAGE_WHY, false, FRESH, control_why},         {MESSAGE_INFO, true, ANY, control_info},
     {MESSAGE_INIT, true, ANY, control_init},          {MESSAGE_SWARM_JOIN, true, ANY, control_join},
@@ -99,6 +100,13 @@ static int check_role(const struct daemon *daemon, struct error *err) {
                            daemon->node_name);
 }
 
+// At once, what would come of it after a while.
+static int check_group(const struct daemon *daemon, const struct server_request *request,
+                       const struct handler *handler, struct error *err) {
+    bool needs_quorum = handler->freshness == CHANGE || (handler->freshness == FRESH && !request->is_stale);
+    return needs_quorum && outdated_is(daemon) ? outdated_explain(daemon, err) : 0;
+}
+
 static void run(struct daemon *daemon, const struct server_request *request, const struct handler *handler) {
     struct error err = {0};
     if (leaving_is_stopping(daemon) && handler->message != MESSAGE_INFO) {
@@ -107,7 +115,9 @@ static void run(struct daemon *daemon, const struct server_request *request, con
         server_fail(request->conversation, &err);
         return;
     }
-    if (!handler->before_init && check_role(daemon, &err) < 0) {
+    int rc = check_group(daemon, request, handler, &err);
+    rc = rc < 0 || handler->before_init ? rc : check_role(daemon, &err);
+    if (rc < 0) {
         server_fail(request->conversation, &err);
         return;
     }

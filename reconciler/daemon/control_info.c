@@ -117,9 +117,11 @@ static void warn_of_managers(const struct info_reply *info, struct arena *arena,
             "an even number of managers bears no more failures than one less: add or remove one";
     }
     if (str_is_empty(info->leader_address)) {
-        *ARENA_PUSH(arena, out) = arena_printf(
-            arena, "no manager leads: nothing can be changed until %lld of %lld managers answer each other",
-            (long long)info->quorum, (long long)voters);
+        *ARENA_PUSH(arena, out) = arena_printf(arena,
+                                               "no manager leads: nothing can be changed until %lld of %lld "
+                                               "managers answer each other; if too many "
+                                               "are gone for good: muster swarm init --force-new-cluster",
+                                               (long long)info->quorum, (long long)voters);
     } else if (voters > 1 && info->managers_reachable < voters && info->managers_reachable <= info->quorum) {
         *ARENA_PUSH(arena, out) =
             arena_printf(arena, "%lld of %lld managers answer: when one more fails, nothing can be changed",
@@ -137,7 +139,11 @@ static void add_warnings(const struct daemon *daemon, struct info_reply *info, s
             arena_printf(arena, "the disk of %s is nearly full: changes are refused below %llu MiB",
                          daemon->options->state_dir, STORE_RESERVE_BYTES / MIB);
     }
-    if (info->is_manager) {
+    if (outdated_is(daemon)) {
+        struct error err = {0};
+        outdated_explain(daemon, &err);
+        *ARENA_PUSH(arena, &info->warnings) = arena_strdup(arena, err.root);
+    } else if (info->is_manager) {
         warn_of_managers(info, arena, &info->warnings);
     }
 }
@@ -316,6 +322,10 @@ void control_init(const struct request *request) {
     AUTO_ARENA arena = arena_make(0);
     struct error err = {0};
     const struct init_request *init = request->payload;
+    if (init->force_new_cluster) {
+        alone_start(request);
+        return;
+    }
     int rc =
         daemon_is_initialized(request->daemon) ? refuse_again(&err) : check_spec(&init->spec, &arena, &err);
     rc = rc < 0 ? rc : propose(request, &arena, &err);

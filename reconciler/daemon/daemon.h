@@ -54,7 +54,7 @@ struct daemon {
     unsigned streams_doubt_count; // likewise, of the group
     int64_t streams_poll_mono_ms; // when one wants to look at files again; 0 = none
     bool must_stop;
-    bool begins_anew; // after that, in the same process: without the cluster that was left
+    bool begins_anew; // after that, in the same process: without the cluster that was left, or alone
     bool is_broken;   // the store failed: nothing is written any more
 };
 

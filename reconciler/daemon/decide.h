@@ -30,6 +30,11 @@ int decide_remove(struct store_read *read, const struct remove_request *request,
 int decide_spare_manager(struct decision *decision, struct store_read *read, const struct id *node_id,
                          struct arena *arena, struct error *err);
 
+// The record of a node that is no part of the cluster any more: its tasks are replaced, and it may join
+// again.
+void decide_good_bye(struct decision *decision, struct node *node, const char *message, int64_t now_unix_ms,
+                     struct arena *arena);
+
 // Appends a change with the encoded object.
 void decision_add(struct decision *decision, enum change_op op, enum object_kind kind, const void *object,
                   struct arena *arena);

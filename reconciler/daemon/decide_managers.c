@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/daemon/decide_managers.c — whether the managers can spare some of them.
+// reconciler/daemon/decide_managers.c — whether the managers can spare some of them, and their good-byes.
 //
 // Refused here, people are told at once, by what the records say: a moment old. The leader holds the change
 // of the group itself against what it knows then (reconciler/store/replica_members.c).
@@ -65,4 +65,15 @@ int decide_spare_manager(struct decision *decision, struct store_read *read, con
                          left.count, left.answering);
     }
     return 0;
+}
+
+void decide_good_bye(struct decision *decision, struct node *node, const char *message, int64_t now_unix_ms,
+                     struct arena *arena) {
+    node->spec.role = ROLE_WORKER;
+    node->manager = NULL;
+    node->status.state = NODE_DOWN;
+    node->status.since_unix_ms = now_unix_ms;
+    node->status.message = message;
+    node->status.left = true;
+    decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
 }

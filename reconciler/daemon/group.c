@@ -60,7 +60,7 @@ static void on_packet(void *context, uint64_t from, uint16_t number, struct byte
     struct group *group = &daemon->group;
     if (number == MESSAGE_JOIN) {
         entrant_on_join(daemon, from, via, body);
-    } else if (group->rc == 0) {
+    } else if (group->rc == 0 && !outdated_is(daemon)) {
         note_caller(daemon, from, via);
         group->rc = replica_receive(daemon->replica, from, number, body, &group->failure);
     }
@@ -91,6 +91,10 @@ static void on_refused(void *context, uint64_t raft_id, const struct error *err)
     struct daemon *daemon = context;
     log_failure(LOG_WARN, "manager.refused", err, LOG_STR("node", node_of(context, raft_id)));
     daemon->group.is_removed |= err->code == ERR_DENIED;
+    if (err->code == ERR_OUTDATED) {
+        const struct member *member = membership_find(replica_membership(daemon->replica), raft_id);
+        outdated_note(daemon, member != NULL ? member->address : "");
+    }
 }
 
 // Who is refused as removed forgets everything, so the removal must be final.
@@ -165,6 +169,7 @@ void group_close(struct daemon *daemon) {
     entrants_free(daemon);
     joining_free(daemon);
     leaving_free(daemon);
+    alone_free(daemon);
     silence_free(&group->silence);
     arena_free(&group->told_arena);
 }
@@ -227,7 +232,7 @@ static void follow(struct daemon *daemon) {
         const struct member *member = &membership->members.items[i];
         members[count++] = (struct peers_member){(uint64_t)member->raft_id, member->address};
     }
-    count = add_callers(daemon, membership, members, count);
+    count = outdated_is(daemon) ? 0 : add_callers(daemon, membership, members, count);
     rejoin_keep_card(daemon, membership);
     daemon_introduce(daemon);
     struct error err = {0};
@@ -257,7 +262,12 @@ static void doubt(struct daemon *daemon) {
     } else if (group->leaderless_mono_ms == 0) {
         group->leaderless_mono_ms = daemon->now.mono_ms;
     }
-    if (group->leaderless_mono_ms != 0 && daemon->now.mono_ms - group->leaderless_mono_ms >= LEADERLESS_MS) {
+    if (outdated_is(daemon)) {
+        struct error err = {0};
+        outdated_explain(daemon, &err);
+        error_text(&err, text, sizeof text);
+    } else if (group->leaderless_mono_ms != 0 &&
+               daemon->now.mono_ms - group->leaderless_mono_ms >= LEADERLESS_MS) {
         struct error err = {0};
         error_set(&err, ERR_NO_QUORUM, "no manager leads, this may be out of date");
         group_explain(daemon, &err);
@@ -286,6 +296,7 @@ int group_take(struct daemon *daemon, struct error *err) {
         peers_tick(group->peers, daemon->now.mono_ms); // last: it dials whom the others name
         doubt(daemon);
     }
+    alone_step(daemon);
     if (group->rc < 0 && err != NULL) {
         *err = group->failure;
     }
@@ -331,6 +342,10 @@ void group_explain(const struct daemon *daemon, struct error *err) {
     struct replica_status status;
     AUTO_BUF silent = {0};
     unsigned voters = 0;
+    if (err->code == ERR_NO_QUORUM && outdated_is(daemon)) {
+        outdated_explain(daemon, err);
+        return;
+    }
     if ((err->code != ERR_NO_QUORUM && err->code != ERR_TIMEOUT) || daemon->group.peers == NULL) {
         return;
     }

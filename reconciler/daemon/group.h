@@ -35,17 +35,19 @@ struct group {
     struct membership told; // by who let us in: until our own log says it
     struct caller callers[CALLERS_MAX];
     unsigned caller_next;
-    struct list entrants;     // of struct entrant: who asks to be let in (entrant.c)
-    struct joining *joining;  // this one asks (joining.c); NULL = not
-    struct leaving *leaving;  // this one leaves (leaving.c); NULL = not
-    bool is_removed;          // a member says so, for whom that is committed
-    bool is_changing;         // as of the last turn: who belongs to the group is not committed
+    struct list entrants;    // of struct entrant: who asks to be let in (entrant.c)
+    struct joining *joining; // this one asks (joining.c); NULL = not
+    struct leaving *leaving; // this one leaves (leaving.c); NULL = not
+    struct alone *alone;     // this one is to go on alone (alone.c); NULL = not
+    char outdated_by[64];    // a manager that went on without this one is found there (outdated.c); "" = none
+    bool is_removed;         // a member says so, for whom that is committed
+    bool is_changing;        // as of the last turn: who belongs to the group is not committed
     int64_t managers_mono_ms; // when the records of managers are next held against the group
     bool is_managers_proposed;
     char managers_trouble[200]; // why a change of them is not made; "" = nothing known
     struct silence silence;     // of managers, while this one leads
     int64_t leaderless_mono_ms; // since when nobody leads; 0 = somebody does
-    char doubt[300];            // what that means for who looks on; "" = nothing
+    char doubt[400];            // what that means for who looks on; "" = nothing
     unsigned doubt_count;       // how often it has changed
     int rc;                     // a failure of the store in a callback
     struct error failure;
@@ -107,6 +109,18 @@ int leaving_forget(struct daemon *daemon, const char *store_dir, struct error *e
 void leaving_step(struct daemon *daemon);
 bool leaving_is_stopping(const struct daemon *daemon); // nothing else is done any more
 void leaving_free(struct daemon *daemon);
+
+// --- alone.c: this manager goes on alone, because the others are gone for good ---
+
+void alone_start(const struct request *request); // INIT, by force
+void alone_step(struct daemon *daemon);
+void alone_free(struct daemon *daemon);
+
+// --- outdated.c: the cluster went on without this manager ---
+
+bool outdated_is(const struct daemon *daemon);
+void outdated_note(struct daemon *daemon, const char *address);       // of who went on
+int outdated_explain(const struct daemon *daemon, struct error *err); // -ERR_OUTDATED, with the remedy
 
 // --- entrant.c: others ask this one ---
 

@@ -180,13 +180,7 @@ static void on_said(void *context, const struct proposal_result *result) {
 
 static void compose_good_bye(struct daemon *daemon, struct node *node, struct decision *decision,
                              struct arena *arena) {
-    node->spec.role = ROLE_WORKER;
-    node->manager = NULL;
-    node->status.state = NODE_DOWN;
-    node->status.since_unix_ms = daemon->now.unix_ms;
-    node->status.message = "it left the swarm";
-    node->status.left = true;
-    decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
+    decide_good_bye(decision, node, "it left the swarm", daemon->now.unix_ms, arena);
     decision->transaction.who = arena_printf(arena, "node:%s", daemon->node_name);
     decision->transaction.why = "swarm leave";
     decision->transaction.makes_room = true;
@@ -316,6 +310,9 @@ static int check(const struct daemon *daemon, bool is_forced, struct error *err)
     if (is_forced) {
         return 0;
     }
+    if (outdated_is(daemon)) {
+        return outdated_explain(daemon, err);
+    }
     if (!daemon_is_initialized(daemon)) {
         return error_set(err, ERR_BUSY, "this node is still joining: wait, or use --force to give that up");
     }
@@ -331,7 +328,7 @@ void control_leave(const struct request *request) {
         return;
     }
     leaving_new(daemon, request->conversation, leave->force);
-    if (!daemon_is_initialized(daemon) || is_last_manager(daemon)) {
+    if (!daemon_is_initialized(daemon) || is_last_manager(daemon) || outdated_is(daemon)) {
         stop(daemon); // there is nobody to tell
     }
 }

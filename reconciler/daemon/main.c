@@ -49,7 +49,7 @@ static void prepare_process(void) {
     mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 }
 
-// One life; *out_again: another one follows, because this node left its cluster.
+// One life; *out_again: another one follows, because this node left its cluster, or goes on alone.
 static int live(const struct daemon_options *options, bool *out_again, struct error *err) {
     struct daemon daemon = {0};
     int rc = daemon_open(&daemon, options, err);

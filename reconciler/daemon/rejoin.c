@@ -82,6 +82,9 @@ void rejoin_start(struct daemon *daemon, const char *dir) {
         joining_start(daemon, &others, &card.cluster_id, /*conversation=*/NULL);
         return;
     }
+    if (card.epoch >= replica_membership(daemon->replica)->epoch) {
+        outdated_note(daemon, card.outdated_by);
+    }
     // Let in, and told little yet: links need the cluster's id before its record has come.
     if (replica_membership(daemon->replica)->members.count == 0) {
         struct membership told = {.members = {card.members.count, card.members.items}, .epoch = card.epoch};
@@ -99,7 +102,8 @@ int rejoin_write_card(struct daemon *daemon, const struct id *cluster_id, uint64
                                     .node_id = daemon->node_id,
                                     .raft_id = raft_id,
                                     .epoch = membership->epoch,
-                                    .members = {membership->members.count, membership->members.items}};
+                                    .members = {membership->members.count, membership->members.items},
+                                    .outdated_by = daemon->group.outdated_by};
     return group_card_write(dir, &card, err);
 }
 
