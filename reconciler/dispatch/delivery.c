@@ -153,10 +153,12 @@ static int route_some(struct sessions *sessions, struct store_read *read, struct
 }
 
 static void begin_here(struct sessions *sessions, const struct store_read *read) {
-    size_t cursor = 0;
-    for (struct session_node *node; (node = map_next(&sessions->by_link, &cursor)) != NULL;) {
-        node->delivery.is_set_due = true;
-        enlist(sessions, node);
+    LIST_EACH(at, &sessions->heard) {
+        struct session_node *node = LIST_ENTRY(at, struct session_node, age);
+        if (node->is_open) {
+            node->delivery.is_set_due = true;
+            enlist(sessions, node);
+        }
     }
     sessions->position = store_position_after(store_read_revision(read));
     sessions->is_started = true;

@@ -220,9 +220,11 @@ void sessions_follow(struct sessions *sessions, const char *leader) {
     if (!sessions->leads) {
         return;
     }
-    size_t cursor = 0;
-    for (const struct session_node *node; (node = map_next(&sessions->by_link, &cursor)) != NULL;) {
-        say_redirect(sessions, node->link);
+    LIST_EACH(at, &sessions->heard) { // not in the order of a map: simulations repeat themselves
+        const struct session_node *node = LIST_ENTRY(at, struct session_node, age);
+        if (node->is_open) {
+            say_redirect(sessions, node->link);
+        }
     }
     sessions->leads = false;
     forget_all(sessions);
