@@ -281,9 +281,9 @@ static const struct command rows[] = {
          "With --force-new-cluster this manager goes on alone with the cluster that it is in, when so "
          "many others are gone for good that no quorum is left; its daemon starts without them. All that "
          "is in its log counts then, including what may not have been acknowledged; services, secrets "
-         "and settings stay. The other managers are listed as down, their tasks run elsewhere, and when "
-         "they come back they are refused until they leave and join again. Refused while a quorum "
-         "answers: `muster node rm` takes out who is gone then.",
+         "and settings stay, and workers come over by themselves. The other managers are listed as down, "
+         "their tasks run elsewhere, and when they come back they are refused until they leave and join "
+         "again. Refused while a quorum answers: `muster node rm` takes out who is gone then.",
      .example = "muster swarm init\nmuster swarm init --task-history-limit 2\nmuster swarm init "
                 "--force-new-cluster",
      COMMAND_OPTIONS(struct init_args, init_rows),

@@ -49,6 +49,12 @@ static void prepare_process(void) {
     mallopt(M_MMAP_THRESHOLD, 128 * KIB);
 }
 
+// The next life fetches the state from the others; where there are none, all stays.
+static void set_store_aside(const struct daemon_options *options, const struct error *why) {
+    AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
+    (void)rejoin_set_aside(dir, why);
+}
+
 // One life; *out_again: another one follows, because this node left its cluster, or goes on alone.
 static int live(const struct daemon_options *options, bool *out_again, struct error *err) {
     struct daemon daemon = {0};
@@ -57,7 +63,13 @@ static int live(const struct daemon_options *options, bool *out_again, struct er
         rc = loop_run(&daemon, err);
     }
     *out_again = rc == 0 && daemon.begins_anew;
+    bool sets_store_aside = *out_again && daemon.sets_store_aside;
     daemon_close(&daemon);
+    if (sets_store_aside) {
+        struct error why = {0};
+        error_set(&why, ERR_OUTDATED, "the cluster went on without the managers that this worker followed");
+        set_store_aside(options, &why);
+    }
     return rc;
 }
 
@@ -71,9 +83,8 @@ static int run(const struct daemon_options *options) {
     while (again) {
         rc = live(options, &again, &err);
     }
-    if (rc == -ERR_CORRUPT) { // found while it ran; the next start fetches the state from the others
-        AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
-        (void)rejoin_set_aside(dir, &err);
+    if (rc == -ERR_CORRUPT) { // found while it ran
+        set_store_aside(options, &err);
     }
     return rc < 0 ? complain(&err) : 0;
 }

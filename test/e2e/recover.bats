@@ -155,3 +155,114 @@ voters_are() { # NUMBER COUNT
     matches 'the only manager already' "$output"
     same 0 "$(cat "$cluster"/*/log | grep -c cluster.alone)"
 }
+
+# --- tasks ---
+
+sleepers() { # SERVICE REPLICAS: real processes
+    printf '%s\n' 'kind: service' "name: $1" 'image: none' "command: [sleep, '$tag']" "deploy: {replicas: $2}" >"$cluster/$1.yaml"
+    on 1 apply -f "$cluster/$1.yaml" 2>/dev/null
+}
+
+sleeping_is() { # COUNT
+    [ "$(pgrep -cfx "sleep $tag")" = "$1" ]
+}
+
+# Those that a daemon's shims hold, by its state directory.
+sleeping_on() { # NUMBER
+    local pid
+    for pid in $(pgrep -fx "sleep $tag"); do
+        tr '\0' ' ' <"/proc/$(ps -o ppid= -p "$pid" | tr -d ' ')/cmdline" | grep -qF "$cluster/$1/" && echo "$pid"
+    done
+    return 0
+}
+
+has_come_over() { # NUMBER
+    [ "$(manager_said "$1" store.quarantine)" = 1 ] && [ "$(on "$1" info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null)" = 'active false' ]
+}
+
+@test "tasks of the others are replaced, its own and those of workers run on; a worker comes over by itself" {
+    executor=process
+    managers_cluster 3
+    on 1 node demote n3 2>/dev/null
+    await voters_are 1 2
+    sleepers web 6
+    await sleeping_is 6
+    own=$(sleeping_on 1) of_worker=$(sleeping_on 3)
+    same '2 2' "$(wc -w <<<"$own") $(wc -w <<<"$of_worker")"
+    manager_end 2
+    on 1 swarm init --force-new-cluster >/dev/null
+    await has_come_over 3
+    await sleeping_is 8 # two of a node whose daemon is gone
+    for pid in $own $of_worker; do
+        kill -0 "$pid"
+    done
+    has_words 3 Ready ''
+    manager_start 2
+    await is_outdated 2
+    same 2 "$(sleeping_on 2 | wc -w)" # until a person decides
+    on 2 swarm leave --force >/dev/null
+    await sleeping_is 6
+    on 2 swarm join "$(address 1)" >/dev/null 2>&1
+    await has_words 2 Ready Reachable
+    for pid in $own $of_worker; do
+        kill -0 "$pid"
+    done
+}
+
+# --- killed on the way ---
+
+# Copies of manager 1, each with a tracer that kills it at one call on the way.
+begin_points() { # CALL:N…
+    local point number=10
+    for point; do
+        number=$((number + 1))
+        cp -r "$cluster/1" "$cluster/$number"
+        manager_start "$number"
+        strace -f -qq -o "$cluster/$number/trace" -e "trace=${point%:*}" -e "inject=${point%:*}:signal=KILL:when=${point#*:}" \
+            -p "${manager_pids[number]}" 2>/dev/null 3>&- &
+        tracers+=($!)
+        await is_traced "${manager_pids[number]}"
+        (quietly on "$number" swarm init --force-new-cluster && touch "$cluster/$number/acknowledged") 3>&- &
+        clients+=($!)
+    done
+}
+
+# In the old group or in the new one, and in the new one if that was said; either way it goes on.
+end_point() { # NUMBER
+    local status=0
+    if is_gone "${manager_pids[$1]}"; then
+        reached=$((reached + 1))
+    fi
+    manager_end "$1"
+    manager_start "$1"
+    on "$1" swarm init --force-new-cluster >"$cluster/again" 2>&1 || status=$?
+    case $status in
+    0) [ ! -e "$cluster/$1/acknowledged" ] && old=$((old + 1)) ;;
+    9) new=$((new + 1)) ;;
+    *) cat "$cluster/again" >&2 && return 1 ;;
+    esac
+    create "$1" after && holds "$1" after
+    same 'Down Down Ready Leader' "$(on "$1" node ls --format '{{.Status}} {{.ManagerStatus}}' | sort | xargs)"
+}
+
+@test "killed at any call that writes on the way alone, it starts in the old group or in the new one" {
+    one_of_three
+    manager_end 1
+    reached=0 old=0 new=0
+    for points in 'pwrite64:1 pwrite64:2 pwrite64:3 pwrite64:4 pwrite64:5 pwrite64:6 pwrite64:8' \
+        'writev:1 writev:2 writev:3 fdatasync:1 fdatasync:2 fdatasync:3 fdatasync:4' 'unlink:1 ftruncate:1 fallocate:1 fsync:1 renameat:1 fsync:2'; do
+        tracers=() clients=()
+        # shellcheck disable=SC2086 # points, one a word
+        begin_points $points
+        wait "${clients[@]}" || :
+        kill "${tracers[@]}" 2>/dev/null || :
+        wait "${tracers[@]}" || :
+        for number in "$cluster"/[1-9][0-9]; do
+            end_point "${number##*/}"
+            manager_end "${number##*/}"
+            rm -r "$number"
+        done
+    done
+    echo "# killed at $reached points: $old in the old group, $new in the new one" >&3
+    [ $reached -ge 12 ] && [ $old -gt 0 ] && [ $new -gt 0 ]
+}
