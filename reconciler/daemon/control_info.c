@@ -7,8 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/daemon/certificates.h"
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
 
@@ -288,12 +290,25 @@ static int ensure_group(struct daemon *daemon, const char *address, struct error
                : replica_found(daemon->replica, &daemon->node_id, address, err);
 }
 
+static int make_certificates(const struct daemon *daemon, const struct cluster *cluster, struct error *err) {
+    const struct certificates_order order = {.state_dir = daemon->options->state_dir,
+                                             .cluster_id = cluster->meta.id,
+                                             .node_id = daemon->node_id,
+                                             .unix_ms = daemon->now.unix_ms,
+                                             .valid_ms = cluster->spec.cert_expiry_ns / NS_PER_MS};
+    return certificates_make(&order, err);
+}
+
 static int propose(const struct request *request, struct arena *arena, struct error *err) {
     struct cluster cluster;
     struct node node;
     struct node_manager manager;
     struct decision decision = {0};
     make_objects(request, &cluster, &node, &manager, arena);
+    int rc = make_certificates(request->daemon, &cluster, err);
+    if (rc < 0) {
+        return rc;
+    }
     schema_init(&transaction_schema, &decision.transaction);
     decision_add(&decision, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
     decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
@@ -303,8 +318,7 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct initializing *initializing = NEW(struct initializing);
     *initializing = (struct initializing){.answer = {request->daemon, request->conversation, on_closed},
                                           .cluster_id = cluster.meta.id};
-    int rc =
-        proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
+    rc = proposals_submit(&request->daemon->proposals, &decision.transaction, on_result, initializing, err);
     if (rc < 0) {
         xfree(initializing);
         return rc;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/daemon/certificates.h"
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
 
@@ -94,6 +95,7 @@ int leaving_forget(struct daemon *daemon, const char *store_dir, struct error *e
         return 0;
     }
     int rc = fs_remove_tree(AT_FDCWD, store_dir, err);
+    rc = rc < 0 ? rc : certificates_forget(daemon->options->state_dir, err);
     if (rc < 0) {
         return error_wrap(err, rc, "forget the cluster that was left");
     }

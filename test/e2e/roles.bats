@@ -179,6 +179,7 @@ one_manager_is_left() {
         led=$(leader)
         on "$led" swarm leave >/dev/null
         is_inactive "$led"
+        [ ! -e "$cluster/$led/state/certificates" ]
         other=$(leader)
         on "$other" node rm "n$led" >/dev/null
         create "$other" "s$round"
@@ -189,6 +190,7 @@ one_manager_is_left() {
     on "$last" swarm leave --force >/dev/null
     same inactive "$(swarm_state "$last")"
     on "$last" swarm init >/dev/null
+    [ "$(ls "$cluster/$last/state/certificates" | wc -l)" = 1 ]
     same '' "$(on "$last" service ls -q)"
 }
 

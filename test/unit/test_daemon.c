@@ -4,9 +4,16 @@
 #include "test/lib/check.h"
 #include "test/lib/daemon_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "transport/credentials.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define RESIDENT_BYTES_MAX (1000 * INT64_C(1048576)) // its memory is not given back
@@ -52,6 +59,29 @@ static void before_init_everything_says_how_to_begin(void **state) {
     assert_true(node->manager != NULL && node->manager->leader);
     assert_string_equal(node->manager->address, "127.0.0.1:2377");
     daemon_end(&f);
+}
+
+static void a_new_cluster_has_an_authority_and_its_manager_a_certificate(void **state) {
+    struct daemon_fixture *f = *state;
+    struct credentials credentials;
+    struct identity who;
+    struct stat st;
+    AUTO_BUF authority_key = {0};
+    const struct info_reply *info = daemon_info(f);
+    AUTO_FREE char *dir = xasprintf("%s/state/certificates/%s", f->dir, info->cluster_id.text);
+    AUTO_FREE char *key = xasprintf("%s/authority.key", dir);
+    assert_int_equal(credentials_load(dir, &credentials, NULL), 0);
+    assert_int_equal(credentials_check(&credentials, clock_unix_ms(), &who, NULL), 0);
+    assert_true(id_equal(&who.node_id, &info->node_id) && id_equal(&who.cluster_id, &info->cluster_id));
+    assert_int_equal(who.role, ROLE_MANAGER);
+    int64_t valid_ms = who.not_after_unix_ms - who.not_before_unix_ms - CERTIFICATE_SLACK_MS;
+    assert_int_equal(valid_ms, info->cluster.cert_expiry_ns / NS_PER_MS);
+    assert_int_equal(fs_read(AT_FDCWD, key, 4096, &authority_key, NULL), 0);
+    assert_int_equal(
+        certificate_match_key(buf_bytes(&credentials.authorities), buf_bytes(&authority_key), NULL), 0);
+    assert_true(stat(key, &st) == 0 && (st.st_mode & 07777) == 0600);
+    assert_true(stat(dir, &st) == 0 && (st.st_mode & 07777) == 0700);
+    credentials_free(&credentials);
 }
 
 static void a_service_runs_scales_and_goes(void **state) {
@@ -388,6 +418,7 @@ static void what_was_acknowledged_survives_kill_9(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(before_init_everything_says_how_to_begin),
+        TEST(a_new_cluster_has_an_authority_and_its_manager_a_certificate),
         TEST(a_service_runs_scales_and_goes),
         TEST(the_same_file_again_writes_nothing),
         TEST(a_dry_run_says_what_would_be),
