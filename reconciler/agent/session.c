@@ -15,6 +15,7 @@
 #include "base/str.h"
 
 #define HEARTBEAT_MS_MIN 100 // whatever it is told
+#define HEARTBEAT_MS_MAX (10LL * 60 * 1000)
 #define FAILURES_MAX 7       // from here on the rest is the longest
 #define REPORT_HEAD_BYTES 64 // of a report in a message, or of the message
 
@@ -201,6 +202,12 @@ static void dial(struct stepping *at) {
 
 // --- registering ---
 
+static void hear_interval(struct stepping *at, int64_t told_ms) {
+    int64_t interval_ms = told_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : told_ms;
+    at->session->heartbeat_ms = interval_ms > HEARTBEAT_MS_MAX ? HEARTBEAT_MS_MAX : interval_ms;
+    at->session->due_ms = at->now_ms + at->session->heartbeat_ms;
+}
+
 // A session that is new to us, whether we waited for it or the answer came twice for two requests.
 static void open_session(struct stepping *at, const struct session_registered *registered) {
     struct session *session = at->session;
@@ -212,10 +219,8 @@ static void open_session(struct stepping *at, const struct session_registered *r
     session->part = 0;
     session->is_asking = false;
     session->redirects = 0;
-    session->heartbeat_ms =
-        registered->heartbeat_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : registered->heartbeat_ms;
     session->heard_ms = at->now_ms;
-    session->due_ms = at->now_ms + session->heartbeat_ms;
+    hear_interval(at, registered->heartbeat_ms);
     memcpy(session->next, session->dialed, sizeof session->next); // should only the link break
     at->out->is_opened = true;
 }
@@ -280,8 +285,7 @@ static void on_heartbeat_reply(struct stepping *at, const void *payload) {
     const struct session_heartbeat_reply *reply = payload;
     struct session *session = at->session;
     session->failures = 0; // it is a session that lasts
-    session->heartbeat_ms = reply->heartbeat_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : reply->heartbeat_ms;
-    session->due_ms = at->now_ms + session->heartbeat_ms;
+    hear_interval(at, reply->heartbeat_ms);
     hear_managers(at, &reply->managers);
     if (session->is_asking || reply->part != session->part) { // what was sent before it has come before it
         ask_again(at);
@@ -347,7 +351,7 @@ static bool is_expected(const struct session *session, const struct assign_part 
     if (part->is_first && part->is_complete) {
         return true;
     }
-    return !session->is_asking && part->number == session->part + 1 &&
+    return !session->is_asking && part->number - 1 == session->part &&
            part->is_first != session->is_building &&
            (part->is_first || part->is_complete == session->is_building_set);
 }

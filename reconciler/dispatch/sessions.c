@@ -16,6 +16,8 @@
 #include "base/str.h"
 #include "reconciler/dispatch/sessions_parts.h"
 
+#define REGISTER_COST_MS 1000
+
 struct sessions *sessions_new(const struct sessions_options *options) {
     struct sessions *sessions = NEW(struct sessions);
     sessions->options = *options;
@@ -151,6 +153,16 @@ static void node_heard(struct sessions *sessions, struct session_node *node) {
     node->was_heard = true;
     node->is_down = false;
     node_move(node, &sessions->heard, sessions->now_ms);
+}
+
+// Each message costs its node some time; what that comes to is bounded.
+static bool may_say(const struct sessions *sessions, struct session_node *node, int64_t cost_ms) {
+    int64_t from_ms = node->talked_ms > sessions->now_ms ? node->talked_ms : sessions->now_ms;
+    if (from_ms + cost_ms > sessions->now_ms + SESSION_TALK_MS) {
+        return false;
+    }
+    node->talked_ms = from_ms + cost_ms;
+    return true;
 }
 
 static void open_session(struct sessions *sessions, struct session_node *node, uint64_t link) {
@@ -291,6 +303,10 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
     }
     struct session_node *node = node_get(sessions, peer);
     struct session_registered registered;
+    if (!may_say(sessions, node, REGISTER_COST_MS)) {
+        refuse(sessions, link, ERR_BUSY, "this node registers too often");
+        return;
+    }
     if (node->is_open) {
         replace(sessions, node, link, asked);
     }
@@ -342,12 +358,13 @@ static void on_report(struct sessions *sessions, struct session_node *node, cons
 // The session is the first member of each of these payloads.
 static const struct {
     uint16_t number;
+    int64_t cost_ms;
     void (*handle)(struct sessions *sessions, struct session_node *node, const void *payload);
 } handlers[] = {
-    {MESSAGE_SESSION_HEARTBEAT, on_heartbeat},
-    {MESSAGE_SESSION_DESCRIBE, on_describe},
-    {MESSAGE_ASSIGN_AGAIN, on_again},
-    {MESSAGE_REPORT, on_report},
+    {MESSAGE_SESSION_HEARTBEAT, 20, on_heartbeat},
+    {MESSAGE_SESSION_DESCRIBE, 1000, on_describe},
+    {MESSAGE_ASSIGN_AGAIN, 1000, on_again},
+    {MESSAGE_REPORT, 2, on_report},
 };
 _Static_assert(offsetof(struct session_heartbeat, session_id) == 0, "the session comes first");
 _Static_assert(offsetof(struct session_describe, session_id) == 0, "the session comes first");
@@ -363,6 +380,10 @@ static void handle(struct sessions *sessions, uint64_t link, uint16_t number, co
         const struct id *named = payload;
         if (node == NULL || !id_equal(named, &node->id)) {
             say_end(sessions, link, named, ERR_NOT_FOUND, "this session is over: register again");
+            return;
+        }
+        if (!may_say(sessions, node, handlers[i].cost_ms)) {
+            session_end(sessions, node, ERR_BUSY, "this node says too much");
             return;
         }
         node_heard(sessions, node);

@@ -20,7 +20,9 @@
 // Threads      The loop's only. Callbacks come from any function here but the const ones, and must not call
 //              back.
 // Limits       SESSION_DIRTY_MAX changes of tasks are remembered for a session; SESSIONS_STEP_TASKS_MAX tasks
-//              are looked at in one step; a node's complete sets begin SESSION_SET_REST_MS apart.
+//              are looked at in one step; a node's complete sets begin SESSION_SET_REST_MS apart. Who says
+//              more than a sound agent would (eight registrations, 4,000 batches of reports at once) is
+//              sent away.
 #ifndef MUSTER_RECONCILER_DISPATCH_SESSIONS_H
 #define MUSTER_RECONCILER_DISPATCH_SESSIONS_H
 
@@ -34,6 +36,7 @@
 #define SESSIONS_STEP_TASKS_MAX 2000
 #define SESSION_SET_REST_MS 1000
 #define SESSION_DIRTY_MAX 256
+#define SESSION_TALK_MS 8000 // what a node may say at once, in time that it has to be silent for that
 
 struct sessions;
 

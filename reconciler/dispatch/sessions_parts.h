@@ -29,6 +29,7 @@ struct session_node {
     struct list_node age;    // on `heard` or `unheard`; once it is down, on neither
     int64_t heard_ms;        // when it was heard last, or was asked about first
     bool was_heard, is_down; // by this leader
+    int64_t talked_ms;       // what it said is paid for by then
     // its session, and nothing of it when !is_open
     bool is_open;
     uint64_t link;

@@ -254,6 +254,20 @@ static void it_sends_heartbeats_in_the_interval_it_is_told(void **state) {
     }
 }
 
+static void an_interval_without_sense_is_not_taken(void **state) {
+    struct subject *s = *state;
+    static const int64_t told_ms[] = {0, 50, INT64_MAX}, taken_ms[] = {100, 100, 600000};
+    open(s, 50);
+    for (int i = 0; i < 3; i++) {
+        struct session_heartbeat_reply reply;
+        schema_init(&session_heartbeat_reply_schema, &reply);
+        reply.session_id = id_of(50);
+        reply.heartbeat_ms = told_ms[i];
+        hear(s, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply);
+        assert_int_equal(session_wake_ms(&s->session) - s->now_ms, taken_ms[i]);
+    }
+}
+
 static void it_gives_up_a_manager_that_is_silent(void **state) {
     struct subject *s = *state;
     open(s, 50);
@@ -589,6 +603,7 @@ int main(void) {
         TEST(it_keeps_the_managers_it_is_told),
         TEST(without_managers_it_waits_for_better_times),
         TEST(it_sends_heartbeats_in_the_interval_it_is_told),
+        TEST(an_interval_without_sense_is_not_taken),
         TEST(it_gives_up_a_manager_that_is_silent),
         TEST(a_lost_link_leaves_tasks_alone_and_is_made_anew),
         TEST(who_lost_its_session_to_another_rests_as_long_as_can_be),

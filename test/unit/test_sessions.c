@@ -772,30 +772,70 @@ static void a_node_says_nothing_about_tasks_of_others(void **state) {
     assert_int_equal(state_of(h, 20), TASK_RUNNING);
 }
 
-static void a_node_that_says_too_much_is_not_heard_to_its_end(void **state) {
+static void more_reports_than_a_node_can_have_tasks_do_not_wait(void **state) {
     struct host *h = *state;
-    struct status_count {
-        size_t changes;
-    } seen = {0};
     struct transaction transaction;
+    struct report_batch batch;
+    struct task_report reports[100];
+    size_t changes = 0;
+    unsigned rounds = 0;
     put_tasks(h, 20, 1, 2);
-    struct id one = enter(h, 101, 1), two = enter(h, 102, 2);
+    schema_init(&report_batch_schema, &batch);
+    batch.reports.count = 100;
+    batch.reports.items = reports;
+    batch.session_id = enter(h, 101, 1);
+    struct id two = enter(h, 102, 2);
     settle(h);
-    for (unsigned number = 0; number < TASKS_PER_NODE_MAX + 100; number++) {
-        report(h, 101, 1, &one, 10000 + number, TASK_RUNNING); // of tasks that are not there
+    for (unsigned number = 0; number < TASKS_PER_NODE_MAX + 100; number++) { // of tasks that are not there
+        struct task_report *said = &reports[number % 100];
+        schema_init(&task_report_schema, said);
+        said->task_id = store_id(10000 + number);
+        said->status.state = TASK_RUNNING;
+        if (number % 100 == 99) {
+            take(h, 101, 1, MESSAGE_REPORT, &batch);
+        }
     }
     report(h, 102, 2, &two, 20, TASK_RUNNING);
-    unsigned rounds = 0;
-    while (sessions_has_news(h->sessions)) {
+    for (; sessions_has_news(h->sessions); rounds++) {
         compose(h, &transaction);
-        seen.changes += transaction.changes.count;
-        rounds++;
+        changes += transaction.changes.count;
         if (transaction.changes.count > 0) {
             store(h, &transaction);
         }
     }
-    assert_int_equal(seen.changes, 1);
-    assert_int_equal(rounds, 3); // 5,001 looks of 2,000 a time
+    assert_int_equal(changes, 1);
+    assert_int_equal(rounds, 3); // 5,001 looks, 2,000 at a time
+}
+
+static void who_says_too_much_is_sent_away_and_may_come_back(void **state) {
+    struct host *h = *state;
+    struct id session = enter(h, 101, 1);
+    for (int i = 0; i < 3500; i++) {
+        report(h, 101, 1, &session, 20, TASK_RUNNING);
+    }
+    assert_null(last(h, 101, MESSAGE_SESSION_END));
+    report(h, 101, 1, &session, 20, TASK_RUNNING);
+    const struct session_end *end = last(h, 101, MESSAGE_SESSION_END);
+    assert_non_null(end);
+    assert_string_equal(end->code, "BUSY");
+    struct session_register asked = new_register(1);
+    take(h, 102, 1, MESSAGE_SESSION_REGISTER, &asked);
+    assert_null(last(h, 102, MESSAGE_SESSION_REGISTERED));
+    assert_true(is_closed(h, 102));
+    pass(h, 1000);
+    enter(h, 103, 1);
+}
+
+static void who_registers_too_often_keeps_the_session_it_has(void **state) {
+    struct host *h = *state;
+    struct session_register asked = new_register(1);
+    for (uint64_t link = 0; link < 8; link++) {
+        enter(h, link, 1);
+    }
+    take(h, 8, 1, MESSAGE_SESSION_REGISTER, &asked);
+    assert_string_equal(((struct session_end *)last(h, 8, MESSAGE_SESSION_END))->code, "BUSY");
+    assert_int_equal(presence(h, 1), SESSION_HEARD);
+    assert_false(is_closed(h, 7));
 }
 
 static void what_a_node_says_of_itself_is_stored_once(void **state) {
@@ -871,7 +911,9 @@ int main(void) {
         TEST(reports_of_many_nodes_are_stored_together_and_then_acknowledged),
         TEST(refused_reports_are_composed_again_without_acknowledgement),
         TEST(a_node_says_nothing_about_tasks_of_others),
-        TEST(a_node_that_says_too_much_is_not_heard_to_its_end),
+        TEST(more_reports_than_a_node_can_have_tasks_do_not_wait),
+        TEST(who_says_too_much_is_sent_away_and_may_come_back),
+        TEST(who_registers_too_often_keeps_the_session_it_has),
         TEST(what_a_node_says_of_itself_is_stored_once),
         TEST(a_leader_that_comes_back_does_not_take_an_old_result_for_a_new_one),
     };
