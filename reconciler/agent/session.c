@@ -20,10 +20,10 @@
 #define REPORT_HEAD_BYTES 64 // of a report in a message, or of the message
 
 static const struct sm_state states[SESSION_STATE_COUNT] = {
-    [SESSION_RESTING] = {"resting", SM_TO(SESSION_DIALING)},
-    [SESSION_DIALING] = {"dialing", SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_RESTING)},
-    [SESSION_REGISTERING] = {"registering", SM_TO(SESSION_OPEN) | SM_TO(SESSION_RESTING)},
-    [SESSION_OPEN] = {"open", SM_TO(SESSION_RESTING)},
+    [SESSION_RESTING] = {"resting", SM_TO(SESSION_DIALING), false},
+    [SESSION_DIALING] = {"dialing", SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_RESTING), false},
+    [SESSION_REGISTERING] = {"registering", SM_TO(SESSION_OPEN) | SM_TO(SESSION_RESTING), false},
+    [SESSION_OPEN] = {"open", SM_TO(SESSION_RESTING), false},
 };
 const struct sm_table session_table = {"session", states, SESSION_STATE_COUNT};
 
@@ -384,20 +384,22 @@ static void on_assign(struct stepping *at, const void *payload) {
 
 // --- messages ---
 
+#define REGISTERING_OR_OPEN (SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN))
+
 // In which states a message is heard, and whether it names its session, which is the first member of its
 // payload then.
 static const struct {
-    uint16_t number;
-    uint64_t heard_in;
-    bool is_named;
     void (*handle)(struct stepping *at, const void *payload);
+    uint64_t heard_in;
+    uint16_t number;
+    bool is_named;
 } handlers[] = {
-    {MESSAGE_SESSION_REGISTERED, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_registered},
-    {MESSAGE_SESSION_REDIRECT, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_redirect},
-    {MESSAGE_SESSION_END, SM_TO(SESSION_REGISTERING) | SM_TO(SESSION_OPEN), false, on_end},
-    {MESSAGE_SESSION_HEARTBEAT_REPLY, SM_TO(SESSION_OPEN), true, on_heartbeat_reply},
-    {MESSAGE_ASSIGN, SM_TO(SESSION_OPEN), true, on_assign},
-    {MESSAGE_REPORT_STORED, SM_TO(SESSION_OPEN), true, on_stored},
+    {on_registered, REGISTERING_OR_OPEN, MESSAGE_SESSION_REGISTERED, false},
+    {on_redirect, REGISTERING_OR_OPEN, MESSAGE_SESSION_REDIRECT, false},
+    {on_end, REGISTERING_OR_OPEN, MESSAGE_SESSION_END, false},
+    {on_heartbeat_reply, SM_TO(SESSION_OPEN), MESSAGE_SESSION_HEARTBEAT_REPLY, true},
+    {on_assign, SM_TO(SESSION_OPEN), MESSAGE_ASSIGN, true},
+    {on_stored, SM_TO(SESSION_OPEN), MESSAGE_REPORT_STORED, true},
 };
 _Static_assert(offsetof(struct session_heartbeat_reply, session_id) == 0, "the session comes first");
 _Static_assert(offsetof(struct assign_part, session_id) == 0, "the session comes first");

@@ -10,8 +10,9 @@
 //              node: between two parts the store may move on. What changes behind the place where the set is
 //              gets dirty and follows it; what changes before it will be read. When the last part and what is
 //              dirty have been sent, the agent has what the store has.
-// Bounds       A session that has no room waits on `blocked`, for the link or the next tick. Too many dirty
-//              tasks, or a history that does not reach back, make a complete set due instead.
+// Bounds       A session that has no room waits on `blocked`, for the link to say that there is some; what
+//              was read for it is read again then. Too many dirty tasks, or a history that does not reach
+//              back, make a complete set due instead.
 #include "reconciler/dispatch/sessions_parts.h"
 
 #include <string.h>
@@ -38,6 +39,15 @@ void delivery_resume(struct sessions *sessions, struct session_node *node) {
     if (list_is_linked(&node->work)) {
         list_remove(&node->work);
         enlist(sessions, node);
+    }
+}
+
+void delivery_tick(struct sessions *sessions) {
+    LIST_EACH(at, &sessions->blocked) {
+        struct session_node *node = LIST_ENTRY(at, struct session_node, work);
+        if (node->delivery.retry_ms <= sessions->now_ms) {
+            delivery_resume(sessions, node);
+        }
     }
 }
 
@@ -246,6 +256,7 @@ static int part_add_task(struct step *step, struct part *part, const struct task
 
 static bool part_send(struct step *step, struct session_node *node, const struct part *part) {
     if (!session_send(step->sessions, node, MESSAGE_ASSIGN, &part->payload)) {
+        node->delivery.retry_ms = step->sessions->now_ms + SESSION_RETRY_MS;
         return false;
     }
     node->delivery.number++;
@@ -307,6 +318,7 @@ static int send_set_part(struct step *step, struct session_node *node, struct er
 
 static int begin_set(struct sessions *sessions, struct delivery *delivery) {
     if (sessions->now_ms < delivery->set_rest_ms) {
+        delivery->retry_ms = delivery->set_rest_ms;
         return BLOCKED;
     }
     forget_dirty(delivery);

@@ -92,7 +92,7 @@ static void say_end(struct sessions *sessions, uint64_t link, const struct id *s
     struct session_end end;
     schema_init(&session_end_schema, &end);
     end.session_id = *session_id;
-    end.code = error_code_name(code);
+    end.code = error_code_name((int)code);
     end.text = text;
     say(sessions, link, MESSAGE_SESSION_END, &end);
     close_link(sessions, link);
@@ -449,9 +449,7 @@ void sessions_tick(struct sessions *sessions, int64_t mono_ms) {
     int64_t grace_ms = sessions->heartbeat_ms * sessions->missed_max;
     expire(sessions, &sessions->heard, grace_ms);
     expire(sessions, &sessions->unheard, SESSIONS_NEW_LEADER_FACTOR * grace_ms);
-    LIST_EACH(node, &sessions->blocked) {
-        delivery_resume(sessions, LIST_ENTRY(node, struct session_node, work));
-    }
+    delivery_tick(sessions);
 }
 
 enum session_presence sessions_presence(struct sessions *sessions, const struct id *node_id,

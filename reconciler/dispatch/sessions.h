@@ -35,6 +35,7 @@
 #define SESSIONS_TICK_MS_MAX 1000
 #define SESSIONS_STEP_TASKS_MAX 2000
 #define SESSION_SET_REST_MS 1000
+#define SESSION_RETRY_MS 5000 // of what found no room, should nobody say that there is some
 #define SESSION_DIRTY_MAX 256
 #define SESSION_TALK_MS 8000 // what a node may say at once, in time that it has to be silent for that
 

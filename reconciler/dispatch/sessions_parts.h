@@ -19,6 +19,7 @@ struct delivery {
     bool is_set_begun;    // its first part is sent
     struct id set_after;  // the last task that parts of it dealt with
     int64_t set_rest_ms;  // no complete set begins before
+    int64_t retry_ms;     // when it is blocked
     struct id *dirty;     // tasks that changed; NULL = none
     unsigned dirty_count; // at most SESSION_DIRTY_MAX
 };
@@ -84,6 +85,7 @@ void delivery_begin(struct sessions *sessions, struct session_node *node);  // o
 void delivery_again(struct sessions *sessions, struct session_node *node);  // with a complete set
 void delivery_end(struct session_node *node);                               // of a session that is over
 void delivery_resume(struct sessions *sessions, struct session_node *node); // there is room again
+void delivery_tick(struct sessions *sessions);
 
 // hearsay.c
 void hearsay_report(struct sessions *sessions, const struct session_node *node,

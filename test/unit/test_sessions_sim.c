@@ -717,7 +717,7 @@ static void run_wire(struct world *w, size_t at) {
     if (wire->is_closing && wire->to[AGENT_SIDE].first == NULL && wire->notice_ms[AGENT_SIDE] == NEVER) {
         wire->notice_ms[AGENT_SIDE] = w->now_ms;
     }
-    for (int side = 0; side < 2; side++) {
+    for (enum side side = AGENT_SIDE; side <= MANAGER_SIDE; side++) {
         if (!w->wires[at].is_over[side] && w->wires[at].notice_ms[side] <= w->now_ms) {
             notice(w, at, side);
         }
