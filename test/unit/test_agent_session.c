@@ -495,6 +495,12 @@ static void an_increment_in_the_midst_of_a_set_is_noticed(void **state) {
     hear_part(s, &first);
     hear_part(s, &increment);
     assert_asks_again(s);
+    hear_set(s, 3);
+    struct assign_part begun = set_part(s, 5, true), other = set_part(s, 6, false);
+    other.is_complete = false; // the end of an increment, and not of this set
+    hear_part(s, &begun);
+    hear_part(s, &other);
+    assert_asks_again(s);
 }
 
 static void a_heartbeat_tells_of_a_part_that_nothing_followed(void **state) {
