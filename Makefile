@@ -72,7 +72,7 @@ LIBS_test := $(LIBS_musterd) -lncursesw -ltinfo -lcmocka
 PROGRAMS := $(if $(wildcard cli/main.c),$(OUT)/muster) $(if $(wildcard reconciler/daemon/main.c),$(OUT)/musterd) \
     $(if $(SRC_shim),$(OUT)/muster-shim)
 # The bugs of the store are found by its own tests, built with them; those of the core are compiled into their test in any flavour.
-SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c) test/sim/test_cluster_planted.c, \
+SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.c) test/unit/test_replica.c test/sim/test_cluster_planted.c, \
     $(filter-out %/test_store_planted.c %/test_cluster_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 # Programs that tests start.

@@ -156,6 +156,42 @@ voters_are() { # NUMBER COUNT
     same 0 "$(cat "$cluster"/*/log | grep -c cluster.alone)"
 }
 
+@test "the wrong one went on alone: who is outdated can do so as well, and the first one joins it" {
+    managers_cluster 3
+    create 1 s1
+    manager_end 2
+    manager_end 3
+    on 1 swarm init --force-new-cluster >/dev/null
+    manager_start 2
+    manager_start 3
+    await is_outdated 2
+    on 2 swarm init --force-new-cluster >/dev/null
+    create 2 s2
+    manager_end 2 # the card of before says nothing about the group of now
+    manager_start 2
+    create 2 s3
+    on 1 swarm leave --force >/dev/null
+    on 1 swarm join "$(address 2)" >/dev/null 2>&1
+    await is_outdated 3
+    on 3 swarm leave --force >/dev/null
+    on 3 swarm join "$(address 2)" >/dev/null
+    await all_answer 3
+    same 's1 s2 s3' "$(on 1 service ls --format '{{.Name}}' | sort | xargs)"
+}
+
+# --- even numbers ---
+
+@test "what makes the number of managers even warns, and is done" {
+    managers_cluster 3
+    manager_start 4
+    same 'warning: of 4 managers 1 may fail, no more than of 3: add one more, or take one away' "$(on 4 swarm join "$(address 1)" 2>&1 >/dev/null)"
+    same 'Manager n4 demoted in the swarm.' "$(on 1 node demote n4 2>&1)"
+    matches 'warning: of 4 managers 1 may fail' "$(on 1 node promote n4 2>&1 >/dev/null)"
+    same n4 "$(on 1 node update --role worker n4 2>&1)"
+    matches 'warning: of 2 managers none may fail, no more than of 1' "$(on 1 node update --role worker n3 2>&1 >/dev/null)"
+    same '' "$(on 1 node demote n2 2>&1 >/dev/null)"
+}
+
 # --- tasks ---
 
 sleepers() { # SERVICE REPLICAS: real processes
