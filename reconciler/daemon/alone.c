@@ -19,9 +19,10 @@
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
 
-// An election takes at most 2 s, a link is dialed again each second, and found dead within 3 s.
-#define LISTEN_MS 3000
-#define GIVE_UP_MS 9000
+// An election takes at most 2 s, a link is dialed again each second, and found dead within 3 s; as much
+// again for machines that are busy.
+#define LISTEN_MS 5000
+#define GIVE_UP_MS 12000
 
 struct alone {
     struct answer answer;     // first: the conversation's state
@@ -191,9 +192,10 @@ static int check(const struct daemon *daemon, struct error *err) {
     struct replica_status status;
     replica_status(daemon->replica, &status);
     if (!replica_has_group(daemon->replica)) {
-        return error_set(err, ERR_CONFLICT,
-                         "this node is not part of a swarm, so there is nothing to go on with: \"muster swarm "
-                         "init\" makes a new one");
+        return error_set(
+            err, ERR_CONFLICT,
+            "this node is not part of a swarm, so there is nothing to go on with: \"muster swarm "
+            "init\" makes a new one");
     }
     if (daemon->group.leaving != NULL || daemon->group.alone != NULL) {
         return error_set(err, ERR_BUSY, "this node is leaving its swarm, or going on alone, already");
