@@ -219,7 +219,7 @@ e2e: all images $(HELPERS) ## the process tests, with bats (root); E2E='test/e2e
 	@$(SUBMAKE) FLAVOUR=planted $(BUILD)/planted/musterd
 	@$(RUN) e2e
 
-crash-points: all ## a manager is killed at every call that writes, in all phases of its life (an hour); CRASH_STEP=n: at each nth
+crash-points: all ## a manager is killed at every call that writes, in all phases of its life (two hours); CRASH_STEP=n: at each nth
 	@$(SUBMAKE) FLAVOUR=planted $(BUILD)/planted/musterd
 	@CRASH_ALL=1 BUILD='$(BUILD)' bats test/e2e/crash_points.bats
 

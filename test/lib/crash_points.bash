@@ -370,6 +370,10 @@ leader_of() { # MEMBER: by what it says; fails where nobody leads, or two
     [[ $leader == [123] ]] && echo "$leader"
 }
 
+answers_or_gone() { # MEMBER: a client is refused a moment before it is gone
+    member_is_gone "$1" || quietly muster "$1" info
+}
+
 point_lead() {
     local leader other value told=1 name tracer tracer_pid
     prepare_group 1 2 3 && await quietly leader_of 1 && leader=$(leader_of 1) || return 1
@@ -384,16 +388,16 @@ point_lead() {
         muster "$leader" service scale --detach $name=$value >/dev/null 2>>"$crash/client" || break
         told=$value
     done
-    kill "$tracer_pid" 2>/dev/null || :
-    wait "$tracer_pid" 2>/dev/null || : # until then it may yet be killed
-    notice "$leader" || return 1
+    await answers_or_gone "$leader" && notice "$leader" || return 1
+    member_end "$leader" # its tracer ends with it: one that is told to, while a member dies, may wait forever
+    wait "$tracer_pid" 2>/dev/null || :
     # While it is down, what it acknowledged is there.
     await quietly muster "$other" node ls || return 1
     value=$(muster "$other" get service $name -o json | jq '.deploy.replicas // 1')
     [ "$value" = $told ] || [ "$value" = $((told + 1)) ] || {
         echo "$told was acknowledged, member $other has $value" && return 1
     } >&2
-    { [ $is_reached = 0 ] || member_again "$leader"; } && agreed 1 2 3 && muster "$other" service rm $name >/dev/null
+    member_again "$leader" && agreed 1 2 3 && muster "$other" service rm $name >/dev/null
 }
 
 # --- sweeps ---
