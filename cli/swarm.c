@@ -145,8 +145,18 @@ static void await_return(const struct invocation *in, bool (*is_wanted)(struct c
     }
 }
 
+static int find_info(struct client *client, struct arena *arena, struct info_reply **out) {
+    struct nothing nothing = {0};
+    return client_call(client, MESSAGE_INFO, &nothing, MESSAGE_INFO_REPLY, arena, (void **)out,
+                       CONNECT_CALL_MS, NULL);
+}
+
+// Not the one that still leaves: it may not have known its cluster.
 static bool is_outside(struct client *client) {
-    return id_is_none(&client_welcome(client)->cluster_id);
+    AUTO_ARENA arena = arena_make(0);
+    struct info_reply *info = NULL;
+    return id_is_none(&client_welcome(client)->cluster_id) && find_info(client, &arena, &info) == 0 &&
+           !info->is_pending;
 }
 
 // --- init, by force ---
@@ -164,12 +174,6 @@ static int check_force(const struct invocation *in, struct error *err) {
         }
     }
     return 0;
-}
-
-static int find_info(struct client *client, struct arena *arena, struct info_reply **out) {
-    struct nothing nothing = {0};
-    return client_call(client, MESSAGE_INFO, &nothing, MESSAGE_INFO_REPLY, arena, (void **)out,
-                       CONNECT_CALL_MS, NULL);
 }
 
 static bool leads_alone(struct client *client) {
