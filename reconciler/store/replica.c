@@ -636,6 +636,7 @@ int64_t replica_wake_mono_ms(const struct replica *replica) {
 void replica_link_lost(struct replica *replica, uint64_t raft_id) {
     if (replica->has_group) {
         raft_link_lost(&replica->raft, raft_id);
+        snapshots_link_lost(replica, raft_id);
     }
 }
 

@@ -193,6 +193,8 @@ void reads_expire(struct replica *replica);
 // --- replica_snapshots.c ---
 
 uint64_t snapshots_offer(struct replica *replica, uint64_t to); // the number of the stream
+// Nobody may be there any more who fetches: the state is offered again as soon as the member answers.
+void snapshots_link_lost(struct replica *replica, uint64_t to);
 void snapshots_wanted(struct replica *replica, uint64_t from, uint64_t stream);
 int snapshots_on_fetch(struct replica *replica, uint64_t from, const struct snapshot_fetch *fetch,
                        struct error *err);

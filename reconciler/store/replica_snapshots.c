@@ -35,6 +35,9 @@ static void end_outgoing(struct outgoing_snapshot *outgoing) {
 
 uint64_t snapshots_offer(struct replica *replica, uint64_t to) {
     struct outgoing_snapshot *outgoing = find_outgoing(replica, to);
+    if (outgoing != NULL && outgoing->out != NULL) {
+        return outgoing->stream; // its link broke: it goes on, or begins anew and is told that it cannot
+    }
     if (outgoing == NULL) {
         outgoing = find_outgoing(replica, 0);
     }
@@ -119,6 +122,12 @@ uint64_t snapshots_hold(const struct replica *replica) {
         }
     }
     return hold;
+}
+
+void snapshots_link_lost(struct replica *replica, uint64_t to) {
+    if (find_outgoing(replica, to) != NULL) {
+        raft_snapshot_ended(&replica->raft, to, 0);
+    }
 }
 
 // --- in ---

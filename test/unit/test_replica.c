@@ -204,6 +204,39 @@ static void a_stream_that_breaks_leaves_nothing_behind(void **state) {
     replicas_end(&r);
 }
 
+static bool has_the_last(struct replicas *r, void *context) {
+    return replicas_has_config(r, context, 40);
+}
+
+// Its link tells that it is gone; to wait whether its stream goes on would take half a minute.
+static void who_dies_in_mid_stream_is_offered_the_state_at_its_return(void **state) {
+    (void)state;
+    struct replicas r;
+    struct replica_node *away = begin_long_stream(&r, 14);
+    r.tells_links = true;
+    assert_true(replicas_until(&r, is_in_the_middle, away, 20000));
+    replicas_kill(&r, away);
+    replicas_run(&r, 500);
+    assert_int_equal(replicas_start(&r, away), 0);
+    assert_true(replicas_until(&r, has_the_last, away, 5000));
+    replicas_end(&r);
+}
+
+// And a link that breaks under a stream ends nothing.
+static void a_stream_goes_on_over_the_next_link(void **state) {
+    (void)state;
+    struct replicas r;
+    struct replica_node *away = begin_long_stream(&r, 15);
+    assert_true(replicas_until(&r, is_in_the_middle, away, 20000));
+    struct replica_node *sender = replicas_wait_leader(&r);
+    uint64_t stream = away->replica->incoming.stream;
+    replica_link_lost(sender->replica, replica_id(away->replica));
+    replicas_run(&r, 300);
+    assert_true(away->replica->incoming.in == NULL || away->replica->incoming.stream == stream);
+    assert_true(replicas_until(&r, has_the_last, away, 5000));
+    replicas_end(&r);
+}
+
 static bool holds_a_picture(struct replicas *r, void *context) {
     (void)r;
     return snapshots_hold(((struct replica_node *)context)->replica) != UINT64_MAX;
@@ -756,6 +789,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_failed_sync_ends_the_process_and_the_others_go_on),
     cmocka_unit_test(a_member_that_lags_too_far_gets_the_whole_state),
     cmocka_unit_test(a_stream_that_breaks_leaves_nothing_behind),
+    cmocka_unit_test(who_dies_in_mid_stream_is_offered_the_state_at_its_return),
+    cmocka_unit_test(a_stream_goes_on_over_the_next_link),
     cmocka_unit_test(a_picture_is_not_held_for_one_who_is_gone),
     cmocka_unit_test(of_two_managers_one_is_no_quorum),
     cmocka_unit_test(who_reaches_no_quorum_says_for_sure_that_nothing_was_done),
