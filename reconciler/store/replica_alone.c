@@ -25,7 +25,7 @@ static int apply_tail(struct replica *replica, struct error *err) {
 
 static int add(struct replica *replica, enum raft_entry_type type, struct bytes payload, struct error *err) {
     struct turn *turn = &replica->turn;
-    const struct log_entry entry = {.term = turn->local.term, .type = type, .payload = payload};
+    const struct log_entry entry = {.term = turn->local.term, .type = (uint8_t)type, .payload = payload};
     struct outcome outcome;
     int rc = turn_put_entry(turn, turn->local.last_index + 1, &entry, err);
     rc = rc < 0 ? rc : turn_apply(turn, &entry, &outcome, err);
