@@ -178,9 +178,12 @@ int group_fd(const struct daemon *daemon) {
     return daemon->group.peers != NULL ? peers_fd(daemon->group.peers) : -1;
 }
 
+// A joiner is told the epoch, and then walks through a log that begins in earlier ones: with such a one the
+// others would take it for outdated.
 void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t epoch) {
+    bool is_same = id_equal(&daemon->group.cluster_id, cluster_id);
     daemon->group.cluster_id = *cluster_id;
-    daemon->group.epoch = epoch;
+    daemon->group.epoch = is_same && epoch < daemon->group.epoch ? daemon->group.epoch : epoch;
     daemon->group.must_introduce = true; // not now: a callback of the links may have led here
 }
 
