@@ -15,6 +15,7 @@ struct digest_walk {
     struct tables tables;
     struct table_cursor cursor;
     enum table table; // where the cursor is; TABLE_END = done
+    struct store_state state;
     struct digest digest;
 };
 
@@ -37,6 +38,7 @@ static int add_meta(struct digest_walk *walk, const struct store_state *state, s
         return rc;
     }
     format_state_write(state, &numbers);
+    walk->state = *state;
     walk->digest.index = (uint64_t)state->applied;
     *digest = add_record(SEED, (struct bytes){NULL, 0}, buf_bytes(&numbers));
     *digest = mix(add_record(*digest, (struct bytes){NULL, 0}, wire), index);
@@ -84,7 +86,9 @@ int digest_step(struct digest_walk *walk, size_t bytes, struct error *err) {
             rc = next_table(walk, err);
         } else if (rc == 0) {
             uint64_t *digest = &walk->digest.tables[walk->table];
-            if (!STORE_PLANTED(DIGEST_IGNORES_TABLE) || walk->table < TABLE_REQUESTS) {
+            bool is_left_out = (STORE_PLANTED(DIGEST_IGNORES_TABLE) && walk->table >= TABLE_REQUESTS) ||
+                               (walk->table == TABLE_HISTORY && history_lacks(&walk->state, key));
+            if (!is_left_out) {
                 *digest = add_record(*digest, key, payload);
             }
             done += key.len + payload.len;

@@ -320,3 +320,20 @@ int environment_remove_until(const struct environment *environment, MDB_txn *txn
                ? rc
                : environment_error(err, result, table_name(table));
 }
+
+int environment_remove_from(const struct environment *environment, MDB_txn *txn, enum table table,
+                            const struct key *first, struct error *err) {
+    MDB_cursor *cursor;
+    int rc = environment_cursor(environment, txn, table, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    MDB_val k = val_of(key_bytes(first)), v;
+    int result = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    while (result == 0) {
+        result = mdb_cursor_del(cursor, 0);
+        result = result != 0 ? result : mdb_cursor_get(cursor, &k, &v, MDB_NEXT); // of what was removed
+    }
+    mdb_cursor_close(cursor);
+    return result == MDB_NOTFOUND ? 0 : environment_error(err, result, table_name(table));
+}

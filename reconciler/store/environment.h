@@ -77,10 +77,13 @@ int environment_remove_at(MDB_cursor *cursor, enum table table, struct bytes key
 
 // Removes all records up to `last`, after each was shown; with visit == NULL unread. A failure of the visitor is
 // the result, and what it was shown stays.
+// environment_remove_from: all records from `first` on, unread.
 typedef int environment_visit(void *context, struct bytes key, struct bytes payload, struct error *err);
 int environment_remove_until(const struct environment *environment, MDB_txn *txn, enum table table,
                              const struct key *last, environment_visit *visit, void *context,
                              struct error *err);
+int environment_remove_from(const struct environment *environment, MDB_txn *txn, enum table table,
+                            const struct key *first, struct error *err);
 
 // --- walking a table ---
 

@@ -5,6 +5,10 @@
 // Events are keyed by (revision, index), so a reader is nothing but its last key. The state keeps the key of
 // the last event that was trimmed: whoever stands before it has missed something, and is told so. So events
 // are trimmed by moving that key on, entry by entry; what is behind it leaves the table with the commit.
+//
+// Events come in order, so nothing is gained by letting them wait in memory for the commit of the effects:
+// they go into the transaction at once. A sync in between makes events durable that are *ahead* of the state:
+// nothing shows them, and who starts from that state cuts them off before it applies their entries again.
 #include "reconciler/store/store.h"
 
 #include <string.h>
@@ -19,7 +23,12 @@ int history_add(struct turn *turn, const struct event *event, struct error *err)
     struct bytes payload = buf_bytes(&turn->scratch);
     turn->state.history_count++;
     turn->state.history_bytes += (int64_t)(key.len + payload.len);
-    return tables_append(&turn->tables, TABLE_HISTORY, &key, payload, err);
+    return environment_append(turn->tables.environment, turn->tables.txn, TABLE_HISTORY, &key, payload, err);
+}
+
+int history_cut(const struct turn *turn, struct error *err) {
+    struct key first = key_event(turn->state.applied + 1, 0);
+    return environment_remove_from(turn->tables.environment, turn->tables.txn, TABLE_HISTORY, &first, err);
 }
 
 // --- trimming ---
@@ -33,6 +42,11 @@ static bool is_too_much(const struct turn *turn, int64_t time_unix_ms) {
 static bool is_trimmed(const struct store_state *state, int64_t revision, int64_t index) {
     return revision < state->trimmed_revision ||
            (revision == state->trimmed_revision && index <= state->trimmed_index);
+}
+
+bool history_lacks(const struct store_state *state, struct bytes key) {
+    return key.len == 16 && (key_number_at(key, 0) > state->applied ||
+                             is_trimmed(state, key_number_at(key, 0), key_number_at(key, 8)));
 }
 
 static int note_oldest(struct turn *turn, struct bytes key, struct bytes payload, struct error *err) {
@@ -110,6 +124,7 @@ static bool is_after(int64_t revision, int64_t index, const struct store_positio
 
 struct reading {
     struct store_position at;
+    int64_t applied; // events after that are ahead
     uint64_t kind_mask;
     size_t max, max_bytes, bytes;
     struct arena *arena;
@@ -148,7 +163,7 @@ static int read_on(struct table_cursor *cursor, struct reading *reading, struct 
         }
         int64_t revision = key_number_at(key, 0), index = key_number_at(key, 8);
         if (is_after(revision, index, &reading->at)) {
-            if (is_full(reading)) {
+            if (is_full(reading) || revision > reading->applied) {
                 return 0;
             }
             rc = take_event(reading, payload, err);
@@ -173,7 +188,7 @@ int store_history(struct store_read *read, struct store_position *position, uint
     if (rc < 0) {
         return rc;
     }
-    struct reading reading = {*position, kind_mask, max, max_bytes, 0, arena, {0}};
+    struct reading reading = {*position, read->state.applied, kind_mask, max, max_bytes, 0, arena, {0}};
     rc = read_on(&cursor, &reading, err);
     table_cursor_end(&cursor);
     if (rc < 0) {

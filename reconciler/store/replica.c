@@ -16,7 +16,7 @@
 #define TURN_BYTES_MAX ((size_t)4 * MIB)
 // Effects that may wait in memory for their commit: so many bytes, of so many entries, for so long.
 #define WAITING_BYTES_MAX ((size_t)12 * MIB)
-#define WAITING_ENTRIES_MAX UINT64_C(8192)
+#define WAITING_ENTRIES_MAX UINT64_C(16384)
 #define COMMIT_DELAY_MS 500
 #define LATER_ENTRIES_MAX 1024
 #define APPLY_DELAY_MS 20

@@ -109,7 +109,7 @@ static int read_on(struct snapshot_out *out, struct error *err) {
     if (out->cursor != NULL && !is_left_out) {
         rc = environment_move(out->cursor, out->table, MDB_NEXT, NULL, &key, &payload, err);
     }
-    if (rc == 0) {
+    if (rc == 0 && (out->table != TABLE_HISTORY || !history_lacks(&out->state, key))) {
         add_item(out, out->table, key, payload);
     }
     if (rc != STORE_END) {

@@ -277,6 +277,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
     store->dir = xstrdup(all.dir);
     store->faults = all.faults;
     store->map_bytes = (int64_t)all.map_bytes;
+    store->is_history_ahead = true; // who wrote it may have ended between a sync and a commit
     store->history_bytes = all.history_bytes;
     store->history_age_ms = all.history_age_ms;
     store->reserve_bytes = all.reserve_bytes < 0 ? 0 : all.reserve_bytes;

@@ -17,7 +17,8 @@ struct store {
     char *dir;
     int lock_fd;
     int64_t map_bytes, reserve_bytes;
-    bool was_short; // of room, when it last committed
+    bool is_history_ahead; // of `state`, or may be
+    bool was_short;        // of room, when it last committed
     int64_t held_to_bytes; // end of the blocks that the file has, in use or held for it
     int64_t history_bytes, history_age_ms;
     struct store_read *idle; // one that was ended, kept for the next
@@ -49,6 +50,9 @@ void store_hold_blocks(struct store *store);
 // The transaction is gone either way.
 int store_commit(struct store *store, MDB_txn *txn, const struct store_state *state,
                  struct store_local *local, struct error *err);
+
+// Whether the key is that of an event that the state does not have: trimmed, or ahead (history.c).
+bool history_lacks(const struct store_state *state, struct bytes key);
 
 // Removes what is in the set of tables that is not live; nothing is written when nothing is there.
 int store_empty_other(struct store *store, struct error *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mem.h"
 #include "reconciler/store/membership.h"
 #include "reconciler/store/planted.h"
 
@@ -22,8 +23,11 @@ int turn_begin(struct store *store, struct turn *out, struct error *err) {
         .store = store, .state = store->state, .local = store->local, .oldest_request_unix_ms = -1};
     out->tables = (struct tables){&store->environment, NULL, &store->effects};
     int rc = environment_begin(&store->environment, /*write=*/true, &out->tables.txn, err);
+    rc = rc == 0 && store->is_history_ahead ? history_cut(out, err) : rc;
     if (rc == 0) {
         store->turn = out;
+    } else if (out->tables.txn != NULL) {
+        mdb_txn_abort(TAKE(out->tables.txn));
     }
     return rc;
 }
@@ -204,6 +208,7 @@ int turn_sync(struct turn *turn, struct error *err) {
     ASSERT(store->turn == turn && store->turn_reads == 0);
     ASSERT(turn->local.base_index <= (uint64_t)store->state.applied);
     int rc = store_commit(store, turn->tables.txn, NULL, &turn->local, err);
+    store->is_history_ahead = true;
     rc = rc < 0 ? rc : environment_begin(&store->environment, /*write=*/true, &turn->tables.txn, err);
     if (rc < 0) {
         end(turn);
@@ -221,6 +226,7 @@ int turn_commit(struct turn *turn, struct error *err) {
         return error_wrap(err, rc, "write what is applied");
     }
     rc = store_commit(store, turn->tables.txn, &turn->state, &turn->local, err);
+    store->is_history_ahead = store->is_history_ahead && rc < 0;
     end(turn);
     return rc;
 }

@@ -78,8 +78,9 @@ void turn_abort(struct turn *turn); // accepts one that has ended
 int apply_transaction(struct turn *turn, const struct transaction *transaction, struct outcome *out,
                       struct error *err);
 
-// history.c: one event more; up to `slice` events less while there are too many or too old ones; and, before
-// the commit, those that were trimmed out of the table.
+// history.c: at the beginning, those that are ahead are cut off; one event more; up to `slice` events less
+// while there are too many or too old ones; and, before the commit, those that were trimmed out of the table.
+int history_cut(const struct turn *turn, struct error *err);
 int history_add(struct turn *turn, const struct event *event, struct error *err);
 int history_trim(struct turn *turn, size_t slice, struct error *err);
 int history_sweep(const struct turn *turn, struct error *err);

@@ -428,6 +428,58 @@ static void how_entries_are_spread_does_not_matter(void **state) {
     store_fixture_end(&third);
 }
 
+static size_t count_shown(struct store_fixture *f) {
+    struct store_position position = store_position_after(0);
+    struct store_read *read = store_begin_read(f);
+    struct events events = {0};
+    assert_int_equal(store_history(read, &position, 0, 1000, MIB, &f->arena, &events, &f->err), 0);
+    store_read_end(read);
+    return events.count;
+}
+
+static void apply_all(struct store_fixture *f, struct turn *turn, const struct log_entry *entries,
+                      unsigned count, bool puts) {
+    begin(f, turn);
+    turn_set_hard_state(turn, 1, 0);
+    for (unsigned i = 0; i < count; i++) {
+        if (puts) {
+            put(turn, i + 1, &entries[i]);
+        }
+        apply(turn, &entries[i]);
+    }
+}
+
+// Events are synced with the log, the state they belong to is not: nothing shows them, and they come once.
+static void events_ahead_of_the_state_are_not_there(void **state) {
+    struct store_fixture *f = *state, other;
+    struct turn turn;
+    struct log_entry entries[40];
+    store_fixture_begin(&other, NULL);
+    for (unsigned i = 0; i < 40; i++) {
+        entries[i] = task_entry(f, 1, 1 + i);
+    }
+    uint64_t digest = store_digest_now(f);
+    apply_all(f, &turn, entries, 40, /*puts=*/true);
+    assert_int_equal(count_shown(f), 40);
+    assert_int_equal(turn_sync(&turn, NULL), 0);
+    turn_abort(&turn);
+    assert_int_equal(count_events(f), 40);
+    for (int life = 0; life < 2; life++) { // in this process, and in the next
+        assert_int_equal(store_revision(f->store), 0);
+        assert_int_equal(count_shown(f), 0);
+        assert_true(store_digest_now(f) == digest);
+        reopen(f);
+    }
+    apply_all(f, &turn, entries, 25, /*puts=*/false);
+    commit(&turn);
+    assert_int_equal(count_shown(f), 25);
+    assert_int_equal(count_events(f), 25);
+    apply_all(&other, &turn, entries, 25, /*puts=*/true);
+    commit(&turn);
+    assert_same(f, &other);
+    store_fixture_end(&other);
+}
+
 // --- a disk that fails ---
 
 struct failing {
@@ -540,6 +592,7 @@ static const struct CMUnitTest tests[] = {
     TEST(effects_wait_for_the_commit),
     TEST(a_membership_comes_by_the_log),
     TEST(how_entries_are_spread_does_not_matter),
+    TEST(events_ahead_of_the_state_are_not_there),
     TEST(a_commit_that_fails_leaves_what_was),
     TEST(a_store_may_be_checked_here_or_not_at_all),
     TEST(a_fresh_store_joins_one_group),
