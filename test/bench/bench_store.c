@@ -25,7 +25,7 @@
 
 #define OBJECTS 20000
 #define PAYLOAD_BYTES 206 // makes an object of 256 bytes in the store
-#define WAITING 8192
+#define WAITING 16384
 #define LOG_TAIL 5000
 #define TURNS_MAX 2000
 
