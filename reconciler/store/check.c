@@ -272,7 +272,7 @@ static int read_local(struct check *check) {
 static int check_meta(struct check *check) {
     struct format_head head;
     int rc = meta_head_get(&check->environment, check->txn, &head, check->err);
-    check->is_version_1 = rc == 0 && upgrade_is_due(&head);
+    check->is_version_1 = rc == 0 && upgrade_is_of_version_1(&head);
     rc = rc < 0 ? rc : meta_state_get(&check->environment, check->txn, &check->state, check->err);
     rc = rc < 0 ? rc : read_local(check);
     if (rc < 0) {

@@ -36,13 +36,14 @@
 //              number in "local" says which set is live; a snapshot is put together in the other.
 // Versions     1: one voter, one set, no "local", no "membership"; a log record was term, code of the
 //              outcome, transaction; the first of the log, its bytes and the transaction stood in "state",
-//              where zeros are now. 2: as above. A store of version 1 becomes one of version 2 when it is
-//              opened (reconciler/store/upgrade.h).
+//              where zeros are now. 2: as above. 3: events may be ahead of the state, and are not there then
+//              (reconciler/store/history.c); to version 2 that was damage. A store of an earlier version
+//              becomes one of this version when it is opened (reconciler/store/upgrade.h).
 //
 // Invariants   The record of "format" keeps this layout in every later version, so that an old program can
 //              say what it is looking at. A name in `features` is something a reader must know. Table numbers
 //              and state numbers are never reused; later versions append.
-// Proof        test/golden/format/v1 and v2 hold records of each table, and a whole store of version 1;
+// Proof        test/golden/format/v1 to v3 hold records of each table, and whole stores of versions 1 and 2;
 //              test/fuzz/fuzz_store_record.c reads any bytes.
 #ifndef MUSTER_RECONCILER_STORE_FORMAT_H
 #define MUSTER_RECONCILER_STORE_FORMAT_H
@@ -52,7 +53,7 @@
 #include "base/limits.h"
 #include "specs/object.h"
 
-#define FORMAT_VERSION 2
+#define FORMAT_VERSION 3
 #define FORMAT_MAGIC "MUSTERDB"
 
 #define TABLE_LIST(X)                                                                                        \

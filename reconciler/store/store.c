@@ -179,10 +179,12 @@ static int take_over(struct store *store, MDB_txn *txn, struct format_head *head
                      struct error *err) {
     struct environment *environment = &store->environment;
     int rc = meta_state_get(environment, txn, &store->state, err);
-    if (rc == 0 && upgrade_is_due(head)) {
-        *changed = true;
-        return upgrade(environment, txn, head, &store->state, &store->local, err);
+    bool is_due = rc == 0 && upgrade_is_due(head);
+    *changed |= is_due;
+    if (is_due && upgrade_is_of_version_1(head)) {
+        return upgrade_from_1(environment, txn, head, &store->state, &store->local, err);
     }
+    rc = is_due ? upgrade_from_2(environment, txn, head, err) : rc;
     rc = rc < 0 ? rc : meta_local_get(environment, txn, &store->local, err);
     if (rc == 0 && !environment->has_shadows) {
         rc = error_set(err, ERR_CORRUPT, "the second set of tables misses");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/store/upgrade.c — a store of format version 1 becomes one of the present version.
+// reconciler/store/upgrade.c — a store of an earlier format version becomes one of the present version.
 #include "reconciler/store/upgrade.h"
 
 #include <errno.h>
@@ -49,8 +49,14 @@ static int found_group(const struct environment *environment, MDB_txn *txn, uint
     return meta_membership_put(environment, txn, index, buf_bytes(&wire), err);
 }
 
-int upgrade(struct environment *environment, MDB_txn *txn, struct format_head *head,
-            struct store_state *state, struct store_local *local, struct error *err) {
+int upgrade_from_2(const struct environment *environment, MDB_txn *txn, struct format_head *head,
+                   struct error *err) {
+    head->write_version = head->read_version_min = FORMAT_VERSION;
+    return meta_head_put(environment, txn, head, err);
+}
+
+int upgrade_from_1(struct environment *environment, MDB_txn *txn, struct format_head *head,
+                   struct store_state *state, struct store_local *local, struct error *err) {
     *local = upgrade_local(state);
     local->base_index = local->last_index;
     local->log_bytes = 0;

@@ -36,7 +36,7 @@ static const struct meta meta = {.id = {"serviceserviceserviceserv"},
 static const struct bytes object = {(const uint8_t *)"\x0A\x05\x32\x03web", 7};
 
 static void head(struct buf *out) {
-    format_head_write(&(struct format_head){2, 2, node, {NULL, 0}}, out);
+    format_head_write(&(struct format_head){3, 3, node, {NULL, 0}}, out);
 }
 
 static struct store_state some_state(void) {
@@ -190,7 +190,7 @@ static void check_golden(const struct golden *golden) {
 static void records_are_what_they_were(void **unused) {
     (void)unused;
     const struct golden goldens[] = {
-        {2, "format", TABLE_META, key_text("format"), head},
+        {3, "format", TABLE_META, key_text("format"), head},
         {2, "state", TABLE_META, key_text("state"), state},
         {2, "local", TABLE_META, key_text("local"), local},
         {2, "membership", TABLE_META, key_text("membership"), membership},

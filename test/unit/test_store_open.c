@@ -141,13 +141,13 @@ static void rewrite_head(struct store_fixture *f, const struct format_head *head
 static void a_newer_format_is_refused(void **state) {
     struct store_fixture *f = *state;
     store_fixture_close(f);
-    rewrite_head(f, &(struct format_head){.write_version = 4, .read_version_min = 3});
+    rewrite_head(f, &(struct format_head){.write_version = 5, .read_version_min = 4});
     assert_non_null(
         strstr(refusal(f, -ERR_UNSUPPORTED),
-               "written by a newer muster in format 4, which readers of format 3 on understand; this is 2"));
-    rewrite_head(f, &(struct format_head){3, 2, {""}, {(const uint8_t *)"sealed\n", 7}});
+               "written by a newer muster in format 5, which readers of format 4 on understand; this is 3"));
+    rewrite_head(f, &(struct format_head){4, 3, {""}, {(const uint8_t *)"sealed\n", 7}});
     assert_non_null(strstr(refusal(f, -ERR_UNSUPPORTED), "with 'sealed', which this one does not know"));
-    rewrite_head(f, &(struct format_head){.write_version = 3, .read_version_min = 2});
+    rewrite_head(f, &(struct format_head){.write_version = 4, .read_version_min = 3});
     assert_int_equal(store_fixture_open(f), 0); // newer, but readable
 }
 

@@ -69,7 +69,7 @@ static void a_damaged_store_is_set_aside_whole(void **state) {
     get_file(f.dir, "quarantine-1/reason", &reason);
     assert_non_null(strstr(buf_text(&reason), "found: page 3: wrong"));
     assert_null(strchr(buf_text(&reason), '\x1b'));
-    assert_non_null(strstr(buf_text(&reason), "\nformat: 2\n"));
+    assert_non_null(strstr(buf_text(&reason), "\nformat: 3\n"));
     assert_int_equal(quarantine(f.dir, "nothing there", name, &f.err), -ERR_NOT_FOUND);
     // The next one begins empty; it too may be set aside, and the first stays.
     assert_int_equal(store_fixture_open(&f), 0);

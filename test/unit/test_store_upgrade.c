@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/unit/test_store_upgrade.c — a store that version 1 wrote is opened, and goes on as one of version 2.
+// test/unit/test_store_upgrade.c — a store that an earlier version wrote is opened, and goes on as one of the
+// present version.
 //
-// test/golden/format/v1/store.mdb.xz was made by the last program of version 1, with the changes of `live`
-// below. What it becomes must be what the same changes leave in a new store, byte by byte; but for the log.
+// test/golden/format/v1 and v2/store.mdb.xz were made by the last programs of versions 1 and 2, with the changes
+// of `live` below. What they become must be what the same changes leave in a new store, byte by byte; but for the log.
 #include "test/lib/check.h"
 #include "test/lib/store_fixture.h"
 
@@ -15,14 +16,14 @@
 
 #include "base/fs.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "reconciler/store/digest.h"
 #include "reconciler/store/log.h"
 #include "reconciler/store/store_handle.h"
 
 #define V1_REVISION 4208
-#define V1_STORE "test/golden/format/v1/store.mdb.xz"
 
-// What the program of version 1 did. Never changes.
+// What the programs of versions 1 and 2 did. Never changes.
 static void live(struct store_fixture *f) {
     for (unsigned i = 1; i <= 6; i++) {
         char name[16];
@@ -54,13 +55,14 @@ static void live(struct store_fixture *f) {
     store_send(f);
 }
 
-static void unpack_to(const char *path) {
+static void unpack(int version, const char *path) {
+    AUTO_FREE char *from = xasprintf("test/golden/format/v%d/store.mdb.xz", version);
     struct archive *archive = archive_read_new();
     struct archive_entry *entry;
     assert_non_null(archive);
     assert_int_equal(archive_read_support_filter_xz(archive), ARCHIVE_OK);
     assert_int_equal(archive_read_support_format_raw(archive), ARCHIVE_OK);
-    assert_int_equal(archive_read_open_filename(archive, V1_STORE, 65536), ARCHIVE_OK);
+    assert_int_equal(archive_read_open_filename(archive, from, 65536), ARCHIVE_OK);
     assert_int_equal(archive_read_next_header(archive, &entry), ARCHIVE_OK);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
@@ -69,13 +71,13 @@ static void unpack_to(const char *path) {
     archive_read_free(archive);
 }
 
-static void begin_v1(struct store_fixture *f) {
+static void begin_old(struct store_fixture *f, int version) {
     char path[128];
     struct store_options options = {.history_bytes = 100000};
     store_fixture_begin(f, &options);
     store_fixture_close(f);
     snprintf(path, sizeof path, "%s/data.mdb", f->dir);
-    unpack_to(path);
+    unpack(version, path);
 }
 
 static void is_sole_voter(struct store_fixture *f) {
@@ -126,7 +128,7 @@ static void the_upgraded_is_what_a_new_one_would_be(void **state) {
     (void)state;
     struct store_fixture old, new;
     struct store_options options = {.history_bytes = 100000};
-    begin_v1(&old);
+    begin_old(&old, 1);
     assert_int_equal(store_check(old.dir, &old.err), 0); // as it is, in version 1
     assert_int_equal(store_fixture_open(&old), 0);
     assert_int_equal(store_revision(old.store), V1_REVISION);
@@ -142,8 +144,50 @@ static void the_upgraded_is_what_a_new_one_would_be(void **state) {
         store_try(&new, CHANGE_CREATE, store_task(&new, i, 1, 900), 0);
     }
     store_fixture_close(&old);
-    assert_int_equal(store_fixture_open(&old), 0); // in version 2, with its log
+    assert_int_equal(store_fixture_open(&old), 0); // in this version, with its log
     assert_true(store_local(old.store)->raft_id == raft_id);
+    have_equal_tables(&old, &new);
+    store_fixture_end(&old);
+    store_fixture_end(&new);
+}
+
+static int fail_once(void *context, struct error *err) {
+    int *left = context;
+    return (*left)-- > 0 ? error_set(err, ERR_NO_SPACE, "a disk that is full") : 0;
+}
+
+static uint32_t version_of(struct store_fixture *f) {
+    struct format_head head;
+    struct store_read *read = store_begin_read(f);
+    assert_int_equal(meta_head_get(&f->store->environment, read->txn, &head, NULL), 0);
+    store_read_end(read);
+    assert_int_equal(head.write_version, head.read_version_min);
+    return head.write_version;
+}
+
+static void version_2_goes_on_with_its_log(void **state) {
+    (void)state;
+    struct store_fixture old, new;
+    struct store_options options = {.history_bytes = 100000};
+    int left = 1;
+    struct store_faults faults = {fail_once, &left};
+    begin_old(&old, 2);
+    assert_int_equal(store_check(old.dir, &old.err), 0);
+    old.options.faults = &faults;
+    assert_int_equal(store_fixture_open(&old), -ERR_NO_SPACE);
+    assert_int_equal(store_check(old.dir, &old.err), 0); // it still is of version 2
+    assert_int_equal(store_fixture_open(&old), 0);
+    assert_int_equal(version_of(&old), FORMAT_VERSION);
+    store_fixture_begin(&new, &options);
+    live(&new);
+    assert_int_equal(store_revision(old.store), store_revision(new.store));
+    have_equal_tables(&old, &new);
+    assert_int_equal(store_local(old.store)->base_index, store_local(new.store)->base_index);
+    assert_int_equal(store_local(old.store)->last_index, store_local(new.store)->last_index);
+    store_try(&old, CHANGE_CREATE, store_task(&old, 5000, 1, 900), 0);
+    store_try(&new, CHANGE_CREATE, store_task(&new, 5000, 1, 900), 0);
+    store_fixture_close(&old);
+    assert_int_equal(store_fixture_open(&old), 0);
     have_equal_tables(&old, &new);
     store_fixture_end(&old);
     store_fixture_end(&new);
@@ -152,7 +196,7 @@ static void the_upgraded_is_what_a_new_one_would_be(void **state) {
 static void its_cluster_is_kept(void **state) {
     (void)state;
     struct store_fixture f;
-    begin_v1(&f);
+    begin_old(&f, 1);
     f.options.cluster_id = store_id(78);
     assert_int_equal(store_fixture_open(&f), -ERR_CONFLICT);
     f.options.cluster_id = store_id(77);
@@ -160,17 +204,12 @@ static void its_cluster_is_kept(void **state) {
     store_fixture_end(&f);
 }
 
-static int fail_once(void *context, struct error *err) {
-    int *left = context;
-    return (*left)-- > 0 ? error_set(err, ERR_NO_SPACE, "a disk that is full") : 0;
-}
-
 static void a_failed_upgrade_leaves_version_1(void **state) {
     (void)state;
     struct store_fixture f;
     int left = 1;
     struct store_faults faults = {fail_once, &left};
-    begin_v1(&f);
+    begin_old(&f, 1);
     f.options.faults = &faults;
     assert_int_equal(store_fixture_open(&f), -ERR_NO_SPACE);
     assert_int_equal(store_check(f.dir, &f.err), 0);
@@ -181,6 +220,7 @@ static void a_failed_upgrade_leaves_version_1(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_upgraded_is_what_a_new_one_would_be),
+    cmocka_unit_test(version_2_goes_on_with_its_log),
     cmocka_unit_test(its_cluster_is_kept),
     cmocka_unit_test(a_failed_upgrade_leaves_version_1),
 };
