@@ -253,10 +253,30 @@ static void turn_order(struct screen *screen, bool is_next) {
     sort_by(frame, order);
 }
 
+// How far an action moves the selection, of a page of so many rows; 0 = it is no movement.
+static int rows_moved(enum key_action action, int page) {
+    const int half = (page + 1) / 2;
+    const int rows[KEY_ACTION_COUNT] = {
+        [KEY_DO_UP] = -1,
+        [KEY_DO_DOWN] = 1,
+        [KEY_DO_PAGE_UP] = -page,
+        [KEY_DO_PAGE_DOWN] = page,
+        [KEY_DO_HALF_UP] = -half,
+        [KEY_DO_HALF_DOWN] = half,
+        [KEY_DO_FIRST] = -INT32_MAX,
+        [KEY_DO_LAST] = INT32_MAX,
+    };
+    return rows[action];
+}
+
 // tidy: flat switch
 static void act(struct screen *screen, const struct model *model, enum key_action action) {
     int page = paint_plan(screen).body_rows - 1;
-    page = page < 1 ? 1 : page;
+    int rows = rows_moved(action, page < 1 ? 1 : page);
+    if (rows != 0) {
+        move(screen, rows);
+        return;
+    }
     switch (action) {
     case KEY_DO_OPEN:
         open_selected(screen);
@@ -297,30 +317,6 @@ static void act(struct screen *screen, const struct model *model, enum key_actio
     case KEY_DO_PREVIOUS:
         go_to(screen, screen->root - 1);
         break;
-    case KEY_DO_UP:
-        move(screen, -1);
-        break;
-    case KEY_DO_DOWN:
-        move(screen, 1);
-        break;
-    case KEY_DO_PAGE_UP:
-        move(screen, -page);
-        break;
-    case KEY_DO_PAGE_DOWN:
-        move(screen, page);
-        break;
-    case KEY_DO_HALF_UP:
-        move(screen, -(page + 1) / 2);
-        break;
-    case KEY_DO_HALF_DOWN:
-        move(screen, (page + 1) / 2);
-        break;
-    case KEY_DO_FIRST:
-        move(screen, -INT32_MAX);
-        break;
-    case KEY_DO_LAST:
-        move(screen, INT32_MAX);
-        break;
     case KEY_DO_REPAINT:
         screen->wants_repaint = true;
         break;
@@ -334,6 +330,14 @@ static void act(struct screen *screen, const struct model *model, enum key_actio
     case KEY_DO_QUIT:
         screen->wants_quit = true;
         break;
+    case KEY_DO_UP: // the movements are done
+    case KEY_DO_DOWN:
+    case KEY_DO_PAGE_UP:
+    case KEY_DO_PAGE_DOWN:
+    case KEY_DO_HALF_UP:
+    case KEY_DO_HALF_DOWN:
+    case KEY_DO_FIRST:
+    case KEY_DO_LAST:
     case KEY_NOTHING:
     case KEY_ACTION_COUNT:
         break;
