@@ -145,3 +145,19 @@ enum object_kind object_kind_parse(const char *name) {
 bool object_kind_is_declared(enum object_kind kind) {
     return is_known(kind) && kinds[kind].is_declared;
 }
+
+void transaction_add(struct transaction *transaction, enum change_op op, enum object_kind kind,
+                     const void *object, struct arena *arena) {
+    const struct meta *meta = object_meta_const(object);
+    struct change *change = ARENA_PUSH(arena, &transaction->changes);
+    schema_init(&change_schema, change);
+    change->op = op;
+    change->kind = kind;
+    change->id = meta->id;
+    change->expected_version = op == CHANGE_CREATE ? 0 : meta->version;
+    if (op != CHANGE_DELETE) {
+        AUTO_BUF bytes = buf_make(2 * OBJECT_BYTES_MAX);
+        wire_encode(object_schema(kind), object, &bytes);
+        change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
+    }
+}

@@ -91,6 +91,9 @@ struct transaction {
     struct bytes unknown;
 };
 extern const struct schema transaction_schema;
+// Appends a change with the encoded object, which must be at the version that it has. All is in the arena.
+void transaction_add(struct transaction *transaction, enum change_op op, enum object_kind kind,
+                     const void *object, struct arena *arena);
 
 // One entry of the history and of the watch stream: `revision` orders everything; `index` the changes
 // inside one transaction. `from` and `to` are encoded objects (empty = absent). In a snapshot every object

@@ -54,29 +54,21 @@ static void fail(struct daemon *daemon, const struct error *err) {
 
 // --- the change ---
 
-static int add_good_byes(struct daemon *daemon, struct store_read *read, struct decision *decision,
-                         struct arena *arena, struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
+struct good_byes {
+    const struct daemon *daemon;
+    struct decision *decision;
+};
+
+static int add_good_bye(void *context, void *object, struct arena *arena, struct error *err) {
+    const struct good_byes *all = context;
+    struct node *node = object;
+    (void)err;
+    bool is_other = node->spec.role == ROLE_MANAGER && !id_equal(&node->meta.id, &all->daemon->node_id);
+    if (is_other && !node->status.left) {
+        decide_good_bye(all->decision, node, "the cluster went on without it, by force",
+                        all->daemon->now.unix_ms, arena);
     }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct node *node = ARENA_NEW(arena, struct node);
-        rc = wire_decode(&node_schema, bytes, node, arena, err);
-        if (rc < 0) {
-            break;
-        }
-        bool is_other = node->spec.role == ROLE_MANAGER && !id_equal(&id, &daemon->node_id);
-        if (is_other && !node->status.left) {
-            decide_good_bye(decision, node, "the cluster went on without it, by force", daemon->now.unix_ms,
-                            arena);
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+    return 0;
 }
 
 static int compose(void *context, struct arena *arena, struct transaction *out, struct error *err) {
@@ -87,7 +79,8 @@ static int compose(void *context, struct arena *arena, struct transaction *out, 
     if (rc < 0) {
         return rc;
     }
-    rc = add_good_byes(daemon, read, &decision, arena, err);
+    struct good_byes all = {daemon, &decision};
+    rc = store_each_object(read, STORE_ALL, KIND_NODE, NULL, arena, add_good_bye, &all, err);
     store_read_end(read);
     *out = decision.transaction;
     out->who = daemon->group.alone->who;

@@ -163,29 +163,21 @@ void control_on_writable(void *daemon, struct conversation *conversation) {
 
 // --- what people call things ---
 
-static int newest_in_slot(struct store_read *read, const struct id *service_id, int64_t slot,
-                          struct arena *arena, struct id *out, struct error *err) {
-    struct store_cursor cursor;
+struct newest {
+    int64_t slot, created; // created 0 = none yet
     struct id id;
-    struct bytes bytes;
-    int64_t newest = -1;
-    int rc = store_each_begin(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, &cursor, err);
-    if (rc < 0) {
-        return rc;
+};
+
+static int look_for_newest(void *context, void *object, struct arena *arena, struct error *err) {
+    struct newest *newest = context;
+    const struct task *task = object;
+    (void)err;
+    if (task->slot == newest->slot && task->meta.created > newest->created) {
+        newest->created = task->meta.created;
+        newest->id = task->meta.id;
     }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct task task;
-        rc = wire_decode(&task_schema, bytes, &task, arena, err);
-        if (rc < 0) {
-            break;
-        }
-        if (task.slot == slot && task.meta.created > newest) {
-            newest = task.meta.created;
-            *out = id;
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : newest < 0 ? STORE_ABSENT : 0;
+    arena_clear(arena);
+    return 0;
 }
 
 int control_find_task(struct store_read *read, const char *reference, struct arena *arena, struct id *out,
@@ -199,7 +191,15 @@ int control_find_task(struct store_read *read, const char *reference, struct are
     const char *service = arena_strndup(arena, reference, (size_t)(dot - reference));
     struct id service_id;
     rc = store_resolve(read, KIND_SERVICE, service, &service_id, err);
-    return rc != 0 ? rc : newest_in_slot(read, &service_id, slot, arena, out, err);
+    if (rc != 0) {
+        return rc;
+    }
+    AUTO_ARENA tasks = arena_make(0);
+    struct newest newest = {.slot = slot};
+    rc = store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, &service_id, &tasks, look_for_newest,
+                           &newest, err);
+    *out = rc == 0 && newest.created > 0 ? newest.id : *out;
+    return rc < 0 ? rc : newest.created == 0 ? STORE_ABSENT : 0;
 }
 
 int control_resolve(struct store_read *read, enum object_kind kind, const char *reference,

@@ -28,53 +28,28 @@ static int64_t resident_bytes(void) {
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-static int count_managers(struct store_read *read, struct arena *arena, struct info_reply *info,
-                          struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct node node;
-        rc = wire_decode(&node_schema, bytes, &node, arena, err);
-        if (rc < 0) {
-            break;
-        }
-        bool is_one = node.spec.role == ROLE_MANAGER;
-        info->managers += is_one;
-        info->managers_reachable += is_one && node.manager != NULL && node.manager->reachable;
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+static int count_manager(void *context, void *object, struct arena *arena, struct error *err) {
+    struct info_reply *info = context;
+    const struct node *node = object;
+    (void)arena;
+    (void)err;
+    bool is_one = node->spec.role == ROLE_MANAGER;
+    info->managers += is_one;
+    info->managers_reachable += is_one && node->manager != NULL && node->manager->reachable;
+    return 0;
 }
 
-static int count_running(struct store_read *read, int64_t *out, struct error *err) {
-    AUTO_ARENA arena = arena_make(0);
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_ALL, KIND_TASK, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct task task;
-        arena_clear(&arena);
-        rc = wire_decode(&task_schema, bytes, &task, &arena, err);
-        if (rc < 0) {
-            break;
-        }
-        *out += task.status.state == TASK_RUNNING;
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+static int count_running(void *context, void *object, struct arena *arena, struct error *err) {
+    int64_t *count = context;
+    (void)err;
+    *count += ((const struct task *)object)->status.state == TASK_RUNNING;
+    arena_clear(arena);
+    return 0;
 }
 
 static int fill_cluster(const struct daemon *daemon, struct info_reply *info, struct arena *arena,
                         struct error *err) {
+    AUTO_ARENA tasks = arena_make(0);
     struct store_read *read;
     void *cluster;
     int rc = store_read_begin(daemon->store, &read, err);
@@ -85,8 +60,10 @@ static int fill_cluster(const struct daemon *daemon, struct info_reply *info, st
     if (rc == 0) {
         info->cluster = ((struct cluster *)cluster)->spec;
     }
-    rc = rc < 0 ? rc : count_managers(read, arena, info, err);
-    rc = rc < 0 ? rc : count_running(read, &info->tasks_running, err);
+    rc = rc < 0 ? rc : store_each_object(read, STORE_ALL, KIND_NODE, NULL, arena, count_manager, info, err);
+    rc = rc < 0 ? rc
+                : store_each_object(read, STORE_ALL, KIND_TASK, NULL, &tasks, count_running,
+                                    &info->tasks_running, err);
     info->nodes = store_count(read, KIND_NODE);
     info->services = store_count(read, KIND_SERVICE);
     info->tasks = store_count(read, KIND_TASK);
@@ -310,8 +287,8 @@ static int propose(const struct request *request, struct arena *arena, struct er
         return rc;
     }
     schema_init(&transaction_schema, &decision.transaction);
-    decision_add(&decision, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
-    decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
+    transaction_add(&decision.transaction, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
+    transaction_add(&decision.transaction, CHANGE_CREATE, KIND_NODE, &node, arena);
     decision.transaction.who = request->who;
     decision.transaction.why = "swarm init";
     decision.transaction.time_unix_ms = request->daemon->now.unix_ms;

@@ -121,27 +121,18 @@ static bool is_readable(const struct logs_stream *logs, const struct task *task)
            task->status.state >= TASK_PREPARING && !is_known(logs, &task->meta.id);
 }
 
-static int find_tasks(struct logs_stream *logs, struct store_read *read, struct arena *arena,
-                      struct found *out, struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_TASKS_OF_SERVICE, KIND_TASK, &logs->request.service, &cursor, err);
-    if (rc < 0) {
-        return rc;
+struct finding {
+    const struct logs_stream *logs;
+    struct found *found;
+};
+
+static int find_task(void *context, void *object, struct arena *arena, struct error *err) {
+    const struct finding *finding = context;
+    (void)err;
+    if (is_readable(finding->logs, object)) {
+        *ARENA_PUSH(arena, finding->found) = object;
     }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct task *task = ARENA_NEW(arena, struct task);
-        rc = wire_decode(&task_schema, bytes, task, arena, err);
-        if (rc < 0) {
-            break;
-        }
-        if (is_readable(logs, task)) {
-            *ARENA_PUSH(arena, out) = task;
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+    return 0;
 }
 
 // Of tasks whose records are gone nothing more comes, once they are read to their end.
@@ -159,11 +150,13 @@ static void drop_gone(struct logs_stream *logs, struct store_read *read) {
 static int find_sources(struct logs_stream *logs, struct store_read *read, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     struct found found = {0};
+    struct finding finding = {logs, &found};
     void *task;
     int rc = 0;
     drop_gone(logs, read);
     if (!id_is_none(&logs->request.service)) {
-        rc = find_tasks(logs, read, &arena, &found, err);
+        rc = store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, &logs->request.service, &arena,
+                               find_task, &finding, err);
     } else if ((rc = store_load(read, KIND_TASK, &logs->request.task, &arena, &task, err)) == 0) {
         if (is_readable(logs, task)) {
             *ARENA_PUSH(&arena, &found) = task;

@@ -35,8 +35,4 @@ int decide_spare_manager(struct decision *decision, struct store_read *read, con
 void decide_good_bye(struct decision *decision, struct node *node, const char *message, int64_t now_unix_ms,
                      struct arena *arena);
 
-// Appends a change with the encoded object.
-void decision_add(struct decision *decision, enum change_op op, enum object_kind kind, const void *object,
-                  struct arena *arena);
-
 #endif

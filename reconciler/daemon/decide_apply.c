@@ -226,22 +226,6 @@ static int check_node(struct applying *a, struct item *item, struct error *err) 
 
 // --- writing ---
 
-void decision_add(struct decision *decision, enum change_op op, enum object_kind kind, const void *object,
-                  struct arena *arena) {
-    const struct meta *meta = object_meta_const(object);
-    struct change *change = ARENA_PUSH(arena, &decision->transaction.changes);
-    schema_init(&change_schema, change);
-    change->op = op;
-    change->kind = kind;
-    change->id = meta->id;
-    change->expected_version = op == CHANGE_CREATE ? 0 : meta->version;
-    if (op != CHANGE_DELETE) {
-        AUTO_BUF bytes = buf_make(2 * OBJECT_BYTES_MAX);
-        wire_encode(object_schema(kind), object, &bytes);
-        change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
-    }
-}
-
 static void add_revision(struct applying *a, const struct service *service) {
     struct revision revision;
     schema_init(&revision_schema, &revision);
@@ -253,7 +237,7 @@ static void add_revision(struct applying *a, const struct service *service) {
     revision.who = a->who;
     revision.why = a->request->why;
     revision.spec = service->spec;
-    decision_add(a->out, CHANGE_CREATE, KIND_REVISION, &revision, a->arena);
+    transaction_add(&a->out->transaction, CHANGE_CREATE, KIND_REVISION, &revision, a->arena);
 }
 
 static void raise_revision(struct service *service, enum consequence consequence) {
@@ -282,7 +266,8 @@ static void write_item(struct applying *a, struct item *item, bool is_new_spec,
         raise_revision(object, consequence);
         item->result->revision = ((struct service *)object)->revision;
     }
-    decision_add(a->out, item->before != NULL ? CHANGE_UPDATE : CHANGE_CREATE, item->kind, object, a->arena);
+    transaction_add(&a->out->transaction, item->before != NULL ? CHANGE_UPDATE : CHANGE_CREATE, item->kind,
+                    object, a->arena);
     if (item->kind == KIND_SERVICE && is_new_spec) {
         add_revision(a, object);
     }
@@ -326,7 +311,7 @@ static void decide_existing(struct applying *a, struct item *item) {
 static void free_name(struct applying *a, struct item *item) {
     struct service *service = arena_copy(a->arena, item->before, sizeof *service);
     service->meta.name = arena_printf(a->arena, "%.100s~%.8s", item->name, service->meta.id.text);
-    decision_add(a->out, CHANGE_UPDATE, KIND_SERVICE, service, a->arena);
+    transaction_add(&a->out->transaction, CHANGE_UPDATE, KIND_SERVICE, service, a->arena);
     item->before = NULL;
 }
 

@@ -20,49 +20,42 @@ struct managers_left {
     unsigned count, answering;
 };
 
-static int count_left(const struct decision *decision, struct store_read *read, struct managers_left *out,
-                      struct error *err) {
-    AUTO_ARENA arena = arena_make(0);
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct node node;
-        arena_clear(&arena);
-        rc = wire_decode(&node_schema, bytes, &node, &arena, err);
-        if (rc < 0) {
-            break;
-        }
-        bool is_one = node.spec.role == ROLE_MANAGER && !node.status.left && !is_spared(decision, &id);
-        out->count += is_one;
-        out->answering += is_one && node.manager != NULL && node.manager->reachable;
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+struct counting {
+    const struct decision *decision;
+    struct managers_left left;
+};
+
+static int count_left(void *context, void *object, struct arena *arena, struct error *err) {
+    struct counting *counting = context;
+    const struct node *node = object;
+    (void)arena;
+    (void)err;
+    bool is_one = node->spec.role == ROLE_MANAGER && !node->status.left &&
+                  !is_spared(counting->decision, &node->meta.id);
+    counting->left.count += is_one;
+    counting->left.answering += is_one && node->manager != NULL && node->manager->reachable;
+    return 0;
 }
 
 int decide_spare_manager(struct decision *decision, struct store_read *read, const struct id *node_id,
                          struct arena *arena, struct error *err) {
-    struct managers_left left = {0};
+    struct counting counting = {.decision = decision};
+    const struct managers_left *left = &counting.left;
     *ARENA_PUSH(arena, &decision->spared) = *node_id;
-    int rc = count_left(decision, read, &left, err);
+    int rc = store_each_object(read, STORE_ALL, KIND_NODE, NULL, arena, count_left, &counting, err);
     if (rc < 0) {
         return rc;
     }
-    if (left.count == 0) {
+    if (left->count == 0) {
         return error_set(err, ERR_GUARD,
                          "it is the last manager of the swarm: make another node one first "
                          "(muster node promote, muster swarm join)");
     }
-    if (left.answering <= left.count / 2) {
+    if (left->answering <= left->count / 2) {
         return error_set(err, ERR_GUARD,
                          "of the %u managers left %u would answer, which is no quorum: start the others "
                          "again, or first remove those that are gone for good (muster node rm)",
-                         left.count, left.answering);
+                         left->count, left->answering);
     }
     return 0;
 }
@@ -75,5 +68,5 @@ void decide_good_bye(struct decision *decision, struct node *node, const char *m
     node->status.since_unix_ms = now_unix_ms;
     node->status.message = message;
     node->status.left = true;
-    decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
+    transaction_add(&decision->transaction, CHANGE_UPDATE, KIND_NODE, node, arena);
 }

@@ -36,7 +36,7 @@ static int remove_service(struct removing *r, struct service *service, struct er
                          service->meta.name);
     }
     service->removing = true;
-    decision_add(r->out, CHANGE_UPDATE, KIND_SERVICE, service, r->arena);
+    transaction_add(&r->out->transaction, CHANGE_UPDATE, KIND_SERVICE, service, r->arena);
     removed(r, service, 0);
     return 0;
 }
@@ -54,7 +54,7 @@ static int remove_node(struct removing *r, struct node *node, struct error *err)
     if (rc < 0) {
         return error_wrap(err, rc, "remove node '%s'", node->meta.name);
     }
-    decision_add(r->out, CHANGE_DELETE, KIND_NODE, node, r->arena);
+    transaction_add(&r->out->transaction, CHANGE_DELETE, KIND_NODE, node, r->arena);
     removed(r, node, 0);
     return 0;
 }
@@ -81,34 +81,29 @@ static bool refers(const struct service_spec *spec, enum object_kind kind, const
     return false;
 }
 
-static int users_of(struct removing *r, const char *name, struct buf *users, struct error *err) {
-    AUTO_ARENA arena = arena_make(0);
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(r->read, STORE_ALL, KIND_SERVICE, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
+struct users {
+    const struct removing *of;
+    const char *name;
+    struct buf *names;
+};
+
+static int add_user(void *context, void *object, struct arena *arena, struct error *err) {
+    const struct users *users = context;
+    const struct service *service = object;
+    (void)err;
+    if (refers(&service->spec, users->of->kind, users->name)) {
+        buf_addf(users->names, "%s%s", users->names->len > 0 ? ", " : "", service->meta.name);
     }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct service service;
-        arena_clear(&arena);
-        rc = wire_decode(&service_schema, bytes, &service, &arena, err);
-        if (rc < 0) {
-            break;
-        }
-        if (refers(&service.spec, r->kind, name)) {
-            buf_addf(users, "%s%s", users->len > 0 ? ", " : "", service.meta.name);
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+    arena_clear(arena);
+    return 0;
 }
 
 static int remove_resource(struct removing *r, void *object, struct error *err) {
     const char *name = object_meta(object)->name;
+    AUTO_ARENA arena = arena_make(0);
     AUTO_BUF users = {0};
-    int rc = users_of(r, name, &users, err);
+    struct users of = {r, name, &users};
+    int rc = store_each_object(r->read, STORE_ALL, KIND_SERVICE, NULL, &arena, add_user, &of, err);
     if (rc < 0) {
         return rc;
     }
@@ -116,7 +111,7 @@ static int remove_resource(struct removing *r, void *object, struct error *err) 
         return error_set(err, ERR_GUARD, "%s '%s' is in use by the following services: %.300s",
                          object_kind_name(r->kind), name, buf_text(&users));
     }
-    decision_add(r->out, CHANGE_DELETE, r->kind, object, r->arena);
+    transaction_add(&r->out->transaction, CHANGE_DELETE, r->kind, object, r->arena);
     removed(r, object, 0);
     return 0;
 }

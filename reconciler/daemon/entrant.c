@@ -136,7 +136,7 @@ static int compose_record(struct entrant *entrant, struct decision *decision, st
     entrant->record.spec.role = node->spec.role;
     node->status = entrant->record.status;
     node->status.since_unix_ms = daemon->now.unix_ms;
-    decision_add(decision, rc == 0 ? CHANGE_UPDATE : CHANGE_CREATE, KIND_NODE, node, arena);
+    transaction_add(&decision->transaction, rc == 0 ? CHANGE_UPDATE : CHANGE_CREATE, KIND_NODE, node, arena);
     return 0;
 }
 

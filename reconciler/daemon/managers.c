@@ -106,7 +106,7 @@ static void correct(struct node *node, const struct truth *truth, int64_t now_un
     if (node->status.state != truth->state) {
         correct_state(node, truth, now_unix_ms, arena);
     }
-    decision_add(decision, CHANGE_UPDATE, KIND_NODE, node, arena);
+    transaction_add(&decision->transaction, CHANGE_UPDATE, KIND_NODE, node, arena);
 }
 
 // --- the group ---
@@ -181,28 +181,20 @@ static int check_members(struct daemon *daemon, struct store_read *read, const s
 
 // --- both ---
 
-static int compare(struct daemon *daemon, struct store_read *read, const struct replica_status *status,
-                   struct decision *decision, struct arena *arena, struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, STORE_ALL, KIND_NODE, NULL, &cursor, err);
-    if (rc < 0) {
-        return rc;
+struct comparison {
+    struct daemon *daemon;
+    const struct replica_status *status;
+    struct decision *decision;
+};
+
+static int compare(void *context, void *object, struct arena *arena, struct error *err) {
+    const struct comparison *with = context;
+    struct truth truth = find_truth(with->daemon, with->status, object);
+    (void)err;
+    if (!is_true(object, &truth)) {
+        correct(object, &truth, with->daemon->now.unix_ms, with->decision, arena);
     }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct node *node = ARENA_NEW(arena, struct node);
-        rc = wire_decode(&node_schema, bytes, node, arena, err);
-        if (rc < 0) {
-            break;
-        }
-        struct truth truth = find_truth(daemon, status, node);
-        if (!is_true(node, &truth)) {
-            correct(node, &truth, daemon->now.unix_ms, decision, arena);
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
+    return 0;
 }
 
 static void on_result(void *context, const struct proposal_result *result) {
@@ -239,7 +231,8 @@ int managers_step(struct daemon *daemon, struct error *err) {
     if (rc < 0) {
         return rc;
     }
-    rc = compare(daemon, read, &status, &decision, &arena, err);
+    struct comparison with = {daemon, &status, &decision};
+    rc = store_each_object(read, STORE_ALL, KIND_NODE, NULL, &arena, compare, &with, err);
     rc = rc < 0 ? rc : check_members(daemon, read, &status, err);
     store_read_end(read);
     if (rc == 0 && decision.transaction.changes.count > 0) {

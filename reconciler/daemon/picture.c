@@ -33,33 +33,6 @@ void loads_add(struct loads *loads, const struct task *task, int sign) {
 
 // --- walking ---
 
-typedef int (*object_fn)(void *context, void *object, struct arena *arena, struct error *err);
-
-// Decodes each object of an index; the arena is the caller's to clear.
-static int each_object(struct store_read *read, enum store_index index, enum object_kind kind,
-                       const struct id *key, struct arena *arena, object_fn take, void *context,
-                       struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc = store_each_begin(read, index, kind, key, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    const struct schema *schema = object_schema(kind);
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        void *object = arena_alloc(arena, schema->bytes);
-        rc = wire_decode(schema, bytes, object, arena, err);
-        rc = rc < 0 ? error_wrap(err, rc, "%s %s", object_kind_name(kind), id.text)
-                    : take(context, object, arena, err);
-        if (rc < 0) {
-            break;
-        }
-    }
-    store_each_end(&cursor);
-    return rc < 0 ? rc : 0;
-}
-
 static int take_load(void *context, void *object, struct arena *arena, struct error *err) {
     (void)err;
     loads_add(context, object, 1);
@@ -70,7 +43,7 @@ static int take_load(void *context, void *object, struct arena *arena, struct er
 int loads_read(struct loads *loads, struct store_read *read, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     loads_free(loads);
-    return each_object(read, STORE_ALL, KIND_TASK, NULL, &arena, take_load, loads, err);
+    return store_each_object(read, STORE_ALL, KIND_TASK, NULL, &arena, take_load, loads, err);
 }
 
 // --- views ---
@@ -103,8 +76,8 @@ static int take_revision(void *context, void *object, struct arena *arena, struc
 int picture_begin(struct view *view, struct store_read *read, int64_t now_unix_ms, struct arena *arena,
                   struct error *err) {
     *view = (struct view){.revision = store_read_revision(read), .now_unix_ms = now_unix_ms};
-    int rc = each_object(read, STORE_ALL, KIND_CLUSTER, NULL, arena, take_cluster, view, err);
-    return rc < 0 ? rc : each_object(read, STORE_ALL, KIND_NODE, NULL, arena, take_node, view, err);
+    int rc = store_each_object(read, STORE_ALL, KIND_CLUSTER, NULL, arena, take_cluster, view, err);
+    return rc < 0 ? rc : store_each_object(read, STORE_ALL, KIND_NODE, NULL, arena, take_node, view, err);
 }
 
 int picture_add(struct view *view, struct store_read *read, const struct id *service_id, struct arena *arena,
@@ -115,10 +88,10 @@ int picture_add(struct view *view, struct store_read *read, const struct id *ser
         return rc;
     }
     view_add_service(view, object, arena);
-    rc = each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, arena, take_task, view, err);
+    rc = store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, arena, take_task, view, err);
     return rc < 0 ? rc
-                  : each_object(read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, service_id, arena,
-                                take_revision, view, err);
+                  : store_each_object(read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, service_id, arena,
+                                      take_revision, view, err);
 }
 
 void picture_seal(struct view *view, const struct loads *loads, struct arena *arena) {

@@ -91,22 +91,15 @@ static void on_result(void *context, const struct proposal_result *result) {
 
 static int propose(struct daemon *daemon, struct node *node, const char *message, struct arena *arena) {
     struct error err = {0};
-    AUTO_BUF bytes = {0};
     if (node->status.state == NODE_READY) { // else the leader has the word
         node->status.message = message;
     }
     node->description = daemon->self.description;
-    wire_encode(&node_schema, node, &bytes);
-    struct change change = {.op = CHANGE_UPDATE,
-                            .kind = KIND_NODE,
-                            .id = node->meta.id,
-                            .expected_version = node->meta.version,
-                            .object = buf_bytes(&bytes)};
     struct transaction transaction = {.request_id = "",
                                       .who = arena_printf(arena, "node:%s", daemon->node_name),
                                       .why = "description of the node",
-                                      .time_unix_ms = daemon->now.unix_ms,
-                                      .changes = {1, &change}};
+                                      .time_unix_ms = daemon->now.unix_ms};
+    transaction_add(&transaction, CHANGE_UPDATE, KIND_NODE, node, arena);
     int rc = proposals_submit(&daemon->proposals, &transaction, on_result, daemon, &err);
     if (rc < 0) {
         log_failure(LOG_WARN, "node.refused", &err, LOG_NONE);

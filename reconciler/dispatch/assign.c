@@ -40,31 +40,29 @@ static int add_assignment(struct making *making, const struct task *task, struct
     return rc < 0 ? rc : 0;
 }
 
+struct completion {
+    const struct assign *assign;
+    struct making *making;
+    struct assign_step *out;
+};
+
+static int complete_one(void *context, void *object, struct arena *arena, struct error *err) {
+    const struct completion *completion = context;
+    (void)arena;
+    return source_is_held(object, &completion->assign->node_id)
+               ? add_assignment(completion->making, object, completion->out, err)
+               : 0;
+}
+
 static int complete(struct assign *assign, struct making *making, struct assign_step *out,
                     struct error *err) {
-    struct store_cursor cursor;
-    struct id id;
-    struct bytes bytes;
-    int rc =
-        store_each_begin(making->source.read, STORE_TASKS_OF_NODE, KIND_TASK, &assign->node_id, &cursor, err);
-    if (rc < 0) {
-        return rc;
-    }
-    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
-        struct task task;
-        rc = wire_decode(&task_schema, bytes, &task, making->source.arena, err);
-        if (rc == 0 && source_is_held(&task, &assign->node_id)) {
-            rc = add_assignment(making, &task, out, err);
-        }
-        if (rc < 0) {
-            break;
-        }
-    }
-    store_each_end(&cursor);
+    struct completion completion = {assign, making, out};
+    int rc = store_each_object(making->source.read, STORE_TASKS_OF_NODE, KIND_TASK, &assign->node_id,
+                               making->source.arena, complete_one, &completion, err);
     out->is_complete = true;
     assign->position = store_position_after(store_read_revision(making->source.read));
     assign->is_started = true;
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 static int take_event(struct assign *assign, struct making *making, const struct event *event,

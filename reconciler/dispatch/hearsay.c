@@ -36,18 +36,6 @@ void hearsay_describe(struct sessions *sessions, struct session_node *node,
     list_append(&sessions->described, &node->described);
 }
 
-static void add_node(const struct node *node, struct arena *arena, struct transaction *out) {
-    struct change *change = ARENA_PUSH(arena, &out->changes);
-    AUTO_BUF bytes = {0};
-    wire_encode(&node_schema, node, &bytes);
-    schema_init(&change_schema, change);
-    change->op = CHANGE_UPDATE;
-    change->kind = KIND_NODE;
-    change->id = node->meta.id;
-    change->expected_version = node->meta.version;
-    change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
-}
-
 static int compose_description(struct session_node *node, struct store_read *read, struct arena *arena,
                                struct transaction *out, struct error *err) {
     struct node_description said;
@@ -64,7 +52,7 @@ static int compose_description(struct session_node *node, struct store_read *rea
         return 0;
     }
     record->description = said;
-    add_node(record, arena, out);
+    transaction_add(out, CHANGE_UPDATE, KIND_NODE, record, arena);
     node->is_description_travelling = true;
     return 0;
 }

@@ -152,20 +152,6 @@ static bool has_effect(const struct task *task, const struct task_status *status
            !schema_equal(&task_status_schema, &task->status, status);
 }
 
-static void add_change(struct task *task, const struct task_status *status, struct arena *arena,
-                       struct transaction *out) {
-    struct change *change = ARENA_PUSH(arena, &out->changes);
-    task->status = *status;
-    AUTO_BUF bytes = {0};
-    wire_encode(&task_schema, task, &bytes);
-    schema_init(&change_schema, change);
-    change->op = CHANGE_UPDATE;
-    change->kind = KIND_TASK;
-    change->id = task->meta.id;
-    change->expected_version = task->meta.version;
-    change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
-}
-
 // What is stored may lie behind what this node was told before: a manager that joins again hears of its tasks
 // only little by little. So a task that is not there, or is on no node, may yet come.
 static bool may_come(const struct task *task) {
@@ -194,7 +180,8 @@ static int compose_one(const struct status_report *report, struct store_read *re
     if (!has_effect(object, &status, &report->node_id)) {
         return COMPOSE_NOTHING;
     }
-    add_change(object, &status, arena, out);
+    ((struct task *)object)->status = status;
+    transaction_add(out, CHANGE_UPDATE, KIND_TASK, object, arena);
     return COMPOSE_CHANGE;
 }
 

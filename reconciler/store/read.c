@@ -277,3 +277,27 @@ void store_each_end(struct store_cursor *cursor) {
         cursor->position = NULL;
     }
 }
+
+int store_each_object(struct store_read *read, enum store_index index, enum object_kind kind,
+                      const struct id *key, struct arena *arena, store_take *take, void *context,
+                      struct error *err) {
+    const struct schema *schema = object_schema(kind);
+    struct store_cursor cursor;
+    struct id id;
+    struct bytes bytes;
+    int rc = store_each_begin(read, index, kind, key, &cursor, err);
+    if (rc < 0) {
+        return rc;
+    }
+    while ((rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        void *object = arena_alloc(arena, schema->bytes);
+        rc = wire_decode(schema, bytes, object, arena, err);
+        rc = rc < 0 ? error_wrap(err, rc, "%s %s", object_kind_name(kind), id.text)
+                    : take(context, object, arena, err);
+        if (rc < 0) {
+            break;
+        }
+    }
+    store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}

@@ -114,6 +114,12 @@ void store_each_after(struct store_cursor *cursor, const struct id *id);
 // 0 or STORE_END
 int store_each_next(struct store_cursor *cursor, struct id *out_id, struct bytes *out, struct error *err);
 void store_each_end(struct store_cursor *cursor);
+// Decodes each into the arena and shows it, until one is refused: 0, or the failure. The arena is the caller's,
+// and whoever is shown an object may clear it.
+typedef int store_take(void *context, void *object, struct arena *arena, struct error *err);
+int store_each_object(struct store_read *read, enum store_index index, enum object_kind kind,
+                      const struct id *key, struct arena *arena, store_take *take, void *context,
+                      struct error *err);
 int64_t store_count(struct store_read *read, enum object_kind kind);
 
 // --- history and watch: a watch is only a position, so a slow reader costs nothing and blocks nobody ---

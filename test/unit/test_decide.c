@@ -274,7 +274,7 @@ static void put_node(struct decided *d, char name, enum put how) {
     node.status.left = how == M_LEFT;
     node.manager = how == M_ANSWERS || how == M_SILENT ? &manager : NULL;
     schema_init(&transaction_schema, &decision.transaction);
-    decision_add(&decision, CHANGE_CREATE, KIND_NODE, &node, arena);
+    transaction_add(&decision.transaction, CHANGE_CREATE, KIND_NODE, &node, arena);
     d->decision = decision;
     commit(d);
 }

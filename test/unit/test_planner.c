@@ -47,7 +47,7 @@ static void submit(struct cluster_in_test *c, struct decision *decision) {
 
 static void change(struct cluster_in_test *c, enum change_op op, enum object_kind kind, const void *object) {
     struct decision decision = {0};
-    decision_add(&decision, op, kind, object, arena_of(c));
+    transaction_add(&decision.transaction, op, kind, object, arena_of(c));
     submit(c, &decision);
     turn(c);
 }
@@ -259,7 +259,7 @@ static void a_plan_that_lost_a_race_is_made_anew(void **state) {
     struct decision decision = {0};
     for (size_t i = 0; i < tasks.count; i++) {
         tasks.items[i]->status.pid = 4711;
-        decision_add(&decision, CHANGE_UPDATE, KIND_TASK, tasks.items[i], arena_of(c));
+        transaction_add(&decision.transaction, CHANGE_UPDATE, KIND_TASK, tasks.items[i], arena_of(c));
     }
     submit(c, &decision);
     assert_int_equal(planner_step(&c->planner, &c->now, &c->err), 0);
