@@ -230,7 +230,7 @@ static bool part_add(struct step *step, struct part *part, const struct assignme
         step->too_large++;
         return true;
     }
-    if (part->payload.changed.count > 0 && part->bytes + item_bytes > FRAME_CHUNK_BYTES) {
+    if (part->bytes > PART_HEAD_BYTES && part->bytes + item_bytes > FRAME_CHUNK_BYTES) {
         return false;
     }
     struct assign_item *item = ARENA_PUSH(&step->scratch, &part->payload.changed);
@@ -400,12 +400,12 @@ static int deliver(struct step *step, struct session_node *node, struct error *e
     int rc = source_node(&step->source, &node->node_id, &record, err);
     if (rc == STORE_ABSENT) {
         sessions_forget(step->sessions, node);
+        return 0;
     }
-    if (rc != 0) {
-        return rc < 0 ? rc : 0;
+    if (rc == 0) {
+        step->hostname = record->description.hostname;
+        step->budget--;
     }
-    step->hostname = record->description.hostname;
-    step->budget--;
     while (rc == DELIVERED && is_due(&node->delivery)) {
         rc = step->budget > 0 ? deliver_next(step, node, err) : SPENT;
     }
@@ -447,5 +447,5 @@ int sessions_step(struct sessions *sessions, struct store_read *read, struct err
 }
 
 bool sessions_has_work(const struct sessions *sessions) {
-    return sessions->is_behind || sessions->work.head.next != &sessions->work.head;
+    return sessions->is_behind || !list_is_empty(&sessions->work);
 }

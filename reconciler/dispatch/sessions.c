@@ -66,6 +66,30 @@ size_t sessions_count(const struct sessions *sessions) {
     return sessions->by_link.count;
 }
 
+// --- links ---
+
+static struct session_node *find_link(const struct sessions *sessions, uint64_t link) {
+    char key[17];
+    snprintf(key, sizeof key, "%016" PRIx64, link);
+    return map_get(&sessions->by_link, key);
+}
+
+static void close_session(struct sessions *sessions, struct session_node *node) {
+    ASSERT(node->is_open);
+    map_remove(&sessions->by_link, node->link_key);
+    delivery_end(node);
+    node->is_open = false;
+}
+
+// Whatever was wrong: a link that is ended carries no session any more.
+static void close_link(struct sessions *sessions, uint64_t link) {
+    struct session_node *node = find_link(sessions, link);
+    if (node != NULL) {
+        close_session(sessions, node);
+    }
+    sessions->options.callbacks.close(sessions->options.callbacks.context, link);
+}
+
 // --- saying something ---
 
 static bool say(struct sessions *sessions, uint64_t link, uint16_t number, const void *payload) {
@@ -80,10 +104,6 @@ static bool say(struct sessions *sessions, uint64_t link, uint16_t number, const
 bool session_send(struct sessions *sessions, const struct session_node *node, uint16_t number,
                   const void *payload) {
     return say(sessions, node->link, number, payload);
-}
-
-static void close_link(struct sessions *sessions, uint64_t link) {
-    sessions->options.callbacks.close(sessions->options.callbacks.context, link);
 }
 
 // Nobody may hear it: an agent whose session is not known here is told so at its next word.
@@ -122,12 +142,6 @@ static int64_t next_heartbeat_ms(struct sessions *sessions) {
 
 struct session_node *sessions_find(const struct sessions *sessions, const struct id *node_id) {
     return map_get(&sessions->by_node, node_id->text);
-}
-
-static struct session_node *find_link(const struct sessions *sessions, uint64_t link) {
-    char key[17];
-    snprintf(key, sizeof key, "%016" PRIx64, link);
-    return map_get(&sessions->by_link, key);
 }
 
 static void node_move(struct session_node *node, struct list *list, int64_t now_ms) {
@@ -174,13 +188,6 @@ static void open_session(struct sessions *sessions, struct session_node *node, u
     snprintf(node->link_key, sizeof node->link_key, "%016" PRIx64, link);
     map_put(&sessions->by_link, node->link_key, node);
     delivery_begin(sessions, node);
-}
-
-static void close_session(struct sessions *sessions, struct session_node *node) {
-    ASSERT(node->is_open);
-    map_remove(&sessions->by_link, node->link_key);
-    delivery_end(node);
-    node->is_open = false;
 }
 
 void session_end(struct sessions *sessions, struct session_node *node, enum error_code code,

@@ -9,17 +9,17 @@ int source_init(struct source *source, struct store_read *read, struct arena *ar
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
-    void *object = NULL;
+    struct cluster cluster;
     *source = (struct source){.read = read, .arena = arena};
     int rc = store_each_begin(read, STORE_ALL, KIND_CLUSTER, NULL, &cursor, err);
     if (rc < 0) {
         return rc;
     }
     rc = store_each_next(&cursor, &id, &bytes, err);
+    rc = rc == 0 ? wire_decode(&cluster_schema, bytes, &cluster, arena, err) : rc;
     store_each_end(&cursor);
-    rc = rc == 0 ? store_load(read, KIND_CLUSTER, &id, arena, &object, err) : rc;
     if (rc == 0) {
-        source->insecure_registries = ((struct cluster *)object)->spec.insecure_registries;
+        source->insecure_registries = cluster.spec.insecure_registries;
     }
     return rc < 0 ? rc : 0;
 }

@@ -33,8 +33,18 @@ struct host {
     int64_t mono_ms;
 };
 
+static bool is_closed(const struct host *h, uint64_t link) {
+    for (size_t i = 0; i < h->closed.count; i++) {
+        if (h->closed.items[i] == link) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool on_send(void *context, uint64_t link, uint16_t number, struct bytes body) {
     struct host *h = context;
+    assert_false(is_closed(h, link));
     if (h->room == 0) {
         return false;
     }
@@ -47,16 +57,8 @@ static bool on_send(void *context, uint64_t link, uint16_t number, struct bytes 
 
 static void on_close(void *context, uint64_t link) {
     struct host *h = context;
+    assert_false(is_closed(h, link));
     *ARENA_PUSH(&h->store.arena, &h->closed) = link;
-}
-
-static bool is_closed(const struct host *h, uint64_t link) {
-    for (size_t i = 0; i < h->closed.count; i++) {
-        if (h->closed.items[i] == link) {
-            return true;
-        }
-    }
-    return false;
 }
 
 // --- the store ---
@@ -77,6 +79,10 @@ static void put_node(struct host *h, unsigned number) {
     put(h, CHANGE_CREATE, KIND_NODE, &node);
 }
 
+static const char *new_text(struct host *h, size_t len) {
+    return memset(arena_alloc(&h->store.arena, len + 1), 'x', len); // zeroed behind it
+}
+
 static void put_service(struct host *h, size_t spec_bytes) {
     struct service service;
     schema_init(&service_schema, &service);
@@ -84,9 +90,12 @@ static void put_service(struct host *h, size_t spec_bytes) {
     service.meta.name = service.spec.name = "web";
     service.spec.image = "busybox";
     service.revision = 1;
-    char *text = arena_alloc(&h->store.arena, spec_bytes + 1);
-    memset(text, 'x', spec_bytes);
-    service.spec.labels = pairs_set(&h->store.arena, &service.spec.labels, "much", text);
+    for (size_t left = spec_bytes; left > 0;) {
+        size_t bytes = left < 60000 ? left : 60000;
+        const char *name = arena_printf(&h->store.arena, "much%zu", left);
+        service.spec.labels = pairs_set(&h->store.arena, &service.spec.labels, name, new_text(h, bytes));
+        left -= bytes;
+    }
     put(h, CHANGE_CREATE, KIND_SERVICE, &service);
 }
 
@@ -119,7 +128,7 @@ static int64_t state_of(struct host *h, unsigned number) {
     return ((struct task *)object)->status.state;
 }
 
-static void begin(struct host *h, const struct store_options *options) {
+static void begin(struct host *h, const struct store_options *options, size_t spec_bytes) {
     *h = (struct host){.room = -1};
     store_fixture_begin(&h->store, options);
     prng_seed(&h->prng, 1);
@@ -134,21 +143,29 @@ static void begin(struct host *h, const struct store_options *options) {
     put(h, CHANGE_CREATE, KIND_CLUSTER, &cluster);
     put_node(h, 1);
     put_node(h, 2);
+    put_service(h, spec_bytes);
+}
+
+static void finish(struct host *h) {
+    sessions_free(h->sessions);
+    store_fixture_end(&h->store);
+}
+
+static void begin_anew(struct host *h, const struct store_options *options, size_t spec_bytes) {
+    finish(h);
+    begin(h, options, spec_bytes);
 }
 
 static int setup(void **state) {
     struct host *h = test_calloc(1, sizeof *h);
-    begin(h, NULL);
-    put_service(h, 10);
+    begin(h, NULL, 10);
     *state = h;
     return 0;
 }
 
 static int teardown(void **state) {
-    struct host *h = *state;
-    sessions_free(h->sessions);
-    store_fixture_end(&h->store);
-    test_free(h);
+    finish(*state);
+    test_free(*state);
     return 0;
 }
 
@@ -396,6 +413,9 @@ static void what_belongs_to_an_earlier_session_is_refused(void **state) {
     const struct session_end *end = last(h, 101, MESSAGE_SESSION_END);
     assert_non_null(end);
     assert_string_equal(end->code, "NOT_FOUND");
+    assert_true(is_closed(h, 101)); // and with it the session that it had
+    assert_int_equal(sessions_count(h->sessions), 0);
+    assert_int_equal(presence(h, 1), SESSION_AWAITED);
     report(h, 102, 1, &older, 20, TASK_RUNNING); // a link without a session
     assert_non_null(last(h, 102, MESSAGE_SESSION_END));
     assert_true(is_closed(h, 102));
@@ -539,10 +559,7 @@ static void a_heartbeat_says_which_part_was_sent_last(void **state) {
 
 static void a_large_set_is_cut_into_parts(void **state) {
     struct host *h = *state;
-    sessions_free(h->sessions);
-    store_fixture_end(&h->store);
-    begin(h, NULL);
-    put_service(h, 60000);
+    begin_anew(h, NULL, 60000);
     put_tasks(h, 20, 30, 1);
     enter(h, 100, 1);
     step(h);
@@ -555,13 +572,26 @@ static void a_large_set_is_cut_into_parts(void **state) {
     }
 }
 
+static void what_fills_a_part_by_itself_does_not_share_it(void **state) {
+    struct host *h = *state;
+    begin_anew(h, NULL, FRAME_CHUNK_BYTES);
+    put_tasks(h, 20, 3, 1);
+    enter(h, 100, 1);
+    step(h);
+    assert_int_equal(holding_of(h, 100).parts, 3);
+    struct task gone = new_task(20, 1), changed = new_task(21, 1);
+    changed.desired = TASK_SHUTDOWN;
+    put(h, CHANGE_DELETE, KIND_TASK, &gone);
+    put(h, CHANGE_UPDATE, KIND_TASK, &changed);
+    step(h);
+    assert_int_equal(holding_of(h, 100).parts, 5); // what is removed, and what is changed
+    assert_int_equal(holding_of(h, 100).tasks.count, 2);
+}
+
 // Each task of 30 in a part of four; the link takes only some of them at a time.
 static void a_set_that_got_stuck_goes_on_and_what_changed_behind_it_follows(void **state) {
     struct host *h = *state;
-    sessions_free(h->sessions);
-    store_fixture_end(&h->store);
-    begin(h, NULL);
-    put_service(h, 60000);
+    begin_anew(h, NULL, 60000);
     put_tasks(h, 20, 30, 1);
     enter(h, 100, 1);
     h->room = 3;
@@ -646,10 +676,7 @@ static void too_many_changes_make_a_complete_set(void **state) {
 
 static void a_gap_in_the_history_makes_a_complete_set(void **state) {
     struct host *h = *state;
-    sessions_free(h->sessions);
-    store_fixture_end(&h->store);
-    begin(h, &(struct store_options){.history_bytes = 1, .reserve_bytes = -1});
-    put_service(h, 10);
+    begin_anew(h, &(struct store_options){.history_bytes = 1, .reserve_bytes = -1}, 10);
     enter(h, 100, 1);
     step(h);
     pass(h, SESSION_SET_REST_MS);
@@ -839,6 +866,9 @@ static void who_registers_too_often_keeps_the_session_it_has(void **state) {
     assert_string_equal(((struct session_end *)last(h, 8, MESSAGE_SESSION_END))->code, "BUSY");
     assert_int_equal(presence(h, 1), SESSION_HEARD);
     assert_false(is_closed(h, 7));
+    take(h, 7, 1, MESSAGE_SESSION_REGISTER, &asked); // by the very link of its session
+    assert_int_equal(sessions_count(h->sessions), 0);
+    pass(h, 15000);
 }
 
 static void what_a_node_says_of_itself_is_stored_once(void **state) {
@@ -905,6 +935,7 @@ int main(void) {
         TEST(a_change_goes_to_the_node_of_its_task_only),
         TEST(a_heartbeat_says_which_part_was_sent_last),
         TEST(a_large_set_is_cut_into_parts),
+        TEST(what_fills_a_part_by_itself_does_not_share_it),
         TEST(a_set_that_got_stuck_goes_on_and_what_changed_behind_it_follows),
         TEST(a_session_without_room_gets_the_newest_when_there_is_some),
         TEST(too_many_changes_make_a_complete_set),
