@@ -210,17 +210,15 @@ static void member_free(struct member *member, const char *reason) {
     xfree(member);
 }
 
-static int member_set_address(struct member *member, struct peers *peers, const char *address,
-                              struct error *err) {
+// Anew, by its address.
+static int member_locate(struct member *member, struct peers *peers, struct error *err) {
     char url[PEER_URL_BYTES];
     struct error unusable = {0};
-    int rc = peer_address_url(address, peers->tls != NULL, url, &unusable);
-    xfree(member->address);
-    member->address = xstrdup(address);
+    int rc = peer_address_url(member->address, peers->tls != NULL, url, &unusable);
     for (int i = 0; i < 2; i++) {
         struct slot *slot = &member->slots[i];
         if (slot->peers != NULL) {
-            slot_reset(slot, "the address changed");
+            slot_reset(slot, "it is to be dialed anew");
         }
         slot_init(slot, peers, member->raft_id, rc < 0 ? NULL : url);
         slot->member = member;
@@ -244,7 +242,9 @@ static int peers_set_member(struct peers *peers, const struct peers_member *want
     if (member->address != NULL && strcmp(member->address, wanted->address) == 0) {
         return 0;
     }
-    return member_set_address(member, peers, wanted->address, err);
+    xfree(member->address);
+    member->address = xstrdup(wanted->address);
+    return member_locate(member, peers, err);
 }
 
 static bool is_wanted(const struct peers *peers, uint64_t raft_id, const struct peers_member *members,
@@ -330,6 +330,12 @@ void peers_set_tls(struct peers *peers, struct tls *tls) {
     peers->tls = tls;
     if (was_plain) {
         end_links(peers, "links are secure from now on");
+        for (size_t i = 0; i < peers->member_count; i++) {
+            (void)member_locate(peers->members[i], peers, NULL); // what was out of reach may be in it now
+        }
+        LIST_EACH(node, &peers->asks) {
+            slot_reset(&LIST_ENTRY(node, struct ask, node)->slot, "to be asked anew");
+        }
     }
 }
 

@@ -10,8 +10,7 @@
 //              that.
 // Handshake    The dialer says who it is and whom it wants (PEER_HELLO). The acceptor refuses another
 //              cluster, another epoch, a call for somebody else, and those who are no members, with the
-//              reason
-//              (PEER_FAILURE). A hello to raft id 0 is a stranger's: all it may say is JOIN.
+//              reason (PEER_FAILURE). A hello to raft id 0 is a stranger's: all it may say is JOIN.
 // Loss         A message to a member whose link is down or full is dropped and counted; the queue of a link
 //              dies with it. Raft tolerates that, and what is stale helps nobody. The order of what arrives
 //              on one link is that of sending.
@@ -21,8 +20,8 @@
 // Time         Only peers_tick moves it, at most PEERS_TICK_MS_MAX a call: a process that was stopped for a
 //              while does not find all its links too late. Tick every 100 ms or oftener.
 // Threads      All functions are for the loop thread. Callbacks come from peers_take, peers_tick,
-//              peers_set_self and peers_set_members, and may call everything but these four and
-//              peers_close. No callback comes after peers_close has begun.
+//              peers_set_self, peers_set_members and peers_set_tls, and may call everything but these five
+//              and peers_close. No callback comes after peers_close has begun.
 // Limits       Incoming: PEERS_STRANGERS_MAX that have not said hello, as many strangers, two for each
 //              member. When there are too many, the oldest of the address that holds most is closed.
 // Security     With a tls (transport/tls.h) links are TLS, and the certificate says which node is at the
@@ -96,7 +95,8 @@ struct peers_self {
 };
 void peers_set_self(struct peers *peers, const struct peers_self *self);
 
-// What links to come show and believe; taken over. Links that are there stay, unless they were plain.
+// What links to come show and believe; taken over. Links that are there stay, unless they were plain: what
+// was asked over those is asked anew.
 void peers_set_tls(struct peers *peers, struct tls *tls);
 
 // All members, ourselves or not among them, at most PEERS_MEMBERS_MAX: links to new ones and to new addresses

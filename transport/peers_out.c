@@ -49,7 +49,7 @@ static void slot_rest(struct slot *slot) {
 
 static void slot_say_down(struct slot *slot) {
     const struct peers_callbacks *callbacks = &slot->peers->callbacks;
-    if (!slot->is_bulk && !slot->peers->is_closing) {
+    if (slot->member != NULL && !slot->is_bulk && !slot->peers->is_closing) {
         callbacks->on_down(callbacks->context, slot->raft_id);
     }
 }

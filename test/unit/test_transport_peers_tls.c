@@ -128,14 +128,47 @@ static void plain_links_end_when_there_are_secure_ones(void **state) {
     AWAIT(sides_are_up(2));
 }
 
-// --- joining ---
-
 static void ask_first(struct side *side) {
     char address[32];
     uint64_t number;
     snprintf(address, sizeof address, "127.0.0.1:%d", sides[0].port);
     assert_int_equal(peers_ask(side->peers, address, MESSAGE_JOIN, no_bytes, 10000, &number, NULL), 0);
 }
+
+static void plain_questions_are_asked_anew_over_secure_links(void **state) {
+    (void)state;
+    sides[0].keeps_join = true;
+    ask_first(&sides[1]);
+    AWAIT(sides[0].packets == 1);
+    assert_null(peers_identity(sides[0].peers, sides[0].via));
+    sides_papers = papers_make(clock_unix_ms());
+    peers_set_tls(sides[0].peers, side_tls(&sides[0]));
+    peers_set_tls(sides[1].peers, side_tls(&sides[1]));
+    AWAIT(sides[0].packets == 2);
+    assert_non_null(peers_identity(sides[0].peers, sides[0].via));
+    assert_true(peers_reply(sides[0].peers, sides[0].via, MESSAGE_JOIN_REPLY, no_bytes));
+    AWAIT(sides[1].answers == 1);
+    assert_int_equal(sides[1].answer_code, ERR_NONE);
+    assert_int_equal(sides[1].downs, 0);
+}
+
+// 0.0.0.0 is no loopback address; who dials it comes out at this machine all the same.
+static void members_that_plain_links_may_not_reach_are_dialed_over_secure_ones(void **state) {
+    (void)state;
+    char address[32];
+    struct peers_status status;
+    snprintf(address, sizeof address, "0.0.0.0:%d", sides[1].port);
+    struct peers_member members[] = {{1, "127.0.0.1:1"}, {2, address}};
+    assert_int_equal(peers_set_members(sides[0].peers, members, 2, NULL), -ERR_UNSUPPORTED);
+    sides_papers = papers_make(clock_unix_ms());
+    peers_set_tls(sides[0].peers, side_tls(&sides[0]));
+    peers_set_tls(sides[1].peers, side_tls(&sides[1]));
+    AWAIT(side_reaches(&sides[0], 2));
+    assert_true(peers_status(sides[0].peers, 2, &status));
+    assert_string_equal(status.trouble, "");
+}
+
+// --- joining ---
 
 static void a_joiner_may_ask_and_nothing_else(void **state) {
     (void)state;
@@ -396,6 +429,7 @@ static void what_a_refused_caller_says_is_not_heard(void **state) {
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sides_begin_secure, sides_end)
+#define PLAIN(name) cmocka_unit_test_setup_teardown(name, sides_begin, sides_end)
 static const struct CMUnitTest tests[] = {
     TEST(both_know_the_others_certificate),
     TEST(a_worker_is_no_manager),
@@ -403,7 +437,9 @@ static const struct CMUnitTest tests[] = {
     TEST(one_of_another_cluster_is_refused_by_both),
     TEST(one_that_has_expired_is_refused_and_told),
     TEST(a_renewed_certificate_is_shown_by_the_next_links),
-    cmocka_unit_test_setup_teardown(plain_links_end_when_there_are_secure_ones, sides_begin, sides_end),
+    PLAIN(plain_links_end_when_there_are_secure_ones),
+        PLAIN(plain_questions_are_asked_anew_over_secure_links),
+        PLAIN(members_that_plain_links_may_not_reach_are_dialed_over_secure_ones),
     TEST(a_joiner_may_ask_and_nothing_else),
     TEST(a_joiner_tells_its_secret_to_no_other_cluster),
     TEST(who_does_not_finish_the_handshake_is_gone_in_time),
