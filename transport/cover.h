@@ -5,7 +5,8 @@
 //
 // A cover is one end of one connection and does no I/O of its own: bytes of the stream go in and plain ones
 // come out, and the other way round. It belongs to its link, which calls it under its lock, one call at a
-// time, from whichever thread. The only one there is: transport/tls.h.
+// time, from whichever thread; only `peer`, which does not change any more once it is ready, without. The
+// only one there is: transport/tls.h.
 #ifndef MUSTER_TRANSPORT_COVER_H
 #define MUSTER_TRANSPORT_COVER_H
 

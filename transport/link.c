@@ -397,28 +397,24 @@ static void link_flush_locked(struct link *link) {
     }
 }
 
-static void link_sent_plain_locked(struct link *link, size_t count) {
-    link->queue_bytes -= count;
-    link->sent_bytes += count;
-}
-
 static void link_sent_covered_locked(struct link *link, size_t count) {
     link->covered_sent += count;
     if (link->covered_sent == link->covered.len) {
-        link_sent_plain_locked(link, link->covered_plain_bytes);
+        link->queue_bytes -= link->covered_plain_bytes;
         buf_free(&link->covered);
         link->covered_sent = link->covered_plain_bytes = 0;
     }
 }
 
 static void link_sent_locked(struct link *link, size_t count) {
+    link->sent_bytes += count;
     if (link->cover != NULL) {
         link_sent_covered_locked(link, count);
         return;
     }
     struct outgoing *out = LIST_ENTRY(list_first(&link->queue), struct outgoing, node);
     out->sent += count;
-    link_sent_plain_locked(link, count);
+    link->queue_bytes -= count;
     if (out->sent == out->len) {
         list_remove(&out->node);
         xfree(out);

@@ -90,7 +90,8 @@ void link_send(struct link *link, uint16_t number, uint64_t conversation, struct
 bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
                       size_t queue_bytes_max);
 size_t link_queue_bytes(struct link *link);
-uint64_t link_sent_bytes(struct link *link); // taken by the stream since the link began
+// Taken by the stream since the link began, as the cover made them.
+uint64_t link_sent_bytes(struct link *link);
 // This frame was taken from the mailbox and dealt with: there is room for another. Repeating is harmless.
 void link_consumed(struct link_letter *frame);
 // The peer has said who it is: frames may have the size that their rows allow.
