@@ -100,15 +100,6 @@ static bool has_san(X509 *certificate, const char *name) {
                            X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1;
 }
 
-static bool take_time(const ASN1_TIME *time, int64_t *out_unix_ms) {
-    struct tm parts;
-    if (ASN1_TIME_to_tm(time, &parts) != 1) {
-        return false;
-    }
-    *out_unix_ms = (int64_t)timegm(&parts) * 1000;
-    return true;
-}
-
 static bool take_serial(const X509 *certificate, char out[CERTIFICATE_SERIAL_BYTES]) {
     BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
     char *text = number == NULL ? NULL : BN_bn2hex(number);
@@ -142,8 +133,8 @@ static const char *why_not_of_a_node(X509 *certificate, struct identity *out) {
     if (!has_usage(certificate, out->role)) {
         return "it may be used for other things than its role's";
     }
-    if (!take_time(X509_get0_notBefore(certificate), &out->not_before_unix_ms) ||
-        !take_time(X509_get0_notAfter(certificate), &out->not_after_unix_ms) ||
+    if (!asn1_unix_ms(X509_get0_notBefore(certificate), &out->not_before_unix_ms) ||
+        !asn1_unix_ms(X509_get0_notAfter(certificate), &out->not_after_unix_ms) ||
         !take_serial(certificate, out->serial)) {
         return "its dates or its number cannot be read";
     }

@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -125,6 +126,15 @@ EVP_PKEY *pem_key(struct bytes pem, struct error *err) {
     }
     ERR_clear_error();
     return key;
+}
+
+bool asn1_unix_ms(const ASN1_TIME *time, int64_t *out_unix_ms) {
+    struct tm parts;
+    if (ASN1_TIME_to_tm(time, &parts) != 1) {
+        return false;
+    }
+    *out_unix_ms = (int64_t)timegm(&parts) * 1000;
+    return true;
 }
 
 bool key_is_p256(const EVP_PKEY *key) {

@@ -32,6 +32,9 @@ EVP_PKEY *pem_key(struct bytes pem, struct error *err); // private, not encrypte
 // Appends what was written to the memory BIO.
 void pem_take(BIO *bio, struct buf *out);
 
+// False: no time that there is.
+bool asn1_unix_ms(const ASN1_TIME *time, int64_t *out_unix_ms);
+
 // An elliptic key on P-256: the only kind that the cluster uses.
 bool key_is_p256(const EVP_PKEY *key);
 

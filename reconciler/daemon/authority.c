@@ -129,15 +129,14 @@ static int check_request(X509_REQ *request, struct error *err) {
 // The end of the new certificate's life: the authority's own at the latest.
 static int find_end(const X509 *authority, const struct authority_order *order, int64_t *out_unix_ms,
                     struct error *err) {
-    struct tm parts;
+    int64_t end_unix_ms;
     if (order->valid_ms < AUTHORITY_NODE_VALID_MS_MIN) {
         return error_set(err, ERR_INVALID, "a certificate of %lld ms: it must be valid for an hour at least",
                          (long long)order->valid_ms);
     }
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(authority), &parts) != 1) {
+    if (!asn1_unix_ms(X509_get0_notAfter(authority), &end_unix_ms)) {
         return openssl_error(err, ERR_INVALID, "read the dates of the cluster's authority");
     }
-    int64_t end_unix_ms = (int64_t)timegm(&parts) * 1000;
     if (end_unix_ms <= order->unix_ms) {
         char text[32];
         return error_set(err, ERR_GUARD,
