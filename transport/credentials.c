@@ -48,6 +48,7 @@ static int split_node_file(const struct buf *node, struct credentials *out, stru
 
 static int read_files(int dir_fd, struct credentials *out, struct error *err) {
     AUTO_BUF node = {0};
+    (void)buf_reserve(&node, 2 * FILE_BYTES_MAX); // it does not grow while it is read: no copy stays behind
     int rc = fs_read(dir_fd, NODE_FILE, FILE_BYTES_MAX, &node, err);
     rc = rc < 0 ? rc : fs_read(dir_fd, AUTHORITIES_FILE, FILE_BYTES_MAX, &out->authorities, err);
     rc = rc < 0 ? rc : split_node_file(&node, out, err);
