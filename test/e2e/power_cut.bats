@@ -129,6 +129,14 @@ report() { # CUTS
     echo "# $1 cuts, $(acknowledged | wc -l) changes acknowledged, seed $POWER_SEED" >&3
 }
 
+three_on_disks() {
+    local manager
+    for manager in 1 2 3; do
+        disk_make $manager
+    done
+    managers_cluster 3
+}
+
 @test "a manager alone has all that it acknowledged before the power went" {
     local n
     disk_make 1
@@ -143,10 +151,7 @@ report() { # CUTS
 
 @test "a member whose power goes keeps its word, and catches up with the others" {
     local n manager
-    for manager in 1 2 3; do
-        disk_make $manager
-    done
-    managers_cluster 3
+    three_on_disks
     for ((n = 1; n <= ${POWER_CUTS:-6}; n++)); do
         manager=$(((RANDOM + n) % 3 + 1))
         cut $manager
@@ -157,11 +162,8 @@ report() { # CUTS
 }
 
 @test "three managers whose power goes at once have all that they acknowledged" {
-    local n manager
-    for manager in 1 2 3; do
-        disk_make $manager
-    done
-    managers_cluster 3
+    local n
+    three_on_disks
     for ((n = 1; n <= ${POWER_CUTS:-6}; n++)); do
         cut $((n % 3 + 1)) $(((n + 1) % 3 + 1)) $(((n + 2) % 3 + 1))
         come_back 1 2 3
