@@ -2,10 +2,12 @@
 //
 // reconciler/agent/image_job.c — how one image comes to be on this node.
 //
-//     START -> QUEUED -> PULLING -> LAYERS <-> UNPACKING -> done
-//       ^ \______________________/^ what is here already skips the pull; a root file system tar is unpacked
-//       | without one RETRY after every failure that may pass, with back-off
+//     START -> QUEUED -> PULLING -> PULLED -> LAYERS <-> UNPACKING -> done
+//       ^ \________________________________/^ what is here already skips the pull; a root file system tar is
+//       | unpacked without one; RETRY after every failure that may pass, with back-off
 //
+// Pulls at the same time share the directory of blobs. What skopeo brings it renames into place, but a manifest
+// it writes there, cut to nothing first: while others pull, one that is damaged may be whole in a moment.
 // A layer or document whose digest does not fit is fetched once more, each once; skopeo, which trusts what lies
 // on disk, may have brought others along. The second time the image is damaged.
 // Children are bounded for the whole store; a job that finds no room, or its layer in the work of another
@@ -29,6 +31,8 @@
 
 #define PULLS_MAX 3
 #define UNPACKS_MAX 2
+#define READING_MS 20 // until a manifest is read again
+#define READINGS_MAX 250
 #define OUTPUT_BYTES_MAX (16 * KIB)
 #define STALL_CHECK_MS 20000
 #define STALL_CHECKS_MAX 9 // three minutes without a byte
@@ -88,9 +92,12 @@ void image_job_abandon(struct image_job *job) {
     job->is_abandoned = true;
     if (job->child != NULL) {
         child_kill(job->child);
-    } else {
-        job_end(job);
+        return;
     }
+    if (job->stage == STAGE_PULLED) {
+        image_discard(job->store, job->pull_dir);
+    }
+    job_end(job);
 }
 
 static struct image_user *take_user(struct image_job *job) {
@@ -426,6 +433,8 @@ static void on_stall_check(uv_timer_t *timer) {
     }
 }
 
+static void on_reading(uv_timer_t *timer);
+
 static void take_pulled(struct image_job *job) {
     struct image_store *store = job->store;
     struct error err = {0};
@@ -433,6 +442,10 @@ static void take_pulled(struct image_job *job) {
     const char *layout = arena_printf(&job->attempt, "%s/layout", job->pull_dir);
     int rc = image_layout_manifest(layout, &job->attempt, &manifest, &err);
     rc = rc == 0 ? image_layout_read(store->blobs_dir, manifest, &job->attempt, &job->contents, &err) : rc;
+    if (rc == -ERR_CORRUPT && store->pulls > 0 && ++job->readings < READINGS_MAX) {
+        uv_timer_start(&job->timer, on_reading, READING_MS, /*repeat=*/0);
+        return;
+    }
     rc = rc == 0 ? image_layout_check_machine(&job->contents, &err) : rc;
     fs_remove_tree(AT_FDCWD, job->pull_dir, NULL);
     if (rc != 0) {
@@ -443,6 +456,10 @@ static void take_pulled(struct image_job *job) {
     job->layer = 0;
     job->stage = STAGE_LAYERS;
     unpack_next(job);
+}
+
+static void on_reading(uv_timer_t *timer) {
+    take_pulled(timer->data);
 }
 
 static void pull_failed(struct image_job *job, const struct child_result *result) {
@@ -472,6 +489,8 @@ static void on_pulled(void *context, const struct child_result *result) {
     } else if (result->exit_code != 0) {
         pull_failed(job, result);
     } else {
+        job->stage = STAGE_PULLED;
+        job->readings = 0;
         take_pulled(job);
     }
     image_store_step(store);
@@ -584,6 +603,7 @@ void image_job_step(struct image_job *job) {
         unpack_next(job);
         break;
     case STAGE_PULLING:
+    case STAGE_PULLED:
     case STAGE_UNPACKING:
     case STAGE_RETRY:
     case STAGE_ENDED:

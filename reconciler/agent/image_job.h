@@ -53,6 +53,7 @@ enum image_stage {
     STAGE_START,
     STAGE_QUEUED,
     STAGE_PULLING,
+    STAGE_PULLED,
     STAGE_LAYERS,
     STAGE_UNPACKING,
     STAGE_RETRY,
@@ -69,7 +70,7 @@ struct image_job {
     bool is_insecure, pulls_always, pulls_never;
     struct list users;
     enum image_stage stage;
-    uv_timer_t timer; // start, retry, stall
+    uv_timer_t timer; // start, retry, stall, another reading
     struct child *child;
     bool is_abandoned; // nobody waits any more; ends with its child
     int attempts, progress_number;
@@ -82,7 +83,7 @@ struct image_job {
     bool is_fresh, is_stalled;
     bool was_damaged[LAYERS_MAX + 1]; // by layer; the last one: manifest or configuration
     int64_t pulled_bytes, unpacked_bytes;
-    int still_checks;
+    int still_checks, readings;
 };
 
 struct image_job *image_job_new(struct image_store *store, const struct image_request *request,

@@ -300,7 +300,6 @@ static int read_blob(const char *blobs_dir, const char *digest, struct arena *ar
     }
     image_digest(buf_bytes(out), found);
     if (strcmp(found, digest) != 0) {
-        unlink(path);
         return error_set(err, ERR_CORRUPT, "the blob %s was damaged on disk", digest);
     }
     return 0;
@@ -313,7 +312,12 @@ int image_layout_read(const char *blobs_dir, const char *manifest, struct arena 
     int rc = read_blob(blobs_dir, manifest, arena, &json, err);
     rc = rc == 0 ? image_manifest_parse(buf_bytes(&json), arena, &contents, err) : rc;
     buf_clear(&json);
-    rc = rc == 0 ? read_blob(blobs_dir, contents.config_digest, arena, &json, err) : rc;
+    if (rc == 0) {
+        rc = read_blob(blobs_dir, contents.config_digest, arena, &json, err);
+        if (rc == -ERR_CORRUPT) {
+            unlink(image_blob_path(blobs_dir, contents.config_digest, arena)); // skopeo trusts what is there
+        }
+    }
     rc = rc == 0 ? image_config_parse(buf_bytes(&json), arena, &contents, err) : rc;
     if (rc == 0) {
         *out = contents;

@@ -28,7 +28,8 @@ struct image_contents {
 
 // The digest of the one manifest in a layout directory that holds one image.
 int image_layout_manifest(const char *directory, struct arena *arena, const char **out, struct error *err);
-// Manifest and configuration by the manifest's digest.
+// Manifest and configuration by the manifest's digest; -ERR_CORRUPT when one of them is gone or is not what its
+// digest says. A damaged configuration is removed, because skopeo trusts it; manifests it writes anew, in place.
 int image_layout_read(const char *blobs_dir, const char *manifest, struct arena *arena,
                       struct image_contents *out, struct error *err);
 // Is it for this machine? -ERR_UNSUPPORTED says what it is for.

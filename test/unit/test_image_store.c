@@ -456,6 +456,45 @@ static void pulls_at_once_are_bounded(void **state) {
     expect_tidy();
 }
 
+static void on_turn(uv_check_t *check) {
+    LIST_EACH(node, &store->jobs) {
+        if (LIST_ENTRY(node, struct image_job, in_store)->readings > 0) {
+            uv_check_stop(check);
+            layer_run("echo >%s/go", work);
+            return;
+        }
+    }
+}
+
+// skopeo writes manifests in place: here one that another pull of the same image is about to read.
+static void a_manifest_that_another_pull_writes_is_read_when_it_is_whole(void **state) {
+    (void)state;
+    uv_check_t check;
+    AUTO_FREE char *first = xasprintf("oci:%s", layout("img0", two_layers, NULL));
+    AUTO_FREE char *second = xasprintf("oci:%s", layout("img1", two_layers, NULL));
+    close_store();
+    layer_run(
+        "cd %s && mkfifo done cut go && printf '#!/bin/sh\ncd %s; printf x >>calls\n"
+        "skopeo --insecure-policy \"$@\" || exit 1\n"
+        "case \"$*\" in *img0*) echo >done; read gone <cut; exit 0;; esac\n"
+        "manifest=state/blobs/sha256/$(grep -o \"sha256:[0-9a-f]*\" img1/index.json | cut -d: -f2)\n"
+        "cp $manifest whole; read first <done; : >$manifest; echo >cut; read on <go; cat whole >$manifest\n' "
+        ">skopeo-two && chmod +x skopeo-two",
+        work, work);
+    open_store("skopeo-two");
+    uv_check_init(&loop, &check);
+    uv_check_start(&check, on_turn);
+    ask(0, first, "");
+    ask(1, second, "");
+    run_loop();
+    uv_close((uv_handle_t *)&check, NULL);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(skopeo_calls(), 2);
+    expect_file(askers[0].result.image, "etc/conf", "top");
+    expect_file(askers[1].result.image, "etc/conf", "top");
+    expect_tidy();
+}
+
 static void a_missing_skopeo_is_named_until_it_is_there(void **state) {
     (void)state;
     AUTO_FREE char *reference = xasprintf("oci:%s", layout("img", two_layers, NULL));
@@ -732,6 +771,7 @@ int main(int argc, char **argv) {
         TEST(plain_http_is_for_listed_registries_only),
         TEST(requests_for_one_image_share_the_work),
         TEST(pulls_at_once_are_bounded),
+        TEST(a_manifest_that_another_pull_writes_is_read_when_it_is_whole),
         TEST(a_missing_skopeo_is_named_until_it_is_there),
         TEST(a_damaged_blob_is_fetched_once_more),
         TEST(an_unpacking_child_that_is_killed_is_started_again),
