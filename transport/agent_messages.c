@@ -40,6 +40,7 @@ static const struct field session_end_fields[] = {
     SESSION(struct session_end),
     STRING(struct session_end, 2, code, .help = "Name of the error code."),
     STRING(struct session_end, 3, text, .help = "Why."),
+    BOOL(struct session_end, 4, is_removed, .help = "The node is in the cluster no more."),
 };
 const struct schema session_end_schema =
     SCHEMA("session_end", struct session_end, session_end_fields, .help = "There is no such session.");
@@ -56,10 +57,17 @@ static const struct field session_heartbeat_reply_fields[] = {
         .help = "Time until the next heartbeat."),
     INT(struct session_heartbeat_reply, 3, part, 0, INT64_MAX, .help = "Number of the part sent last."),
     MANAGERS(struct session_heartbeat_reply, 4),
+    BOOL(struct session_heartbeat_reply, 5, is_manager, .help = "The node is to be a manager."),
 };
 const struct schema session_heartbeat_reply_schema =
     SCHEMA("session_heartbeat_reply", struct session_heartbeat_reply, session_heartbeat_reply_fields,
            .help = "The manager is alive.");
+
+static const struct field session_leave_fields[] = {
+    SESSION(struct session_leave),
+};
+const struct schema session_leave_schema =
+    SCHEMA("session_leave", struct session_leave, session_leave_fields, .help = "The node leaves.");
 
 static const struct field session_describe_fields[] = {
     SESSION(struct session_describe),

@@ -52,6 +52,7 @@ struct session_redirect {
 struct session_end {
     struct id session_id;    // none: it was never registered
     const char *code, *text; // CONFLICT: the node was registered by another link
+    bool is_removed;         // the node is in the cluster no more: it was removed, or has left
     struct bytes unknown;
 };
 
@@ -64,6 +65,12 @@ struct session_heartbeat_reply {
     int64_t heartbeat_ms;    // until the next
     int64_t part;            // number of the last part that was sent; 0 = none yet
     struct strings managers; // when they changed; else empty
+    bool is_manager;         // the node is to be a manager: what it lacks for that, it asks for
+    struct bytes unknown;
+};
+// The node leaves the cluster. When that is stored, the session ends with is_removed.
+struct session_leave {
+    struct id session_id;
     struct bytes unknown;
 };
 struct session_describe {
@@ -113,7 +120,7 @@ struct report_stored {
 
 extern const struct schema session_register_schema, session_registered_schema, session_redirect_schema,
     session_end_schema, session_heartbeat_schema, session_heartbeat_reply_schema, session_describe_schema,
-    assign_item_schema, assign_removed_schema, assign_part_schema, assign_again_schema, report_batch_schema,
-    report_acknowledged_schema, report_stored_schema;
+    session_leave_schema, assign_item_schema, assign_removed_schema, assign_part_schema, assign_again_schema,
+    report_batch_schema, report_acknowledged_schema, report_stored_schema;
 
 #endif

@@ -17,6 +17,7 @@
 #define HEARTBEAT_MS_MIN 100 // whatever it is told
 #define HEARTBEAT_MS_MAX (10LL * 60 * 1000)
 #define FAILURES_MAX 7       // from here on the rest is the longest
+#define FAILURES_REMOVED 5   // a rest longer than anybody takes himself for the leader wrongly
 #define REPORT_HEAD_BYTES 64 // of a report in a message, or of the message
 
 static const struct sm_state states[SESSION_STATE_COUNT] = {
@@ -134,6 +135,13 @@ static void say_heartbeat(struct stepping *at) {
     heartbeat.session_id = at->session->id;
     at->session->due_ms = at->now_ms + at->session->heartbeat_ms;
     say(at, MESSAGE_SESSION_HEARTBEAT, &heartbeat);
+}
+
+static void say_leave(struct stepping *at) {
+    struct session_leave leave;
+    schema_init(&session_leave_schema, &leave);
+    leave.session_id = at->session->id;
+    say(at, MESSAGE_SESSION_LEAVE, &leave);
 }
 
 static size_t report_bytes(const struct task_report *report) {
@@ -260,9 +268,15 @@ static void on_end(struct stepping *at, const void *payload) {
     const struct session_end *end = payload;
     struct session *session = at->session;
     const char *why = arena_printf(at->arena, "the manager ended the session: %s", end->text);
+    session->removals = end->is_removed ? session->removals + 1 : 0;
+    at->out->is_removed =
+        session->removals >= SESSION_REMOVALS_MIN || (end->is_removed && session->is_leaving);
     // What will not change soon. Of two that have the same identity, each would take the session from the
     // other.
-    if (!error_is_retryable((int)error_code_from_name(end->code)) && !str_equal(end->code, "NOT_FOUND")) {
+    if (end->is_removed) {
+        session->failures = FAILURES_REMOVED;
+    } else if (!error_is_retryable((int)error_code_from_name(end->code)) &&
+               !str_equal(end->code, "NOT_FOUND")) {
         session->failures = FAILURES_MAX;
     }
     give_up(at, why);
@@ -284,12 +298,13 @@ static void ask_again(struct stepping *at) {
 static void on_heartbeat_reply(struct stepping *at, const void *payload) {
     const struct session_heartbeat_reply *reply = payload;
     struct session *session = at->session;
-    session->failures = 0; // it is a session that lasts
+    session->failures = session->removals = 0; // it is a session that lasts
     hear_interval(at, reply->heartbeat_ms);
     hear_managers(at, &reply->managers);
     if (session->is_asking || reply->part != session->part) { // what was sent before it has come before it
         ask_again(at);
     }
+    at->out->is_promoted = reply->is_manager;
 }
 
 static void on_stored(struct stepping *at, const void *payload) {
@@ -506,6 +521,12 @@ void session_step(struct session *session, const struct session_event *event, in
         break;
     case SESSION_ON_DESCRIPTION:
         on_description(&at, event->description);
+        break;
+    case SESSION_ON_LEAVE:
+        session->is_leaving = session->machine.state == SESSION_OPEN;
+        if (session->is_leaving) {
+            say_leave(&at);
+        }
         break;
     }
 }

@@ -11,7 +11,9 @@
 // Invariants   (1) A complete set is handed out only when all of its parts came, in order; an increment only
 //              when nothing before it misses. (2) A manager that does not answer for SESSION_MISSED_MAX
 //              heartbeats is given up. (3) Between two dials there is a rest, but on the way to a leader that
-//              was named, SESSION_REDIRECTS_MAX times at most.
+//              was named, SESSION_REDIRECTS_MAX times at most. (4) That the node is in the cluster no more is
+//              believed at the SESSION_REMOVALS_MIN-th time, without a session that lasted in between: who
+//              was leader a moment ago may not know yet who was let in since.
 // Ownership    Actions lie in the arena given. The struct is the caller's; after session_init its fields are
 //              private. The link is the caller's too: after `hang_up` nothing of it may come in any more.
 // Limits       SESSION_STEP_TASKS_MAX tasks and SESSION_STEP_BYTES_MAX in one step of assignments.
@@ -28,6 +30,7 @@
 #define SESSION_REST_MS_MIN 100 // before the second dial; doubles
 #define SESSION_REST_MS_MAX 8000
 #define SESSION_REDIRECTS_MAX 3
+#define SESSION_REMOVALS_MIN 2
 #define SESSION_STEP_TASKS_MAX (2 * TASKS_PER_NODE_MAX)
 #define SESSION_STEP_BYTES_MAX ((size_t)256 * MIB)
 
@@ -50,11 +53,11 @@ struct session {
     char managers[AGENT_MANAGERS_MAX][AGENT_ADDRESS_BYTES];
     char next[AGENT_ADDRESS_BYTES]; // to be dialed next; "" = any
     char dialed[AGENT_ADDRESS_BYTES];
-    int failures, redirects; // one after the other
-    int64_t due_ms;          // RESTING: to dial; DIALING, REGISTERING: to give up; OPEN: the heartbeat
+    int failures, redirects, removals; // one after the other
+    int64_t due_ms; // RESTING: to dial; DIALING, REGISTERING: to give up; OPEN: the heartbeat
     int64_t heartbeat_ms, heard_ms;
     int64_t part; // number of the last part that was taken
-    bool is_asking;
+    bool is_asking, is_leaving;
     bool is_building, is_building_set; // a step whose last part is not there yet
     struct arena building;
     LIST_OF(struct bytes) changed; // encoded
@@ -69,6 +72,7 @@ enum session_event_kind {
     SESSION_ON_MESSAGE,     // of a manager (rows with the sender DISPATCHER)
     SESSION_ON_REPORTS,     // to be said if it is possible now
     SESSION_ON_DESCRIPTION, // what the node is, from now on
+    SESSION_ON_LEAVE,       // the node leaves the cluster: to be said if it is possible now
 };
 struct session_event {
     enum session_event_kind kind;
@@ -99,6 +103,8 @@ struct session_actions {
     LIST_OF(struct id) removed;
     LIST_OF(struct session_stored) stored; // reports that are acknowledged
     bool keep_managers;                    // they changed: keep the list for the next start
+    bool is_promoted;                      // the node is to be a manager
+    bool is_removed;                       // the node is in the cluster no more
     const char *trouble;                   // why it dials again, for the log; NULL = nothing new
 };
 

@@ -26,6 +26,7 @@
 #define EVENTS_BYTES_MAX (1 * MIB)
 #define EVENTS_ROUNDS_MAX 4 // of so many events, in one step
 #define PART_HEAD_BYTES 256 // of a part, beside its items
+#define NOT_HERE "this node is not in the cluster"
 
 // --- what is due ---
 
@@ -144,7 +145,9 @@ static int route_event(struct sessions *sessions, const struct event *event, str
     }
     struct session_node *node = sessions_find(sessions, &event->id);
     if (event->op == CHANGE_DELETE && node != NULL) {
-        sessions_forget(sessions, node);
+        sessions_forget(sessions, node, NOT_HERE);
+    } else if (node != NULL && node->is_open) {
+        enlist(sessions, node); // its record is looked at
     }
     return 0;
 }
@@ -394,17 +397,27 @@ static bool is_due(const struct delivery *delivery) {
     return delivery->is_set_open || delivery->is_set_due || delivery->dirty_count > 0;
 }
 
+static int tell_role(struct sessions *sessions, struct session_node *node, const struct node *record) {
+    node->is_manager = record->spec.role == ROLE_MANAGER;
+    if (node->is_manager == node->was_told_manager || session_tell(sessions, node)) {
+        return DELIVERED;
+    }
+    node->delivery.retry_ms = sessions->now_ms + SESSION_RETRY_MS;
+    return BLOCKED;
+}
+
 // The node is on no list when it comes in.
 static int deliver(struct step *step, struct session_node *node, struct error *err) {
     const struct node *record;
     int rc = source_node(&step->source, &node->node_id, &record, err);
-    if (rc == STORE_ABSENT) {
-        sessions_forget(step->sessions, node);
+    if (rc == STORE_ABSENT || (rc == 0 && record->status.left)) {
+        sessions_forget(step->sessions, node, rc == 0 ? "this node left the cluster" : NOT_HERE);
         return 0;
     }
     if (rc == 0) {
         step->hostname = record->description.hostname;
         step->budget--;
+        rc = tell_role(step->sessions, node, record);
     }
     while (rc == DELIVERED && is_due(&node->delivery)) {
         rc = step->budget > 0 ? deliver_next(step, node, err) : SPENT;

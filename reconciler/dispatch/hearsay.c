@@ -23,12 +23,22 @@ void hearsay_forget(struct session_node *node) {
     }
     xfree(node->description);
     node->description = NULL;
-    node->is_description_travelling = false;
+    node->is_description_travelling = node->is_leaving = false;
+}
+
+// What it is does not matter any more.
+void hearsay_leave(struct sessions *sessions, struct session_node *node) {
+    hearsay_forget(node);
+    node->is_leaving = true;
+    list_append(&sessions->described, &node->described);
 }
 
 void hearsay_describe(struct sessions *sessions, struct session_node *node,
                       const struct node_description *description) {
     AUTO_BUF bytes = {0};
+    if (node->is_leaving) {
+        return;
+    }
     wire_encode(&node_description_schema, description, &bytes);
     hearsay_forget(node);
     node->description = memcpy(xmalloc(bytes.len + 1), buf_text(&bytes), bytes.len);
@@ -36,22 +46,46 @@ void hearsay_describe(struct sessions *sessions, struct session_node *node,
     list_append(&sessions->described, &node->described);
 }
 
+// Its tasks are replaced at once, and it may join again.
+static int say_good_bye(struct node *record, const struct transaction *transaction) {
+    bool is_news = !record->status.left;
+    record->spec.role = ROLE_WORKER;
+    record->status.state = NODE_DOWN;
+    record->status.since_unix_ms = transaction->time_unix_ms;
+    record->status.message = "it left the swarm";
+    record->status.left = true;
+    return is_news;
+}
+
+// Whether it changes the record.
+static int apply_description(const struct session_node *node, struct node *record,
+                             const struct transaction *transaction, struct arena *arena, struct error *err) {
+    struct node_description said;
+    struct bytes bytes = {node->description, node->description_len};
+    if (node->is_leaving) {
+        return say_good_bye(record, transaction);
+    }
+    int rc = wire_decode(&node_description_schema, bytes, &said, arena, err);
+    if (rc < 0 || schema_equal(&node_description_schema, &record->description, &said)) {
+        return rc;
+    }
+    record->description = said;
+    return 1;
+}
+
 static int compose_description(struct session_node *node, struct store_read *read, struct arena *arena,
                                struct transaction *out, struct error *err) {
-    struct node_description said;
-    void *object;
-    struct bytes bytes = {node->description, node->description_len};
-    int rc = store_load(read, KIND_NODE, &node->node_id, arena, &object, err);
-    rc = rc != 0 ? rc : wire_decode(&node_description_schema, bytes, &said, arena, err);
+    void *record;
+    int rc = store_load(read, KIND_NODE, &node->node_id, arena, &record, err);
+    bool is_there = rc == 0;
+    rc = is_there ? apply_description(node, record, out, arena, err) : rc;
     if (rc < 0) {
         return rc;
     }
-    struct node *record = object;
-    if (rc == STORE_ABSENT || schema_equal(&node_description_schema, &record->description, &said)) {
+    if (!is_there || rc == 0) {
         hearsay_forget(node);
         return 0;
     }
-    record->description = said;
     transaction_add(out, CHANGE_UPDATE, KIND_NODE, record, arena);
     node->is_description_travelling = true;
     return 0;
@@ -69,13 +103,22 @@ static int compose_descriptions(struct sessions *sessions, struct store_read *re
     return rc;
 }
 
+static void description_stored(struct sessions *sessions, struct session_node *node) {
+    bool has_left = node->is_leaving;
+    hearsay_forget(node);
+    if (has_left) {
+        sessions_forget(sessions, node, "this node left the cluster");
+    }
+}
+
 static void descriptions_end(struct sessions *sessions, bool is_stored) {
     LIST_EACH(at, &sessions->described) {
         struct session_node *node = LIST_ENTRY(at, struct session_node, described);
-        if (node->is_description_travelling && is_stored) {
-            hearsay_forget(node);
-        }
+        bool is_done = node->is_description_travelling && is_stored;
         node->is_description_travelling = false;
+        if (is_done) {
+            description_stored(sessions, node);
+        }
     }
 }
 

@@ -107,20 +107,24 @@ bool session_send(struct sessions *sessions, const struct session_node *node, ui
 }
 
 // Nobody may hear it: an agent whose session is not known here is told so at its next word.
-static void say_end(struct sessions *sessions, uint64_t link, const struct id *session_id,
-                    enum error_code code, const char *text) {
+static void say_end(struct sessions *sessions, uint64_t link, const struct session_end *end) {
+    say(sessions, link, MESSAGE_SESSION_END, end);
+    close_link(sessions, link);
+}
+
+static struct session_end end_of(const struct id *session_id, enum error_code code, const char *text) {
     struct session_end end;
     schema_init(&session_end_schema, &end);
     end.session_id = *session_id;
     end.code = error_code_name((int)code);
     end.text = text;
-    say(sessions, link, MESSAGE_SESSION_END, &end);
-    close_link(sessions, link);
+    return end;
 }
 
 static void refuse(struct sessions *sessions, uint64_t link, enum error_code code, const char *text) {
     static const struct id none = {{0}};
-    say_end(sessions, link, &none, code, text);
+    struct session_end end = end_of(&none, code, text);
+    say_end(sessions, link, &end);
 }
 
 static void say_redirect(struct sessions *sessions, uint64_t link) {
@@ -164,6 +168,7 @@ static struct session_node *node_get(struct sessions *sessions, const struct id 
 }
 
 static void node_heard(struct sessions *sessions, struct session_node *node) {
+    sessions->turns += !node->was_heard || node->is_down;
     node->was_heard = true;
     node->is_down = false;
     node_move(node, &sessions->heard, sessions->now_ms);
@@ -185,6 +190,7 @@ static void open_session(struct sessions *sessions, struct session_node *node, u
     node->link = link;
     node->id = id_from_prng(sessions->options.prng);
     node->managers_told = sessions->managers_version;
+    node->was_told_manager = false;
     snprintf(node->link_key, sizeof node->link_key, "%016" PRIx64, link);
     map_put(&sessions->by_link, node->link_key, node);
     delivery_begin(sessions, node);
@@ -192,8 +198,9 @@ static void open_session(struct sessions *sessions, struct session_node *node, u
 
 void session_end(struct sessions *sessions, struct session_node *node, enum error_code code,
                  const char *text) {
+    struct session_end end = end_of(&node->id, code, text);
     close_session(sessions, node);
-    say_end(sessions, node->link, &node->id, code, text);
+    say_end(sessions, node->link, &end);
 }
 
 static void node_free(struct session_node *node) {
@@ -204,12 +211,26 @@ static void node_free(struct session_node *node) {
     xfree(node);
 }
 
-void sessions_forget(struct sessions *sessions, struct session_node *node) {
-    if (node->is_open) {
-        session_end(sessions, node, ERR_DENIED, "this node is not in the cluster");
-    }
+static void drop(struct sessions *sessions, struct session_node *node) {
     map_remove(&sessions->by_node, node->node_id.text);
     node_free(node);
+}
+
+void sessions_forget(struct sessions *sessions, struct session_node *node, const char *text) {
+    if (node->is_open) {
+        struct session_end end = end_of(&node->id, ERR_DENIED, text);
+        end.is_removed = true;
+        close_session(sessions, node);
+        say_end(sessions, node->link, &end);
+    }
+    drop(sessions, node);
+}
+
+void sessions_release(struct sessions *sessions, const struct id *node_id) {
+    struct session_node *node = sessions_find(sessions, node_id);
+    if (node != NULL && !node->is_open) {
+        drop(sessions, node);
+    }
 }
 
 // --- who leads ---
@@ -332,8 +353,7 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
 
 // --- messages of a session ---
 
-static void on_heartbeat(struct sessions *sessions, struct session_node *node, const void *payload) {
-    (void)payload;
+bool session_tell(struct sessions *sessions, struct session_node *node) {
     struct session_heartbeat_reply reply;
     schema_init(&session_heartbeat_reply_schema, &reply);
     reply.session_id = node->id;
@@ -342,9 +362,23 @@ static void on_heartbeat(struct sessions *sessions, struct session_node *node, c
     if (node->managers_told != sessions->managers_version) {
         reply.managers = sessions->managers;
     }
-    if (session_send(sessions, node, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply)) {
-        node->managers_told = sessions->managers_version;
+    reply.is_manager = node->is_manager;
+    if (!session_send(sessions, node, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply)) {
+        return false;
     }
+    node->managers_told = sessions->managers_version;
+    node->was_told_manager = node->is_manager;
+    return true;
+}
+
+static void on_heartbeat(struct sessions *sessions, struct session_node *node, const void *payload) {
+    (void)payload;
+    (void)session_tell(sessions, node); // it asks again
+}
+
+static void on_leave(struct sessions *sessions, struct session_node *node, const void *payload) {
+    (void)payload;
+    hearsay_leave(sessions, node);
 }
 
 static void on_describe(struct sessions *sessions, struct session_node *node, const void *payload) {
@@ -370,11 +404,13 @@ static const struct {
 } handlers[] = {
     {MESSAGE_SESSION_HEARTBEAT, 20, on_heartbeat},
     {MESSAGE_SESSION_DESCRIBE, 1000, on_describe},
+    {MESSAGE_SESSION_LEAVE, 1000, on_leave},
     {MESSAGE_ASSIGN_AGAIN, 1000, on_again},
     {MESSAGE_REPORT, 2, on_report},
 };
 _Static_assert(offsetof(struct session_heartbeat, session_id) == 0, "the session comes first");
 _Static_assert(offsetof(struct session_describe, session_id) == 0, "the session comes first");
+_Static_assert(offsetof(struct session_leave, session_id) == 0, "the session comes first");
 _Static_assert(offsetof(struct assign_again, session_id) == 0, "the session comes first");
 _Static_assert(offsetof(struct report_batch, session_id) == 0, "the session comes first");
 
@@ -386,7 +422,8 @@ static void handle(struct sessions *sessions, uint64_t link, uint16_t number, co
         }
         const struct id *named = payload;
         if (node == NULL || !id_equal(named, &node->id)) {
-            say_end(sessions, link, named, ERR_NOT_FOUND, "this session is over: register again");
+            struct session_end end = end_of(named, ERR_NOT_FOUND, "this session is over: register again");
+            say_end(sessions, link, &end);
             return;
         }
         if (!may_say(sessions, node, handlers[i].cost_ms)) {
@@ -442,6 +479,7 @@ static void expire(struct sessions *sessions, struct list *list, int64_t grace_m
         }
         list_remove(&node->age);
         node->is_down = true;
+        sessions->turns++;
         if (node->is_open) {
             session_end(sessions, node, ERR_TIMEOUT, "no heartbeat for too long");
         }
@@ -457,6 +495,10 @@ void sessions_tick(struct sessions *sessions, int64_t mono_ms) {
     expire(sessions, &sessions->heard, grace_ms);
     expire(sessions, &sessions->unheard, SESSIONS_NEW_LEADER_FACTOR * grace_ms);
     delivery_tick(sessions);
+}
+
+uint64_t sessions_turns(const struct sessions *sessions) {
+    return sessions->turns;
 }
 
 enum session_presence sessions_presence(struct sessions *sessions, const struct id *node_id,

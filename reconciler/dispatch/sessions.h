@@ -78,6 +78,10 @@ enum session_presence { SESSION_AWAITED, SESSION_HEARD, SESSION_DOWN };
 enum session_presence sessions_presence(struct sessions *sessions, const struct id *node_id,
                                         int64_t *out_silent_ms);
 size_t sessions_count(const struct sessions *sessions); // that are open
+// How often that has changed for some node.
+uint64_t sessions_turns(const struct sessions *sessions);
+// The node has no agent any more that would register: its silence says nothing. One with a session stays.
+void sessions_release(struct sessions *sessions, const struct id *node_id);
 
 // Reads what is new in the history and sends what there is room for. Call in each turn in which the store
 // moved, or sessions_has_work says so.

@@ -37,6 +37,7 @@ struct session_node {
     char link_key[17];
     struct id id;
     int64_t managers_told; // which list of them
+    bool is_manager, was_told_manager;
     struct delivery delivery;
     struct list_node work; // on `work` or `blocked`, when there is something to tell it
     // what the node says of itself, until it is stored; NULL = nothing
@@ -44,6 +45,7 @@ struct session_node {
     uint8_t *description;
     size_t description_len;
     bool is_description_travelling;
+    bool is_leaving; // it says so; until that is stored
 };
 
 struct sessions {
@@ -56,6 +58,7 @@ struct sessions {
     struct strings managers;
     int64_t managers_version;
     struct map by_node, by_link; // of struct session_node; by_link: that are open
+    uint64_t turns;              // how often a node came, or was found to be down
     struct list heard, unheard;  // the longest silent first
     struct list work, blocked, described;
     int64_t now_ms, ticked_mono_ms;
@@ -78,7 +81,9 @@ void session_end(struct sessions *sessions, struct session_node *node, enum erro
                  const char *text);
 struct session_node *sessions_find(const struct sessions *sessions, const struct id *node_id);
 // The node is in the cluster no more.
-void sessions_forget(struct sessions *sessions, struct session_node *node);
+void sessions_forget(struct sessions *sessions, struct session_node *node, const char *text);
+// How things are, as in the answer to a heartbeat. False: no room.
+bool session_tell(struct sessions *sessions, struct session_node *node);
 
 // delivery.c
 void delivery_begin(struct sessions *sessions, struct session_node *node);  // of a new session
@@ -92,6 +97,7 @@ void hearsay_report(struct sessions *sessions, const struct session_node *node,
                     const struct report_batch *batch);
 void hearsay_describe(struct sessions *sessions, struct session_node *node,
                       const struct node_description *description);
+void hearsay_leave(struct sessions *sessions, struct session_node *node);
 void hearsay_forget(struct session_node *node);
 
 #endif

@@ -581,6 +581,57 @@ static void acknowledgements_are_handed_on(void **state) {
     assert_int_equal(s->did.stored.items[0].state, TASK_RUNNING);
 }
 
+// --- its place in the cluster ---
+
+static void hear_removed(struct subject *s) {
+    struct session_end end;
+    schema_init(&session_end_schema, &end);
+    end.code = "DENIED";
+    end.text = "this node is not in the cluster";
+    end.is_removed = true;
+    hear(s, MESSAGE_SESSION_END, &end);
+}
+
+static void that_it_was_removed_is_believed_at_the_second_time(void **state) {
+    struct subject *s = *state;
+    open(s, 50);
+    hear_removed(s);
+    assert_false(s->did.is_removed);
+    assert_in_range(session_wake_ms(&s->session) - s->now_ms, 1600, 3200);
+    open(s, 51);
+    hear_reply(s, 51, 0); // it was not so
+    hear_removed(s);
+    assert_false(s->did.is_removed);
+    open(s, 52);
+    hear_removed(s);
+    assert_true(s->did.is_removed);
+}
+
+static void who_leaves_says_so_and_believes_the_answer_at_once(void **state) {
+    struct subject *s = *state;
+    on(s, SESSION_ON_LEAVE); // nobody hears it
+    assert_int_equal(s->did.messages.count, 0);
+    open(s, 50);
+    on(s, SESSION_ON_LEAVE);
+    assert_non_null(said(s, MESSAGE_SESSION_LEAVE));
+    hear_removed(s);
+    assert_true(s->did.is_removed);
+}
+
+static void it_tells_that_it_is_to_be_a_manager(void **state) {
+    struct subject *s = *state;
+    struct session_heartbeat_reply reply;
+    open(s, 50);
+    hear_reply(s, 50, 0);
+    assert_false(s->did.is_promoted);
+    schema_init(&session_heartbeat_reply_schema, &reply);
+    reply.session_id = id_of(50);
+    reply.heartbeat_ms = 4800;
+    reply.is_manager = true;
+    hear(s, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply);
+    assert_true(s->did.is_promoted);
+}
+
 static void registering_anew_on_the_same_link_is_a_new_session(void **state) {
     struct subject *s = *state;
     open(s, 50);
@@ -629,6 +680,9 @@ int main(void) {
         TEST(reports_go_in_batches_that_fit),
         TEST(acknowledgements_are_handed_on),
         TEST(registering_anew_on_the_same_link_is_a_new_session),
+        TEST(that_it_was_removed_is_believed_at_the_second_time),
+        TEST(who_leaves_says_so_and_believes_the_answer_at_once),
+        TEST(it_tells_that_it_is_to_be_a_manager),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
 }
