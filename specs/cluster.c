@@ -46,9 +46,9 @@ static const struct field cluster_spec_fields[] = {
              .min = SECOND_NS, .max = 24 * HOUR_NS, .default_int = 5 * SECOND_NS,
              .help = "Time between two signs of life of a node; three missing ones make it down.",
              .example = "5s", .since = "0.1"),
-    DURATION(struct cluster_spec, 5, cert_expiry_ns, .name = "cert_expiry", .flags = FIELD_LATER,
-             .min = HOUR_NS, .max = INT64_MAX, .default_int = 2160 * HOUR_NS,
-             .help = "Life of the certificates of nodes.", .example = "720h", .since = "0.1"),
+    DURATION(struct cluster_spec, 5, cert_expiry_ns, .name = "cert_expiry", .min = HOUR_NS, .max = INT64_MAX,
+             .default_int = 2160 * HOUR_NS, .help = "Life of the certificates of nodes.", .example = "720h",
+             .since = "0.1"),
     STRUCT(struct cluster_spec, 6, raft, &cluster_raft_schema, struct cluster_raft, .flags = FIELD_LATER,
            .help = "Consensus between managers.", .since = "0.1"),
     STRINGS(struct cluster_spec, 7, default_addr_pool, .flags = FIELD_ONE | FIELD_LATER,
@@ -68,11 +68,38 @@ const struct schema cluster_spec_schema =
     SCHEMA("cluster", struct cluster_spec, cluster_spec_fields, .help = "The settings of the whole cluster.",
            .check = cluster_spec_check);
 
+static const struct field cluster_token_fields[] = {
+    BLOB(struct cluster_token, 1, secret, .flags = FIELD_SEALED, .help = "The secret in the token, sealed."),
+    TIME(struct cluster_token, 2, expires_unix_ms, .name = "expires", .help = "When it ends; 0 is never."),
+    INT(struct cluster_token, 3, uses_max, 0, CLUSTER_TOKEN_USES_MAX,
+        .help = "How many nodes it lets in; 0 is without limit."),
+    INT(struct cluster_token, 4, uses, 0, INT64_MAX, .help = "How many nodes it let in, if they are limited."),
+    BLOB(struct cluster_token, 5, retired, .flags = FIELD_SEALED, .help = "Digests of the secrets before."),
+};
+static const struct schema cluster_token_schema =
+    SCHEMA("cluster_token", struct cluster_token, cluster_token_fields, .help = "How nodes of a role get in.");
+
+static const struct field cluster_trust_fields[] = {
+    STRINGS(struct cluster_trust, 1, authorities,
+            .help = "Certificates of the authorities, PEM; the newest first."),
+    BLOB(struct cluster_trust, 2, authority_key, .flags = FIELD_SEALED,
+         .help = "The key of the newest authority, sealed."),
+    STRUCT(struct cluster_trust, 3, worker_token, &cluster_token_schema, struct cluster_token,
+           .help = "How workers get in."),
+    STRUCT(struct cluster_trust, 4, manager_token, &cluster_token_schema, struct cluster_token,
+           .help = "How managers get in."),
+};
+const struct schema cluster_trust_schema =
+    SCHEMA("cluster_trust", struct cluster_trust, cluster_trust_fields,
+           .help = "Whom the cluster believes, and how nodes get in.");
+
 static const struct field cluster_fields[] = {
     STRUCT(struct cluster, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
     STRUCT(struct cluster, 2, spec, &cluster_spec_schema, struct cluster_spec, .help = "What is declared."),
     INT(struct cluster, 3, feature_level, 0, INT32_MAX,
         .help = "What all managers of the cluster understand."),
+    OPTIONAL(struct cluster, 4, trust, &cluster_trust_schema, struct cluster_trust,
+             .help = "Whom the cluster believes, and how nodes get in."),
 };
 const struct schema cluster_schema =
     SCHEMA("cluster_object", struct cluster, cluster_fields, .help = "The cluster as stored.");

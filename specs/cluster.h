@@ -25,12 +25,31 @@ struct cluster_spec {
     struct strings insecure_registries; // plain HTTP or unverified TLS allowed for these host[:port]
     struct bytes unknown;
 };
+
+#define CLUSTER_TOKEN_USES_MAX 1000000
+
+// Sealed: under the seal key of the cluster, which only managers have, and which is never in the store
+// (reconciler/daemon/seal.h). Sealed fields may be copied and kept by anybody, and are shown to nobody.
+struct cluster_token {       // lets nodes of one role in
+    struct bytes secret;     // sealed: of the token that counts
+    int64_t expires_unix_ms; // 0 = never
+    int64_t uses_max, uses;  // nodes that it lets in, and has let in; 0 = as many as there are
+    struct bytes retired;    // digests of the last secrets before it, the newest first
+    struct bytes unknown;
+};
+struct cluster_trust {
+    struct strings authorities; // certificates, PEM; the newest, which signs, first
+    struct bytes authority_key; // sealed: of the newest, PEM
+    struct cluster_token worker_token, manager_token;
+    struct bytes unknown;
+};
 struct cluster {
     struct meta meta;
     struct cluster_spec spec;
     int64_t feature_level;
+    struct cluster_trust *trust; // NULL = made by a version that had none
     struct bytes unknown;
 };
-extern const struct schema cluster_spec_schema, cluster_schema;
+extern const struct schema cluster_spec_schema, cluster_schema, cluster_trust_schema;
 
 #endif

@@ -177,7 +177,7 @@ static void diff_objects(struct differ *d, const struct schema *schema, const ch
                          const void *b) {
     for (unsigned i = 0; i < schema->count; i++) {
         const struct field *field = &schema->fields[i];
-        if (field_compare(field, a, b) == 0) {
+        if (field_compare(field, a, b) == 0 || (field->flags & FIELD_SEALED) != 0) {
             continue;
         }
         const char *field_path = join(d, path, field->name);

@@ -65,6 +65,7 @@ enum field_flag {
     FIELD_KEY = 1 << 11,       // names the element inside a list that is written as a map
     // LIST: a map keyed by the FIELD_KEY member (ulimits, networks, depends_on); a list is accepted too
     FIELD_AS_MAP = 1 << 12,
+    FIELD_SEALED = 1 << 13, // in bytes only: no text shows it, nor that it changed
 };
 
 // What a change of this field does to running tasks; the worst of all changed fields is the verdict of diff

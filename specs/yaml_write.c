@@ -64,7 +64,8 @@ static bool is_shown(const struct writer *w, const struct field *field, const vo
     if ((field->flags & (FIELD_STATUS | FIELD_HIDDEN)) != 0 && (w->flags & TEXT_STATUS) == 0) {
         return false;
     }
-    if (field->kind == FIELD_OPTIONAL && member_pointer(field, object) == NULL) {
+    if ((field->flags & FIELD_SEALED) != 0 ||
+        (field->kind == FIELD_OPTIONAL && member_pointer(field, object) == NULL)) {
         return false;
     }
     return (w->flags & TEXT_DEFAULTS) != 0 || !field_is_default(field, object);

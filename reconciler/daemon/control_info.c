@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "reconciler/daemon/certificates.h"
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
 
@@ -267,13 +266,14 @@ static int ensure_group(struct daemon *daemon, const char *address, struct error
                : replica_found(daemon->replica, &daemon->node_id, address, err);
 }
 
-static int make_certificates(const struct daemon *daemon, const struct cluster *cluster, struct error *err) {
+static int make_trust(const struct daemon *daemon, struct cluster *cluster, struct arena *arena,
+                      struct error *err) {
     const struct certificates_order order = {.state_dir = daemon->options->state_dir,
                                              .cluster_id = cluster->meta.id,
                                              .node_id = daemon->node_id,
                                              .unix_ms = daemon->now.unix_ms,
                                              .valid_ms = cluster->spec.cert_expiry_ns / NS_PER_MS};
-    return certificates_make(&order, err);
+    return trust_found(&order, cluster, arena, err);
 }
 
 static int propose(const struct request *request, struct arena *arena, struct error *err) {
@@ -282,7 +282,7 @@ static int propose(const struct request *request, struct arena *arena, struct er
     struct node_manager manager;
     struct decision decision = {0};
     make_objects(request, &cluster, &node, &manager, arena);
-    int rc = make_certificates(request->daemon, &cluster, err);
+    int rc = make_trust(request->daemon, &cluster, arena, err);
     if (rc < 0) {
         return rc;
     }

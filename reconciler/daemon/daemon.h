@@ -16,6 +16,7 @@
 #include "reconciler/daemon/planner.h"
 #include "reconciler/daemon/proposals.h"
 #include "reconciler/daemon/self.h"
+#include "reconciler/daemon/trust.h"
 #include "reconciler/dispatch/assign.h"
 #include "reconciler/dispatch/status.h"
 #include "transport/server.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct server *server;
 
     struct self self;
+    struct trust trust;
     struct planner planner;
     struct assign assign;
     int64_t looked_revision;   // of the store when a cluster was last looked for

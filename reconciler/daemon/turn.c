@@ -125,7 +125,8 @@ static int step(struct daemon *daemon, struct error *err) {
         return rc;
     }
     rc = self_step(daemon, err);
-    return rc < 0 ? rc : managers_step(daemon, err);
+    rc = rc < 0 ? rc : managers_step(daemon, err);
+    return rc < 0 ? rc : trust_step(daemon, err);
 }
 
 static int persist(struct daemon *daemon, struct error *err) {

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "specs/assignment.h"
+#include "specs/cluster.h"
 #include "specs/service.h"
 #include "specs/task.h"
 #include "test/lib/check.h"
@@ -117,9 +118,42 @@ static void tasks_are_named_after_slot_or_node(void **state) {
     assert_string_equal(buf_text(&out), "web.abcdefghijklmnopqrstuvwxy");
 }
 
+// Anybody may keep what is sealed, and nobody is shown it.
+static void no_text_shows_what_is_sealed(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    AUTO_BUF json = {0}, yaml = {0};
+    struct cluster before, after;
+    struct cluster_trust was, is;
+    struct differences differences;
+    schema_init(&cluster_schema, &before);
+    schema_init(&cluster_trust_schema, &was);
+    was.worker_token.secret = (struct bytes){(const uint8_t *)"0123456789", 10};
+    is = was;
+    is.worker_token.secret = (struct bytes){(const uint8_t *)"9876543210", 10};
+    is.authority_key = was.worker_token.secret;
+    is.worker_token.uses_max = 7;
+    after = before;
+    before.trust = &was;
+    after.trust = &is;
+    json_write(&cluster_schema, &after, JSON_INDENT, TEXT_DEFAULTS | TEXT_STATUS | TEXT_SECRETS, &json);
+    yaml_write(&cluster_schema, &after, TEXT_DEFAULTS | TEXT_STATUS | TEXT_SECRETS, 0, &yaml);
+    assert_non_null(strstr(buf_text(&json), "\"uses_max\": 7"));
+    assert_non_null(strstr(buf_text(&yaml), "uses_max: 7"));
+    for (size_t i = 0; i < 2; i++) {
+        const char *text = buf_text(i == 0 ? &json : &yaml);
+        assert_null(strstr(text, "secret"));
+        assert_null(strstr(text, "authority_key"));
+    }
+    schema_diff(&cluster_schema, &before, &after, &arena, &differences);
+    assert_int_equal(differences.count, 1);
+    assert_string_equal(differences.items[0].path, "trust.worker_token.uses_max");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(kinds_have_names_and_schemas),
     cmocka_unit_test(tables_keep_the_rules),
+    cmocka_unit_test(no_text_shows_what_is_sealed),
     cmocka_unit_test(states_and_reasons_have_words),
     cmocka_unit_test(tasks_are_named_after_slot_or_node),
 };
