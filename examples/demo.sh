@@ -10,6 +10,7 @@
 # MUSTER_DEMO_DIR=/some/where keeps all of it there instead, beside a daemon that runs already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. examples/traces.sh
 
 build=${BUILD:-build}
 state=${MUSTER_DEMO_DIR:+$MUSTER_DEMO_DIR/state}
@@ -185,29 +186,8 @@ remove_services() {
     fi
 }
 
-# What a daemon that was killed may have left: shims, containers, mounts, control groups.
-sweep() {
-    local file id mount
-    # The words to look for come through a pipe, so that grep does not find itself.
-    for file in $(grep -laF -f <(echo "$run/tasks/") /proc/[0-9]*/cmdline 2>/dev/null); do
-        id=${file#/proc/}
-        id=${id%/cmdline}
-        [ "$(cat "/proc/$id/comm" 2>/dev/null)" != muster-shim ] || kill -KILL "$id" 2>/dev/null || :
-    done
-    for file in "$run"/runc/*/; do
-        [ ! -d "$file" ] || PATH=$PATH:/usr/sbin:/sbin runc --root "$run/runc" delete --force "$(basename "$file")" 2>/dev/null || :
-    done
-    for mount in $(mounts); do
-        umount "$mount" 2>/dev/null || umount -l "$mount" || :
-    done
-}
-
-mounts() {
-    awk -v state="$state/" -v run="$run/" 'index($5, state) == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo | sort -r
-}
-
 stop() {
-    local pid parent
+    local pid
     say "Removing the services"
     remove_services
     if ! pid=$(daemon_pid); then
@@ -225,14 +205,9 @@ stop() {
         say "Done. The state in $state is older than the demo and stays."
         return
     fi
-    sweep
-    [ -z "$(mounts)" ] || die "still mounted: $(mounts)"
+    traces_sweep "$state" "$run" || die "something is left: $(traces_processes "$state" "$run") $(traces_mounts "$state" "$run")"
     rm -rf --one-file-system "$state" "$run"
     [ -z "${MUSTER_DEMO_DIR-}" ] || rmdir "$MUSTER_DEMO_DIR" 2>/dev/null || :
-    # The control groups of the tasks are gone with them; their parent is empty. Those of other daemons are in use: rmdir leaves them.
-    for parent in /sys/fs/cgroup/muster /sys/fs/cgroup/*/muster /sys/fs/cgroup/muster-* /sys/fs/cgroup/*/muster-*; do
-        [ ! -d "$parent" ] || rmdir "$parent" 2>/dev/null || :
-    done
     say "Done: no process, mount, control group or file of the demo is left."
 }
 

@@ -9,6 +9,7 @@
 #     nothing_left               fails, and tells, when a process, a mount or a control group of it is still there
 
 load ../lib/expect.bash
+load ../../examples/traces.sh
 
 repo=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 build=$repo/${BUILD:-build}
@@ -23,7 +24,6 @@ musterd_setup() {
     node=$(mktemp -d /tmp/muster-e2e.XXXXXX)
     musterd=
     export MUSTER_HOST=unix://$node/run/muster.sock
-    group_parent >/dev/null # found once, for the subshells
 }
 
 musterd_start() {
@@ -56,40 +56,22 @@ musterd_cluster() {
     muster swarm init >/dev/null
 }
 
-# The parent of the control groups of this daemon's tasks: muster-CRC32C of its state directory.
+# The parent of the control groups of this daemon's tasks.
 group_parent() {
-    [ "${musterd_group_of-}" != "$node" ] || { echo "$musterd_group" && return; }
-    local text=$node/state crc=$((0xffffffff)) i bit byte
-    for ((i = 0; i < ${#text}; i++)); do
-        printf -v byte %d "'${text:i:1}"
-        crc=$((crc ^ byte))
-        for ((bit = 0; bit < 8; bit++)); do
-            crc=$(((crc >> 1) ^ (0x82f63b78 * (crc & 1))))
-        done
-    done
-    printf -v musterd_group 'muster-%08x' $((crc ^ 0xffffffff))
-    musterd_group_of=$node
-    echo "$musterd_group"
+    traces_group "$node/state"
 }
 
-# The processes that carry the node's directory in their command line, but for the daemon, and those in its control groups.
+# All but the daemon.
 processes_left() {
-    local file pid
-    # The words to look for come through a pipe, so that grep does not find itself.
-    for file in $(grep -laF -f <(echo "$node/") /proc/[0-9]*/cmdline 2>/dev/null); do
-        pid=${file#/proc/}
-        pid=${pid%/cmdline}
-        [ "$pid" = "$musterd" ] || is_gone "$pid" || echo "$pid"
-    done
-    find /sys/fs/cgroup -path "*/$(group_parent)/*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u
+    traces_processes "$node/state" "$node/run" | grep -vx "${musterd:-none}" || :
 }
 
 mounts_left() {
-    awk -v node="$node/" 'index($5, node) == 1 { print $5 }' /proc/self/mountinfo | sort -r
+    traces_mounts "$node/state" "$node/run"
 }
 
 groups_left() {
-    find /sys/fs/cgroup -mindepth 2 -path "*/$(group_parent)/*" -type d 2>/dev/null
+    traces_groups "$node/state"
 }
 
 is_nothing_left() {
@@ -107,20 +89,9 @@ nothing_left() {
 } >&2
 
 musterd_remove() {
-    local pid mount deadline=$((SECONDS + 20))
     [ -n "${node-}" ] || return 0
     musterd_end KILL
-    until [ -z "$(processes_left)" ] || [ $SECONDS -ge $deadline ]; do
-        for pid in $(processes_left); do
-            kill -KILL "$pid" 2>/dev/null || :
-        done
-        sleep 0.05
-    done
-    for mount in $(mounts_left); do
-        umount "$mount" || umount -l "$mount" || :
-    done
-    find /sys/fs/cgroup -depth -type d \( -path "*/$(group_parent)" -o -path "*/$(group_parent)/*" \) -exec rmdir {} + 2>/dev/null || :
-    [ -n "$(mounts_left)" ] || rm -rf --one-file-system "$node"
+    traces_sweep "$node/state" "$node/run" && rm -rf --one-file-system "$node"
 }
 
 # --- what tests ask ---

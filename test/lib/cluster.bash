@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# test/lib/cluster.bash — managers and workers as machines of their own: in network namespaces, by examples/cluster.sh.
+#
+#     cluster_setup                        makes $cluster, a directory for all of them; each has its own in it: $cluster/NUMBER
+#     cluster_of NODES MANAGERS [OPTION…]  starts that many, joined by token
+#     cluster_cut N [M], cluster_heal      nothing passes between N and all others, or M alone / all passes again
+#     cluster_remove                       in teardown
+#     nothing_left                         fails, and tells, when a process, namespace, mount, control group or file is still there
+#
+# What is in test/lib/managers.bash works with them, each by its number: manager_end, manager_start, manager_pause, on, leader …
+
+load ../lib/managers.bash
+load ../../examples/cluster.sh
+
+cluster_setup() {
+    cluster=$(mktemp -d /tmp/muster-net.XXXXXX) || return 1
+    manager_pids=()
+    executor=fake
+    unset MUSTER_HOST
+}
+
+address() { # NUMBER
+    cluster_address "$1"
+}
+
+manager_begin() { # NUMBER [OPTION…]
+    cluster_begin "$1" --executor "$executor" "${@:2}" || return
+    manager_pids[$1]=$cluster_pid
+}
+
+cluster_of() {
+    local number
+    cluster_start "$1" "$2" --executor "$executor" "${@:3}" || return
+    for ((number = 1; number <= $1; number++)); do
+        manager_pids[number]=$(cluster_daemon "$number")
+    done
+}
+
+cluster_remove() {
+    [ -z "${cluster-}" ] || cluster_stop
+}
+
+# What is still there of the cluster in $cluster, or of the directory given.
+cluster_traces() { # [DIRECTORY NODES]
+    local number
+    for number in $(seq "$1"); do
+        traces_processes "$cluster/$number/state" "$cluster/$number/run" | sed 's/^/process /'
+        traces_groups "$cluster/$number/state" | sed 's/^/control group /'
+        find /sys/fs/cgroup -type d -name "$(traces_group "$cluster/$number/state")" | sed 's/^/control group /'
+    done
+    traces_mounts "$cluster" "$cluster" | sed 's/^/mount /'
+    cluster_spaces | sed 's/^/namespace /'
+    ls -d "$cluster" 2>/dev/null | sed 's/^/file /'
+}
+
+nothing_left() { # NODES
+    same '' "$(cluster_traces "$1")"
+}
