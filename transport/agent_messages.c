@@ -8,6 +8,27 @@
 #define SESSION(type) ID(type, 1, session_id, .help = "The session.")
 #define MANAGERS(type, tag) STRINGS(type, tag, managers, .help = "Addresses of managers.")
 
+static const struct field agent_hello_fields[] = {
+    INT(struct agent_hello, 1, version_min, 0, 65535, .help = "Oldest protocol version spoken."),
+    INT(struct agent_hello, 2, version_max, 0, 65535, .help = "Newest protocol version spoken."),
+    ID(struct agent_hello, 3, cluster_id, .help = "Cluster of the node."),
+};
+const struct schema agent_hello_schema =
+    SCHEMA("agent_hello", struct agent_hello, agent_hello_fields, .help = "First message of an agent.");
+
+static const struct field agent_welcome_fields[] = {
+    INT(struct agent_welcome, 1, version, 0, 65535, .help = "Protocol version of this link."),
+};
+const struct schema agent_welcome_schema = SCHEMA("agent_welcome", struct agent_welcome, agent_welcome_fields,
+                                                  .help = "Answer to an agent's hello.");
+
+static const struct field agent_failure_fields[] = {
+    STRING(struct agent_failure, 1, code, .help = "Name of the error code."),
+    STRING(struct agent_failure, 2, text, .help = "Why the link ends."),
+};
+const struct schema agent_failure_schema =
+    SCHEMA("agent_failure", struct agent_failure, agent_failure_fields, .help = "A refused agent.");
+
 static const struct field session_register_fields[] = {
     INT(struct session_register, 1, version_min, 0, 65535, .help = "Oldest protocol version spoken."),
     INT(struct session_register, 2, version_max, 0, 65535, .help = "Newest protocol version spoken."),

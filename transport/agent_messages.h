@@ -3,6 +3,9 @@
 // transport/agent_messages.h — what a node's agent and the manager that leads say to each other: payloads of
 // the rows 128 to 191 of transport/messages.def.
 //
+// Link         Its first message is the agent's hello, answered with a welcome, or with a failure that says
+//              why not, and ends the link. Which node calls is known from its certificate, not from what it
+//              says.
 // Model        A link carries one session. The agent registers; it is registered, or told where the leader
 //              is. From then on both name the session, so that what belongs to an earlier one is recognised
 //              and dropped. The agent sends heartbeats in the interval it was told last; each is answered.
@@ -27,6 +30,20 @@
 #define REPORT_BATCH_BYTES_MAX (1 * MIB)
 #define AGENT_MANAGERS_MAX 16   // addresses in one list
 #define AGENT_ADDRESS_BYTES 256 // of one, with its end
+
+struct agent_hello {
+    int64_t version_min, version_max;
+    struct id cluster_id;
+    struct bytes unknown;
+};
+struct agent_welcome {
+    int64_t version;
+    struct bytes unknown;
+};
+struct agent_failure { // the link ends
+    const char *code, *text;
+    struct bytes unknown;
+};
 
 struct session_register {
     int64_t version_min, version_max;
@@ -118,6 +135,7 @@ struct report_stored {
     struct bytes unknown;
 };
 
+extern const struct schema agent_hello_schema, agent_welcome_schema, agent_failure_schema;
 extern const struct schema session_register_schema, session_registered_schema, session_redirect_schema,
     session_end_schema, session_heartbeat_schema, session_heartbeat_reply_schema, session_describe_schema,
     session_leave_schema, assign_item_schema, assign_removed_schema, assign_part_schema, assign_again_schema,

@@ -40,7 +40,6 @@ struct link {
     nng_aio *receive_aio;
     nng_aio *send_aio;
     struct mailbox *mailbox;
-    enum message_sender peer;
     void *owner;
 
     pthread_mutex_t lock; // guards all below
@@ -48,6 +47,7 @@ struct link {
     bool receiving, sending; // an aio is with nng
     bool down_posted;
     bool is_trusted;
+    unsigned senders; // of LINK_FROM
     const char *reason;
     char *failure; // the same, when it is not static
     unsigned frames_ahead;
@@ -57,6 +57,7 @@ struct link {
     size_t queue_bytes;
     uint64_t sent_bytes;
     bool was_full;
+    size_t low_bytes; // the queue is writable again
 
     uint8_t inbox[INBOX_BYTES];
     size_t inbox_len;
@@ -168,7 +169,7 @@ static const char *link_refuse(const struct link *link, const struct frame_heade
     if (header->flags != 0) {
         return "unknown flags";
     }
-    if (row->sender != link->peer) {
+    if ((link->senders & LINK_FROM(row->sender)) == 0) {
         return "message from the wrong side";
     }
     uint32_t bytes_max = row->bytes_max;
@@ -330,6 +331,12 @@ void link_consumed(struct link_letter *frame) {
     }
 }
 
+void link_narrow(struct link *link, unsigned senders) {
+    pthread_mutex_lock(&link->lock);
+    link->senders = senders;
+    pthread_mutex_unlock(&link->lock);
+}
+
 void link_trust(struct link *link) {
     pthread_mutex_lock(&link->lock);
     link->is_trusted = true;
@@ -433,7 +440,7 @@ static void link_on_sent(void *context) {
     } else {
         link_sent_locked(link, nng_aio_count(link->send_aio));
         link_flush_locked(link);
-        writable = link->was_full && link->queue_bytes <= LINK_QUEUE_LOW_BYTES && !link->closed;
+        writable = link->was_full && link->queue_bytes <= link->low_bytes && !link->closed;
         if (writable) {
             link->was_full = false;
             // Posted under the lock: after LINK_DOWN nothing may follow, and DOWN is decided under the same
@@ -479,6 +486,11 @@ static struct outgoing *link_piece_locked(struct link *link, size_t bytes) {
     return piece;
 }
 
+static void link_was_full_locked(struct link *link, size_t low_bytes) {
+    link->was_full = true;
+    link->low_bytes = low_bytes;
+}
+
 bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
                       size_t queue_bytes_max) {
     ASSERT(body.len <= FRAME_BYTES_MAX);
@@ -491,6 +503,7 @@ bool link_send_within(struct link *link, uint16_t number, uint64_t conversation,
     }
     pthread_mutex_lock(&link->lock);
     if (link->closed || bytes > queue_bytes_max || link->queue_bytes > queue_bytes_max - bytes) {
+        link_was_full_locked(link, queue_bytes_max / 4);
         pthread_mutex_unlock(&link->lock);
         xfree(alone);
         return false;
@@ -501,7 +514,9 @@ bool link_send_within(struct link *link, uint16_t number, uint64_t conversation,
         outgoing_add(link_piece_locked(link, bytes), &header, body.data);
     }
     link->queue_bytes += bytes;
-    link->was_full |= link->queue_bytes >= LINK_QUEUE_BYTES_MAX;
+    if (link->queue_bytes >= LINK_QUEUE_BYTES_MAX) {
+        link_was_full_locked(link, LINK_QUEUE_LOW_BYTES);
+    }
     link_flush_locked(link);
     bool finished = link_is_finished(link);
     pthread_mutex_unlock(&link->lock);
@@ -533,17 +548,17 @@ void link_discard(struct nng_stream *stream) {
 }
 
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer) {
-    return link_new_covered(stream, mailbox, peer, NULL);
+    return link_new_covered(stream, mailbox, LINK_FROM(peer), NULL);
 }
 
-struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer,
+struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
                               struct cover *cover) {
     struct link *link = NEW(struct link);
     link->cover = cover;
     link->stream_bytes = cover != NULL ? xmalloc(STREAM_BYTES) : NULL;
     link->stream = stream;
     link->mailbox = mailbox;
-    link->peer = peer;
+    link->senders = senders;
     pthread_mutex_init(&link->lock, NULL);
     list_init(&link->queue);
     int rc = nng_aio_alloc(&link->receive_aio, link_on_received, link);

@@ -39,6 +39,9 @@
 #define LINK_UNTRUSTED_BYTES_MAX (64 * KIB)
 #define LINK_QUEUE_LOW_BYTES (LINK_QUEUE_BYTES_MAX / 4)
 
+// Senders whose messages may come over a link, as a set.
+#define LINK_FROM(sender) (1U << (sender))
+
 struct link;
 struct dial;
 struct nng_stream;
@@ -76,8 +79,8 @@ void link_discard(struct nng_stream *stream);
 
 // Takes the stream over and starts to receive what `peer` may send.
 struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer);
-// The same in a cover, which is taken over; NULL = none.
-struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, enum message_sender peer,
+// The same in a cover, which is taken over; NULL = none. `senders`: of LINK_FROM.
+struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
                               struct cover *cover);
 // After LINK_DOWN was taken; never earlier.
 void link_free(struct link *link);
@@ -87,6 +90,7 @@ void link_close(struct link *link, const char *reason);
 // Queues a frame; on a closed link it is dropped.
 void link_send(struct link *link, uint16_t number, uint64_t conversation, struct bytes body);
 // The same, unless that would make the queue longer than so many bytes: then, and on a closed link, false.
+// LINK_WRITABLE follows once a queue that had no room has a quarter of that, or less.
 bool link_send_within(struct link *link, uint16_t number, uint64_t conversation, struct bytes body,
                       size_t queue_bytes_max);
 size_t link_queue_bytes(struct link *link);
@@ -96,6 +100,8 @@ uint64_t link_sent_bytes(struct link *link);
 void link_consumed(struct link_letter *frame);
 // The peer has said who it is: frames may have the size that their rows allow.
 void link_trust(struct link *link);
+// From now on only these may speak. What came before may still arrive.
+void link_narrow(struct link *link, unsigned senders);
 // Who the other side is, by its certificate: after LINK_SECURED, until link_free. NULL: it has shown none,
 // or the link has no cover.
 const struct identity *link_identity(const struct link *link);

@@ -20,18 +20,34 @@ struct raft_id_text raft_id_text(uint64_t raft_id) {
 
 // --- lines ---
 
-struct line *line_new(struct peers *peers) {
+struct line *line_new(struct peers *peers, enum line_sort sort) {
     struct line *line = NEW(struct line);
     line->peers = peers;
-    list_append(&peers->lines, &line->node);
+    line->sort = sort;
+    list_append(&peers->lines[sort], &line->node);
     return line;
+}
+
+void line_free(struct line *line) {
+    if (line->via != 0) {
+        (void)map_remove(&line->peers->incoming, line->key);
+    }
+    list_remove(&line->node);
+    xfree(line);
+}
+
+void line_move(struct line *line, enum line_sort sort) {
+    list_remove(&line->node);
+    line->sort = sort;
+    list_append(&line->peers->lines[sort], &line->node);
 }
 
 void line_connect(struct line *line, struct nng_stream *stream) {
     struct tls *tls = line->peers->tls;
     struct cover *cover = tls == NULL ? NULL : line->via == 0 ? tls_dial(tls) : tls_accept(tls);
     line->is_covered = cover != NULL;
-    line->link = link_new_covered(stream, &line->peers->mailbox, SENDER_MANAGER, cover);
+    unsigned senders = LINK_FROM(SENDER_MANAGER) | (line->via != 0 ? LINK_FROM(SENDER_AGENT) : 0);
+    line->link = link_new_covered(stream, &line->peers->mailbox, senders, cover);
     link_set_owner(line->link, line);
 }
 
@@ -59,7 +75,9 @@ static void line_on_frame(struct line *line, struct link_letter *letter) {
     if (line->is_over) {
         return;
     }
-    if (line->via != 0) {
+    if (line->sort == LINE_AGENT) {
+        agent_on_frame(line, letter);
+    } else if (line->via != 0) {
         incoming_on_frame(line, letter);
     } else {
         slot_on_frame(line->slot, letter);
@@ -67,6 +85,7 @@ static void line_on_frame(struct line *line, struct link_letter *letter) {
 }
 
 static void line_on_secured(struct line *line) {
+    line->is_secured = true;
     if (!line->is_over && line->via == 0) {
         slot_on_secured(line->slot);
     }
@@ -85,9 +104,11 @@ static void line_on_unsecured(struct line *line, const char *reason) {
 
 static void line_on_down(struct line *line, const char *reason) {
     struct slot *slot = TAKE(line->slot);
+    if (line->sort == LINE_AGENT) {
+        agent_gone(line);
+    }
     link_free(line->link);
-    list_remove(&line->node);
-    xfree(line);
+    line_free(line);
     if (slot != NULL) {
         slot->line = NULL;
         slot_lost(slot, reason);
@@ -121,6 +142,7 @@ static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
         link_consumed(letter);
         break;
     case LINK_WRITABLE:
+        agent_on_writable(link_owner(letter->link));
         break;
     case LINK_DOWN:
         line_on_down(link_owner(letter->link), letter->reason);
@@ -161,6 +183,15 @@ static void asks_tick(struct peers *peers) {
     }
 }
 
+static void incoming_tick_each(struct peers *peers, enum line_sort sort) {
+    LIST_EACH(node, &peers->lines[sort]) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (line->via != 0) {
+            incoming_tick(line);
+        }
+    }
+}
+
 void peers_tick(struct peers *peers, int64_t mono_ms) {
     ASSERT(!peers->is_working);
     peers->is_working = true;
@@ -175,12 +206,10 @@ void peers_tick(struct peers *peers, int64_t mono_ms) {
         slot_tick(&peers->members[i]->slots[1]);
     }
     asks_tick(peers);
-    LIST_EACH(node, &peers->lines) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (line->via != 0) {
-            incoming_tick(line);
-        }
-    }
+    incoming_tick_each(peers, LINE_CALLER);
+    incoming_tick_each(peers, LINE_ORDINARY);
+    incoming_tick_each(peers, LINE_LEAVING);
+    agents_tick(peers);
     peers->is_working = false;
 }
 
@@ -270,7 +299,7 @@ static void peers_drop_others(struct peers *peers, const struct peers_member *me
     for (size_t i = 0; i < dropped; i++) {
         member_free(others[i], "not a member any more");
     }
-    LIST_EACH(node, &peers->lines) {
+    LIST_EACH(node, &peers->lines[LINE_ORDINARY]) {
         struct line *line = LIST_ENTRY(node, struct line, node);
         if (line->via != 0 && line->is_greeted && !line->is_stranger && !line->is_over &&
             !peers->callbacks.is_member(peers->callbacks.context, line->from)) {
@@ -295,18 +324,31 @@ int peers_set_members(struct peers *peers, const struct peers_member *members, s
     return first;
 }
 
+// `node_id`: those on which its certificate was shown; NULL: all.
+static void end_incoming(struct peers *peers, const struct id *node_id, const char *reason) {
+    for (int sort = 0; sort < LINE_SORTS; sort++) {
+        LIST_EACH(node, &peers->lines[sort]) {
+            struct line *line = LIST_ENTRY(node, struct line, node);
+            const struct identity *who = line->is_secured ? link_identity(line->link) : NULL;
+            if (line->via != 0 && !line->is_closing &&
+                (node_id == NULL || (who != NULL && id_equal(&who->node_id, node_id)))) {
+                line_end(line, reason);
+            }
+        }
+    }
+}
+
+void peers_cut(struct peers *peers, const struct id *node_id, const char *reason) {
+    end_incoming(peers, node_id, reason);
+}
+
 static void end_links(struct peers *peers, const char *reason) {
     peers->is_working = true;
     for (size_t i = 0; i < peers->member_count; i++) {
         slot_reset(&peers->members[i]->slots[0], reason);
         slot_reset(&peers->members[i]->slots[1], reason);
     }
-    LIST_EACH(node, &peers->lines) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (line->via != 0 && !line->is_closing) {
-            line_end(line, reason);
-        }
-    }
+    end_incoming(peers, NULL, reason);
     peers->is_working = false;
 }
 
@@ -353,14 +395,10 @@ bool peers_send(struct peers *peers, uint64_t to, uint16_t number, struct bytes 
     return is_sent;
 }
 
-static struct line *find_incoming(const struct peers *peers, uint64_t via) {
-    LIST_EACH(node, (struct list *)(uintptr_t)&peers->lines) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (via != 0 && line->via == via) {
-            return line;
-        }
-    }
-    return NULL;
+struct line *find_incoming(const struct peers *peers, uint64_t via) {
+    char key[LINE_KEY_BYTES];
+    snprintf(key, sizeof key, "%llx", (unsigned long long)via);
+    return map_get(&peers->incoming, key);
 }
 
 bool peers_reply(struct peers *peers, uint64_t via, uint16_t number, struct bytes body) {
@@ -377,7 +415,7 @@ const char *peers_caller(const struct peers *peers, uint64_t via) {
 
 const struct identity *peers_identity(const struct peers *peers, uint64_t via) {
     const struct line *line = find_incoming(peers, via);
-    return line != NULL ? link_identity(line->link) : NULL;
+    return line != NULL && line->is_secured ? link_identity(line->link) : NULL;
 }
 
 bool peers_status(const struct peers *peers, uint64_t raft_id, struct peers_status *out) {
@@ -453,7 +491,9 @@ int peers_open(const struct peers_options *options, struct peers **out, struct e
     peers->callbacks = options->callbacks;
     peers->last_mono_ms = -1;
     peers->self.address = peers->self_address = xstrdup("");
-    list_init(&peers->lines);
+    for (int sort = 0; sort < LINE_SORTS; sort++) {
+        list_init(&peers->lines[sort]);
+    }
     list_init(&peers->asks);
     int rc = mailbox_init(&peers->mailbox, err);
     if (rc == 0 && options->listen != NULL) {
@@ -484,12 +524,23 @@ static void peers_end_all(struct peers *peers) {
     LIST_EACH(node, &peers->asks) {
         ask_end(LIST_ENTRY(node, struct ask, node), NULL, 0, (struct bytes){0});
     }
-    LIST_EACH(node, &peers->lines) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (!line->is_closing) {
-            line_end(line, "the manager stops");
+    for (int sort = 0; sort < LINE_SORTS; sort++) {
+        LIST_EACH(node, &peers->lines[sort]) {
+            struct line *line = LIST_ENTRY(node, struct line, node);
+            if (!line->is_closing) {
+                line_end(line, "the manager stops");
+            }
         }
     }
+}
+
+static bool has_lines(struct peers *peers) {
+    for (int sort = 0; sort < LINE_SORTS; sort++) {
+        if (!list_is_empty(&peers->lines[sort])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void peers_close(struct peers *peers) {
@@ -504,13 +555,14 @@ void peers_close(struct peers *peers) {
     peers_end_all(peers);
     for (;;) {
         peers_take(peers, SIZE_MAX);
-        if (list_is_empty(&peers->lines)) {
+        if (!has_lines(peers)) {
             break;
         }
         struct pollfd fd = {.fd = peers_fd(peers), .events = POLLIN};
         (void)poll(&fd, 1, -1);
     }
     mailbox_deinit(&peers->mailbox);
+    map_free(&peers->incoming);
     tls_free(peers->tls);
     xfree(peers->self_address);
     xfree(peers);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // transport/peers.h — a manager's links to the other managers: kept up, checked at both ends, never waited
-// for.
+// for; and those of agents, which dial it.
 //
 // Model        To each member we hold two links that we dial: one for consensus, one for bulk, so that a
 //              heartbeat never waits behind a snapshot. What we say goes over our links, what we hear comes
@@ -11,6 +11,12 @@
 // Handshake    The dialer says who it is and whom it wants (PEER_HELLO). The acceptor refuses another
 //              cluster, another epoch, a call for somebody else, and those who are no members, with the
 //              reason (PEER_FAILURE). A hello to raft id 0 is a stranger's: all it may say is JOIN.
+// Agents       On the same port. An agent says AGENT_HELLO, and is a node by its certificate, whatever its
+//              role; so only over TLS. From then on it may say what the rows of the sender AGENT allow, and
+//              is said what there is room for: a queue that is full refuses, and says later that it has
+//              room. A node may have several links: which of them counts, whoever has the sessions decides,
+//              and when one has been silent for too long. Nothing here walks over agents' links for a frame
+//              or a call.
 // Loss         A message to a member whose link is down or full is dropped and counted; the queue of a link
 //              dies with it. Raft tolerates that, and what is stale helps nobody. The order of what arrives
 //              on one link is that of sending.
@@ -23,10 +29,12 @@
 //              peers_set_self, peers_set_members and peers_set_tls, and may call everything but these five
 //              and peers_close. No callback comes after peers_close has begun.
 // Limits       Incoming: PEERS_STRANGERS_MAX that have not said hello, as many strangers, two for each
-//              member. When there are too many, the oldest of the address that holds most is closed.
+//              member, AGENTS_MAX of agents. When there are too many, the oldest of the address that holds
+//              most is closed.
 // Security     With a tls (transport/tls.h) links are TLS, and the certificate says which node is at the
 //              other end before anything it says is looked at: a member must be a manager, and the node
-//              that the membership knows under its raft id; who has no certificate may only ask to join.
+//              that the membership knows under its raft id; who has no certificate may only ask to join; a
+//              node that is blocked may do nothing.
 //              Without one links are plain TCP, on loopback only (transport/peer_address.h).
 // Gate         The handshake is part of what must be done in HELLO_DEADLINE_MS, and who has not finished it
 //              counts among those that have not said hello: so are handshakes bounded, by number and source.
@@ -41,7 +49,11 @@
 #define PEERS_STRANGERS_MAX 32
 #define PEERS_ASKS_MAX 8
 #define PEERS_QUEUE_BYTES_MAX (8 * MIB) // of one link, then messages are dropped
-#define PEERS_DIAL_DEADLINE_MS 3000     // until the connection is there; as long again until the welcome
+#define AGENTS_MAX 12000
+// Of an agent's link, then agent_send refuses; one message that is longer is taken when there is no other.
+#define AGENT_QUEUE_BYTES_MAX (512 * KIB)
+#define AGENT_FIRST_MS 10000        // from the welcome to the first message
+#define PEERS_DIAL_DEADLINE_MS 3000 // until the connection is there; as long again until the welcome
 #define PEERS_PING_MS 1000
 #define PEERS_SILENCE_MS 3000
 #define PEERS_TICK_MS_MAX 500
@@ -68,6 +80,16 @@ struct peers_callbacks {
     void *context;
     // Whether the membership has this node under that raft id, or does not know the raft id. Only with a tls.
     bool (*is_its_node)(void *context, uint64_t raft_id, const struct id *node_id);
+    // A message of an agent on this node, by its certificate; NULL: agents are not let in. `body` is
+    // borrowed. `link` is never used again for another one.
+    void (*on_agent)(void *context, uint64_t link, const struct id *node_id, uint16_t number,
+                     struct bytes body);
+    // Once for each agent that was let in, but not after peers_agent_close.
+    void (*on_agent_down)(void *context, uint64_t link);
+    void (*on_agent_writable)(void *context, uint64_t link); // there is room again after a false
+    // Whether nobody talks to this node any more, asked at each hello that comes with a certificate; NULL =
+    // about nobody.
+    bool (*is_blocked)(void *context, const struct id *node_id);
 };
 
 struct peers_options {
@@ -120,6 +142,16 @@ const char *peers_caller(const struct peers *peers, uint64_t via);
 // Which node that is, by its certificate; NULL: it has shown none, or its link is plain or gone. Borrowed
 // until the next call.
 const struct identity *peers_identity(const struct peers *peers, uint64_t via);
+
+// To an agent; false: there is no room (on_agent_writable follows), or no such link.
+bool peers_agent_send(struct peers *peers, uint64_t link, uint16_t number, struct bytes body);
+// Once what is queued has left. Nothing more is heard of it.
+void peers_agent_close(struct peers *peers, uint64_t link);
+size_t peers_agent_count(const struct peers *peers);
+
+// Ends at once every link on which this node's certificate was shown to us, whatever it is for. is_blocked
+// keeps it from coming back. on_agent_down comes later, from peers_take.
+void peers_cut(struct peers *peers, const struct id *node_id, const char *reason);
 
 // A stranger's question (JOIN) to whoever listens at the address. *out names it in on_answer, which comes
 // within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define LINGER_MS 1000
 // Dialers ask for a sign of life oftener than that (PEERS_PING_MS).
 #define INCOMING_SILENCE_MS 10000
 // What may wait for a dialer that asks but does not read.
@@ -22,34 +21,32 @@
 
 // --- the gate ---
 
-static bool is_counted(const struct line *line, bool is_stranger) {
-    return line->via != 0 && !line->is_closing && line->is_stranger == is_stranger &&
-           (is_stranger || !line->is_greeted);
+static bool is_counted(const struct line *line) {
+    return line->via != 0 && !line->is_closing && (line->sort == LINE_CALLER || line->is_stranger);
 }
 
-static unsigned count_of_source(const struct peers *peers, const struct line *like, bool is_stranger) {
+static unsigned count_of_source(struct peers *peers, const struct line *like) {
     unsigned count = 0;
-    LIST_EACH(node, &peers->lines) {
+    LIST_EACH(node, &peers->lines[like->sort]) {
         const struct line *line = LIST_ENTRY(node, struct line, node);
-        count +=
-            is_counted(line, is_stranger) && memcmp(line->source, like->source, sizeof line->source) == 0;
+        count += is_counted(line) && memcmp(line->source, like->source, sizeof line->source) == 0;
     }
     return count;
 }
 
 // One address with many connections pushes out its own oldest, not those of others.
-static void make_room(struct peers *peers, bool is_stranger) {
+static void make_room(struct peers *peers, enum line_sort sort) {
     struct line *oldest = NULL;
     unsigned total = 0, most = 0;
-    LIST_EACH(node, &peers->lines) {
-        total += is_counted(LIST_ENTRY(node, struct line, node), is_stranger);
+    LIST_EACH(node, &peers->lines[sort]) {
+        total += is_counted(LIST_ENTRY(node, struct line, node));
     }
     if (total <= PEERS_STRANGERS_MAX) {
         return;
     }
-    LIST_EACH(node, &peers->lines) {
+    LIST_EACH(node, &peers->lines[sort]) {
         struct line *line = LIST_ENTRY(node, struct line, node);
-        unsigned count = is_counted(line, is_stranger) ? count_of_source(peers, line, is_stranger) : 0;
+        unsigned count = is_counted(line) ? count_of_source(peers, line) : 0;
         if (count > most) {
             most = count;
             oldest = line;
@@ -59,17 +56,19 @@ static void make_room(struct peers *peers, bool is_stranger) {
 }
 
 void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
-    struct line *line = line_new(peers);
+    struct line *line = line_new(peers, LINE_CALLER);
     line->via = ++peers->last_number;
+    snprintf(line->key, sizeof line->key, "%llx", (unsigned long long)line->via);
+    (void)map_put(&peers->incoming, line->key, line);
     line_connect(line, stream);
     (void)link_remote(line->link, line->source);
     line->deadline_ms = peers->now_ms + HELLO_DEADLINE_MS;
-    make_room(peers, /*is_stranger=*/false);
+    make_room(peers, LINE_CALLER);
 }
 
 // --- refusing ---
 
-static bool is_new_refusal(struct peers *peers, uint64_t from, const char *text) {
+bool is_new_refusal(struct peers *peers, uint64_t from, const char *text) {
     uint32_t crc = crc32c(0, text, strlen(text));
     for (unsigned i = 0; i < REFUSALS; i++) {
         if (peers->refusals[i].from == from && peers->refusals[i].text_crc == crc) {
@@ -100,7 +99,8 @@ static void incoming_refuse(struct line *line, enum error_code code, const char 
     failure.text = err.root;
     line_send(line, MESSAGE_PEER_FAILURE, &failure);
     line->is_over = true;
-    line->is_greeted = line->is_stranger = false; // counts with those who are not let in
+    line->is_greeted = line->is_stranger = false;
+    line_move(line, LINE_CALLER); // counts with those who are not let in
     line->deadline_ms = line->peers->now_ms + LINGER_MS;
 }
 
@@ -161,34 +161,52 @@ static enum error_code misdirected(const struct peers *peers, const struct peer_
     return ERR_NONE;
 }
 
-static enum error_code hello_refusal(const struct line *line, const struct peer_hello *hello, char *text,
-                                     size_t text_bytes) {
+enum error_code hello_mismatch(const struct line *line, const struct caller *caller, char *text,
+                               size_t text_bytes) {
     const struct peers *peers = line->peers;
+    const struct peers_callbacks *callbacks = &peers->callbacks;
     const struct id *cluster = &peers->self.cluster_id;
-    if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
+    const struct identity *who = link_identity(line->link);
+    if (who != NULL && callbacks->is_blocked != NULL &&
+        callbacks->is_blocked(callbacks->context, &who->node_id)) {
+        snprintf(
+            text, text_bytes,
+            "node %.12s was removed from the cluster: let it leave (muster swarm leave --force), then join "
+            "again",
+            who->node_id.text);
+        return ERR_DENIED;
+    }
+    if (caller->version_min > PROTOCOL_VERSION || caller->version_max < PROTOCOL_VERSION_MIN) {
         snprintf(text, text_bytes,
                  "the caller speaks protocol %lld to %lld, this manager (%s) %d to %d: update the older one",
-                 (long long)hello->version_min, (long long)hello->version_max, MUSTER_VERSION,
+                 (long long)caller->version_min, (long long)caller->version_max, MUSTER_VERSION,
                  PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
         return ERR_UNSUPPORTED;
     }
-    bool is_stranger = hello->to == 0;
-    if (!id_equal(&hello->cluster_id, cluster) && !(is_stranger && id_is_none(&hello->cluster_id))) {
+    if (!id_equal(caller->cluster_id, cluster) && !(caller->is_stranger && id_is_none(caller->cluster_id))) {
         snprintf(text, text_bytes, "the caller is of cluster %.12s, this manager of %.12s",
-                 id_is_none(&hello->cluster_id) ? "none" : hello->cluster_id.text,
+                 id_is_none(caller->cluster_id) ? "none" : caller->cluster_id->text,
                  id_is_none(cluster) ? "none" : cluster->text);
         return ERR_CONFLICT;
     }
-    if (is_stranger) {
-        return ERR_NONE;
+    return ERR_NONE;
+}
+
+static enum error_code hello_refusal(const struct line *line, const struct peer_hello *hello, char *text,
+                                     size_t text_bytes) {
+    const struct peers *peers = line->peers;
+    struct caller caller = {hello->version_min, hello->version_max, &hello->cluster_id, hello->to == 0};
+    enum error_code code = hello_mismatch(line, &caller, text, text_bytes);
+    if (code != ERR_NONE || caller.is_stranger) {
+        return code;
     }
-    enum error_code code = misidentified(line, (uint64_t)hello->from, text, text_bytes);
+    code = misidentified(line, (uint64_t)hello->from, text, text_bytes);
     return code != ERR_NONE ? code : misdirected(peers, hello, text, text_bytes);
 }
 
 // A member that dials anew has lost its old link, whether we know that already or not.
 static void replace_older(struct line *newer) {
-    LIST_EACH(node, &newer->peers->lines) {
+    LIST_EACH(node, &newer->peers->lines[LINE_ORDINARY]) {
         struct line *line = LIST_ENTRY(node, struct line, node);
         if (line != newer && line->via != 0 && line->is_greeted && !line->is_stranger && !line->is_closing &&
             line->from == newer->from && line->is_bulk == newer->is_bulk) {
@@ -209,9 +227,11 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
     }
     line->is_greeted = true;
     line->is_stranger = hello->to == 0;
+    line_move(line, LINE_ORDINARY);
+    link_narrow(line->link, LINK_FROM(SENDER_MANAGER));
     (void)str_copy(line->address, sizeof line->address, hello->address); // too long: none
     if (line->is_stranger) {
-        make_room(peers, /*is_stranger=*/true);
+        make_room(peers, LINE_ORDINARY);
     } else {
         link_trust(line->link);
         replace_older(line);
@@ -232,7 +252,11 @@ static void incoming_first(struct line *line, const struct link_letter *letter) 
     struct error err = {0};
     struct peer_hello hello;
     struct bytes body = {letter->body, letter->header.len};
-    if (letter->header.number != MESSAGE_PEER_HELLO) {
+    if (letter->header.number == MESSAGE_AGENT_HELLO) {
+        agent_on_hello(line, letter);
+    } else if (message_row(letter->header.number)->sender == SENDER_AGENT) {
+        agent_refuse(line, ERR_INVALID, "a message before hello");
+    } else if (letter->header.number != MESSAGE_PEER_HELLO) {
         incoming_refuse(line, ERR_INVALID, "a message before hello");
     } else if (wire_decode(&peer_hello_schema, body, &hello, &arena, &err) < 0) {
         incoming_refuse(line, ERR_INVALID, err.root);
@@ -255,8 +279,8 @@ void incoming_on_frame(struct line *line, const struct link_letter *letter) {
     line->deadline_ms = peers->now_ms + INCOMING_SILENCE_MS;
     if (number == MESSAGE_PEER_PING) {
         incoming_pong(line);
-    } else if (number < MESSAGE_RAFT || number == MESSAGE_JOIN_REPLY ||
-               (line->is_stranger && number != MESSAGE_JOIN)) {
+    } else if (message_row(number)->sender != SENDER_MANAGER || number < MESSAGE_RAFT ||
+               number == MESSAGE_JOIN_REPLY || (line->is_stranger && number != MESSAGE_JOIN)) {
         // ERR_DENIED tells a member that it is none any more.
         incoming_refuse(line, line->is_stranger ? ERR_DENIED : ERR_INVALID,
                         line->is_stranger ? "a stranger may only ask to join" : "out of place");
@@ -267,7 +291,8 @@ void incoming_on_frame(struct line *line, const struct link_letter *letter) {
 }
 
 void incoming_tick(struct line *line) {
-    if (!line->is_closing && line->peers->now_ms >= line->deadline_ms) {
+    bool is_due = !line->is_closing && line->peers->now_ms >= line->deadline_ms;
+    if (is_due && !(line->sort == LINE_LEAVING && agent_is_reading(line))) {
         line_end(line, line->is_over ? "refused" : line->is_greeted ? "silent" : "no hello in time");
     }
 }

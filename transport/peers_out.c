@@ -104,11 +104,10 @@ void slot_init(struct slot *slot, struct peers *peers, uint64_t raft_id, const c
 // --- dialing ---
 
 static void slot_dial(struct slot *slot) {
-    struct line *line = line_new(slot->peers);
+    struct line *line = line_new(slot->peers, LINE_ORDINARY);
     struct error err = {0};
     if (dial_start(slot->url, &slot->peers->mailbox, line, &line->dial, &err) < 0) {
-        list_remove(&line->node);
-        xfree(line);
+        line_free(line);
         slot_lost(slot, err.root);
         return;
     }
@@ -146,8 +145,7 @@ void slot_on_dialed(struct line *line, struct link_letter *letter) {
         link_discard(TAKE(letter->stream));
     }
     struct slot *slot = TAKE(line->slot);
-    list_remove(&line->node);
-    xfree(line);
+    line_free(line);
     if (slot != NULL) {
         slot->line = NULL;
         slot_lost(slot, letter->reason);

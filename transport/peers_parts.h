@@ -5,21 +5,34 @@
 // Model        A line is one connection, dialed or accepted, from its first moment to its last letter. A
 //              slot is a place that wants a line: two for each member, one for each question. A slot lets
 //              go of a line that is over and may have the next while the old one still dies.
-// Ownership    Lines belong to peers.lines and are freed on LINK_DOWN, or on a LINK_DIALED that did not
-//              become a link. So a line stays there while a letter of it is dealt with, whatever a callback
-//              does.
+// Ownership    Lines belong to the lists of peers, by what they are for, and are freed on LINK_DOWN, or on
+//              a LINK_DIALED that did not become a link. So a line stays there while a letter of it is
+//              dealt with, whatever a callback does.
 #ifndef MUSTER_TRANSPORT_PEERS_PARTS_H
 #define MUSTER_TRANSPORT_PEERS_PARTS_H
 
 #include "base/list.h"
+#include "base/map.h"
 #include "transport/link.h"
 #include "transport/peer_address.h"
 #include "transport/peers.h"
 
 #define PEERS_TROUBLE_BYTES ERROR_ROOT_BYTES
 
+enum line_sort {
+    LINE_ORDINARY, // dialed; of members and strangers that were let in
+    LINE_CALLER,   // has not said hello, or is not let in
+    LINE_AGENT,
+    LINE_LEAVING, // an agent's that is over: what is queued may leave
+    LINE_SORTS
+};
+
+#define LINE_KEY_BYTES 20
+#define LINGER_MS 1000 // to read why it is over, and to hang up
+
 struct line {
-    struct list_node node; // in peers.lines, oldest first
+    struct list_node node; // in peers.lines of its sort, oldest first
+    enum line_sort sort;
     struct peers *peers;
     struct dial *dial; // of the two, the one that is there
     struct link *link;
@@ -28,12 +41,15 @@ struct line {
     bool is_closing;   // only its last letter is awaited
     struct slot *slot; // whose it is: dialed, and not over
     // Accepted:
-    uint64_t via; // 0: dialed
+    uint64_t via;             // 0: dialed
+    char key[LINE_KEY_BYTES]; // the same, for peers.incoming
     uint64_t from;
     char address[PEER_URL_BYTES]; // where the dialer says that it is found
+    bool is_secured;              // who is at the other end is known
     bool is_greeted, is_stranger, is_bulk;
+    bool is_heard; // an agent's: something was said on it
     uint8_t source[16];
-    int64_t deadline_ms; // of the hello, of the next sign of life, of hanging up
+    int64_t deadline_ms; // of the hello, of the first message, of the next sign of life, of hanging up
 };
 
 enum slot_state { SLOT_RESTING, SLOT_DIALING, SLOT_GREETING, SLOT_UP };
@@ -75,6 +91,13 @@ struct ask {
     struct slot slot;
 };
 
+// What hellos have in common.
+struct caller {
+    int64_t version_min, version_max;
+    const struct id *cluster_id;
+    bool is_stranger;
+};
+
 // Who was refused, and why, so that it is logged once.
 struct refusal {
     uint64_t from;
@@ -94,7 +117,10 @@ struct peers {
     char *self_address;
     int64_t last_mono_ms; // of the last tick; -1 = none yet
     int64_t now_ms;       // counted by ticks
-    struct list lines;
+    struct list lines[LINE_SORTS];
+    struct map incoming; // lines by `key`
+    size_t agent_count;
+    int64_t agents_ms; // when agents' lines are looked at next
     size_t member_count;
     struct member *members[PEERS_MEMBERS_MAX];
     struct list asks;
@@ -105,7 +131,10 @@ struct peers {
 };
 
 // peers.c
-struct line *line_new(struct peers *peers);
+struct line *line_new(struct peers *peers, enum line_sort sort);
+void line_free(struct line *line);
+void line_move(struct line *line, enum line_sort sort);
+struct line *find_incoming(const struct peers *peers, uint64_t via);
 void line_connect(struct line *line, struct nng_stream *stream);
 void line_end(struct line *line, const char *reason); // nothing of it counts any more
 void line_send(struct line *line, uint16_t number, const void *payload);
@@ -134,5 +163,21 @@ void incoming_on_accepted(struct peers *peers, struct nng_stream *stream);
 void incoming_on_frame(struct line *line, const struct link_letter *letter);
 void incoming_on_unsecured(struct line *line, const char *reason);
 void incoming_tick(struct line *line);
+// Whether this is said of them for the first time; for the log.
+bool is_new_refusal(struct peers *peers, uint64_t from, const char *text);
+// Why they cannot speak with each other, or are not of one cluster; ERR_NONE when they can. A stranger may be
+// of none.
+enum error_code hello_mismatch(const struct line *line, const struct caller *caller, char *text,
+                               size_t text_bytes);
+
+// peers_agents.c
+void agent_on_hello(struct line *line, const struct link_letter *letter);
+void agent_on_frame(struct line *line, const struct link_letter *letter);
+void agent_on_writable(struct line *line);
+// Says why, and lets it leave.
+void agent_refuse(struct line *line, enum error_code code, const char *text);
+void agent_gone(struct line *line);             // tells the owner, if it was let in
+bool agent_is_reading(const struct line *line); // what was queued when it was over
+void agents_tick(struct peers *peers);
 
 #endif

@@ -17,6 +17,8 @@ struct side sides[SIDES];
 struct id sides_cluster, sides_nodes[SIDES];
 struct papers sides_papers;
 bool sides_are_frozen;
+struct agent_links *sides_agents;
+static int64_t agents_mono_ms;
 static bool is_secure;
 
 // --- what sides do ---
@@ -94,6 +96,39 @@ static bool is_its_node(void *context, uint64_t raft_id, const struct id *node_i
     return raft_id > SIDES || id_equal(node_id, &sides_nodes[raft_id - 1]);
 }
 
+static void on_agent(void *context, uint64_t link, const struct id *node_id, uint16_t number,
+                     struct bytes body) {
+    struct side *side = context;
+    assert_false(side->is_closed);
+    side->agent.messages++;
+    side->agent.link = link;
+    side->agent.node_id = *node_id;
+    side->agent.number = number;
+    side->agent.len = body.len;
+    if (side->agent.answers) {
+        assert_true(peers_agent_send(side->peers, link, MESSAGE_SESSION_HEARTBEAT_REPLY, body));
+    }
+}
+
+static void on_agent_down(void *context, uint64_t link) {
+    struct side *side = context;
+    assert_false(side->is_closed);
+    side->agent.downs++;
+    side->agent.link = link;
+}
+
+static void on_agent_writable(void *context, uint64_t link) {
+    struct side *side = context;
+    assert_false(side->is_closed);
+    side->agent.writables++;
+    side->agent.link = link;
+}
+
+static bool is_blocked(void *context, const struct id *node_id) {
+    const struct side *side = context;
+    return id_equal(node_id, &side->blocked);
+}
+
 struct tls *side_tls(const struct side *side) {
     struct tls *tls;
     struct join_token token;
@@ -113,8 +148,9 @@ struct tls *side_tls(const struct side *side) {
 
 void side_open_at(struct side *side, const char *listen) {
     struct error err = {0};
-    struct peers_callbacks callbacks = {on_packet, on_up,     on_down, on_refused,
-                                        on_answer, is_member, side,    is_its_node};
+    struct peers_callbacks callbacks = {on_packet,         on_up,     on_down,     on_refused, on_answer,
+                                        is_member,         side,      is_its_node, on_agent,   on_agent_down,
+                                        on_agent_writable, is_blocked};
     struct peers_options options = {listen, &side->prng, callbacks, is_secure ? side_tls(side) : NULL};
     if (peers_open(&options, &side->peers, &err) != 0) {
         fail_msg("%s", err.root);
@@ -174,13 +210,24 @@ int sides_end(void **state) {
     return 0;
 }
 
+static void take_agents(int64_t passed_ms) {
+    if (sides_agents != NULL) {
+        agent_links_take(sides_agents, 1000);
+        agents_mono_ms += passed_ms;
+        agent_links_tick(sides_agents, agents_mono_ms);
+    }
+}
+
 bool sides_pump(void) {
-    struct pollfd fds[SIDES];
+    struct pollfd fds[SIDES + 1];
     for (unsigned i = 0; i < SIDES; i++) {
         int fd = sides[i].peers != NULL ? peers_fd(sides[i].peers) : -1;
         fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
     }
-    bool is_idle = poll(fds, SIDES, SIDES_TICK_MS) == 0;
+    fds[SIDES] =
+        (struct pollfd){.fd = sides_agents != NULL ? agent_links_fd(sides_agents) : -1, .events = POLLIN};
+    bool is_idle = poll(fds, SIDES + 1, SIDES_TICK_MS) == 0;
+    take_agents(is_idle && !sides_are_frozen ? SIDES_TICK_MS : 0);
     for (unsigned i = 0; i < SIDES; i++) {
         if (sides[i].peers != NULL) {
             peers_take(sides[i].peers, 64);
@@ -199,6 +246,7 @@ void sides_await(int fd) {
 
 void sides_pass(int64_t ms) {
     for (int64_t passed = 0; passed < ms; passed += 100) {
+        take_agents(100);
         for (unsigned i = 0; i < SIDES; i++) {
             if (sides[i].peers != NULL) {
                 peers_take(sides[i].peers, 1000);

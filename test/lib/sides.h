@@ -9,6 +9,7 @@
 #define MUSTER_TEST_LIB_SIDES_H
 
 #include "test/lib/papers.h"
+#include "transport/agent_links.h"
 #include "transport/peers.h"
 
 #define SIDES 3
@@ -23,6 +24,7 @@ struct side {
     bool is_closed;
     uint64_t no_member; // whom it does not know
     bool keeps_join;    // does not answer
+    struct id blocked;  // a node
     struct {            // over TLS
         const struct papers *signer;
         struct id node_id;
@@ -37,11 +39,20 @@ struct side {
     uint16_t number;
     bool is_in_order;
     size_t len;
+    struct {          // and from agents; the last one's
+        bool answers; // each message, with itself
+        unsigned messages, downs, writables;
+        uint64_t link;
+        struct id node_id;
+        uint16_t number;
+        size_t len;
+    } agent;
 };
 extern struct side sides[SIDES]; // raft ids 1, 2, 3
 extern struct id sides_cluster, sides_nodes[SIDES];
-extern struct papers sides_papers; // of TLS
-extern bool sides_are_frozen;      // no time passes
+extern struct papers sides_papers;       // of TLS
+extern bool sides_are_frozen;            // no time passes
+extern struct agent_links *sides_agents; // that dial them; the test's. NULL = none
 
 // For cmocka: three sides that are open and know of nobody.
 int sides_begin(void **state);
