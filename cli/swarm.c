@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli/swarm.c — `muster swarm init`: a cluster of this one node; `muster swarm join`: one more manager of it;
-// `muster swarm leave`: one less.
+// cli/swarm.c — the table of `muster swarm …`; and init: a cluster of this one node, join: one more node of
+// it, leave: one less.
 #include "cli/connect.h"
 
 #include <time.h>
@@ -10,11 +10,13 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cli/join_token.h"
 #include "cli/quorum.h"
+#include "cli/swarm_change.h"
 
 struct init_args {
-    const char *advertise, *listen, *data_path, *availability, *cert_expiry, *heartbeat, *mask_length,
-        *data_path_port, *max_snapshots, *snapshot_interval, *history_limit;
+    const char *advertise, *listen, *data_path, *availability, *mask_length, *data_path_port;
+    struct swarm_settings settings;
     struct strings pools, external_ca;
     bool autolock, force_new_cluster;
 };
@@ -38,61 +40,32 @@ static const struct option_row init_rows[] = {
     OPT_STRING(INIT, availability, "availability", '\0', .metavar = "WHAT", .words = availability_words,
                .initial = "active", .help = "Of this node: active, pause, drain"),
     OPT_FLAG(INIT, autolock, "autolock", '\0', .help = "Keep the managers' keys locked at rest"),
-    OPT_STRING(INIT, cert_expiry, "cert-expiry", '\0', .metavar = "DURATION",
-               .help = "Life of node certificates (2160h)"),
-    OPT_STRING(INIT, heartbeat, "dispatcher-heartbeat", '\0', .metavar = "DURATION",
-               .help = "Time between signs of life (5s)"),
     OPT_LIST(INIT, external_ca, "external-ca", '\0', .metavar = "CA",
              .help = "Outside signers of certificates"),
     OPT_FLAG(INIT, force_new_cluster, "force-new-cluster", '\0',
              .help = "Go on alone with the state that is there: the other managers are gone for good"),
-    OPT_STRING(INIT, max_snapshots, "max-snapshots", '\0', .metavar = "N",
-               .help = "Old snapshots to keep (0)"),
-    OPT_STRING(INIT, snapshot_interval, "snapshot-interval", '\0', .metavar = "N",
-               .help = "Log entries between snapshots (10000)"),
-    OPT_STRING(INIT, history_limit, "task-history-limit", '\0', .metavar = "N",
-               .help = "Finished tasks kept for each slot (5); negative: all"),
+    SWARM_SETTINGS_ROWS(INIT),
 };
 #undef INIT
-
-static const struct {
-    const char *flag, *path;
-    size_t offset; // of its text in init_args
-} settings[] = {
-    {"data-path-port", "data_path_port", offsetof(struct init_args, data_path_port)},
-    {"default-addr-pool-mask-length", "default_addr_pool_mask_length",
-     offsetof(struct init_args, mask_length)},
-    {"cert-expiry", "cert_expiry", offsetof(struct init_args, cert_expiry)},
-    {"dispatcher-heartbeat", "dispatcher_heartbeat", offsetof(struct init_args, heartbeat)},
-    {"max-snapshots", "raft.keep_old_snapshots", offsetof(struct init_args, max_snapshots)},
-    {"snapshot-interval", "raft.snapshot_interval", offsetof(struct init_args, snapshot_interval)},
-};
 
 // Flags whose machinery is not there yet, and no field keeps them.
 static const char *const later[] = {"advertise-addr", "listen-addr", "data-path-addr", "external-ca", NULL};
 
+static int set(struct cluster_spec *spec, const char *option, const char *path, const char *text,
+               struct arena *arena, struct error *err) {
+    int rc = text == NULL ? 0 : schema_set_text(&cluster_spec_schema, spec, path, text, arena, err);
+    return error_wrap(err, rc, "--%s", option);
+}
+
 static int fill_spec(const struct init_args *args, struct cluster_spec *spec, struct arena *arena,
                      struct error *err) {
-    int64_t limit;
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        const char *text = *(const char *const *)((const char *)args + settings[i].offset);
-        int rc = text == NULL
-                     ? 0
-                     : schema_set_text(&cluster_spec_schema, spec, settings[i].path, text, arena, err);
-        if (rc < 0) {
-            return error_wrap(err, rc, "--%s", settings[i].flag);
-        }
-    }
-    if (args->history_limit != NULL) {
-        if (!str_to_int(args->history_limit, &limit)) {
-            return error_set(err, ERR_USAGE, "--task-history-limit: '%s' is not a number",
-                             args->history_limit);
-        }
-        spec->task_history_limit = limit < 0 ? -1 : limit;
-    }
+    int rc = swarm_settings_apply(&args->settings, spec, arena, err);
+    rc = rc < 0 ? rc : set(spec, "data-path-port", "data_path_port", args->data_path_port, arena, err);
     spec->default_addr_pool = args->pools;
     spec->autolock = args->autolock;
-    return 0;
+    return rc < 0 ? rc
+                  : set(spec, "default-addr-pool-mask-length", "default_addr_pool_mask_length",
+                        args->mask_length, arena, err);
 }
 
 static int check(const struct init_args *args, const struct cluster_spec *spec, struct arena *arena,
@@ -121,12 +94,12 @@ static void tell_later(const struct invocation *in) {
     }
 }
 
-static void tell_next(const struct init_reply *reply) {
-    printf("Swarm initialized: current node (%s) is now a manager.\n\n"
-           "To run services on it, declare them in a file and apply it:\n\n"
-           "    muster apply -f FILE\n\n"
-           "or begin with one: muster service create --name web nginx\n",
-           reply->node_id.text);
+// The swarm is there, whatever becomes of the rest.
+static void tell_next(const struct invocation *in, struct client *client, const struct init_reply *reply) {
+    struct error err = {0};
+    printf("Swarm initialized: current node (%s) is now a manager.\n\n", reply->node_id.text);
+    (void)command_complain(in, join_token_tell(client, in->arena, &err), &err);
+    puts("\nTo run services, declare them in a file and apply it: muster apply -f FILE");
 }
 
 #define RETURN_MS 10000
@@ -226,7 +199,7 @@ static int run_init(struct invocation *in, struct error *err) {
         client_close(TAKE(client)); // the daemon waits for that
         return tell_alone(in, reply, err);
     }
-    tell_next(reply);
+    tell_next(in, client, reply);
     return 0;
 }
 
@@ -310,5 +283,40 @@ static const struct command rows[] = {
      .example = "muster swarm leave",
      COMMAND_OPTIONS(struct leave_args, leave_rows),
      .run = run_leave},
+    {.name = "join-token",
+     .summary = "Show how to join as a worker or as a manager, or make a new token for it",
+     .details =
+         "A token says which authority to believe, and holds a secret: whoever has it can join until it is "
+         "rotated. Nodes that have joined do not need it any more. --ttl and --uses limit the token that "
+         "counts from then on: with --rotate the new one, without it the present one, whose secret stays. "
+         "A new one has no limits but those that are given with it.",
+     .usage = "worker|manager",
+     .min = 1,
+     .max = 1,
+     .example =
+         "muster swarm join-token worker\nmuster swarm join-token --rotate --ttl 1h --uses 3 -q manager",
+     .options = join_token_rows,
+     .option_count = JOIN_TOKEN_ROWS,
+     .args_bytes = sizeof(struct join_token_args),
+     .run = join_token_run},
+    {.name = "update",
+     .summary = "Change the settings of the cluster",
+     .details =
+         "What is not named stays as it is. Certificates that are there keep their life; the next ones "
+         "have the new one.",
+     .example = "muster swarm update --task-history-limit 2 --cert-expiry 720h",
+     .options = swarm_update_rows,
+     .option_count = SWARM_UPDATE_ROWS,
+     .args_bytes = sizeof(struct swarm_update_args),
+     .shared = SHARED_WHY,
+     .run = swarm_update_run},
+    {.name = "ca",
+     .summary = "Show the certificate of the cluster's authority",
+     .details = "It signs the certificates of all nodes; join tokens hold its digest.",
+     .example = "muster swarm ca >authority.pem",
+     .options = swarm_ca_rows,
+     .option_count = SWARM_CA_ROWS,
+     .args_bytes = sizeof(struct swarm_ca_args),
+     .run = swarm_ca_run},
 };
 const struct command_group swarm_commands = COMMAND_GROUP("swarm", "Manage the cluster", rows);

@@ -229,6 +229,29 @@ const struct schema swarm_leave_request_schema =
     SCHEMA("swarm_leave_request", struct swarm_leave_request, swarm_leave_request_fields,
            .help = "Leaves the cluster.");
 
+static const struct field join_token_request_fields[] = {
+    ENUM(struct join_token_request, 1, role, node_role_names, ROLE_WORKER, .help = "What nodes join as."),
+    BOOL(struct join_token_request, 2, rotate, .help = "Make a new one."),
+    INT(struct join_token_request, 3, ttl_ns, -1, INT64_MAX, .default_int = -1,
+        .help = "Nanoseconds from now on; 0 is for ever, -1 as it is."),
+    INT(struct join_token_request, 4, uses, -1, CLUSTER_TOKEN_USES_MAX, .default_int = -1,
+        .help = "Nodes from now on; 0 is without limit, -1 as it is."),
+};
+const struct schema join_token_request_schema =
+    SCHEMA("join_token_request", struct join_token_request, join_token_request_fields,
+           .help = "Show a join token, perhaps changed.");
+
+static const struct field join_token_reply_fields[] = {
+    STRING(struct join_token_reply, 1, token, .flags = FIELD_SECRET, .help = "The token that counts."),
+    STRING(struct join_token_reply, 2, address, .help = "Where this manager is joined, host:port."),
+    TIME(struct join_token_reply, 3, expires_unix_ms, .name = "expires", .help = "When it ends; 0 is never."),
+    INT(struct join_token_reply, 4, uses_max, 0, CLUSTER_TOKEN_USES_MAX,
+        .help = "How many nodes it lets in; 0 is without limit."),
+    INT(struct join_token_reply, 5, uses, 0, INT64_MAX, .help = "How many nodes it let in."),
+};
+const struct schema join_token_reply_schema =
+    SCHEMA("join_token_reply", struct join_token_reply, join_token_reply_fields, .help = "A join token.");
+
 static const struct field logs_request_fields[] = {
     ID(struct logs_request, 1, service, .help = "All tasks of this service."),
     ID(struct logs_request, 2, task, .help = "This task."),

@@ -205,6 +205,21 @@ struct swarm_leave_request {
     struct bytes unknown;
 };
 
+// Shows a join token, and may change it before: `rotate` makes a new one, without limits; then the limits
+// that are given become those of the token that counts.
+struct join_token_request {
+    enum node_role role;
+    bool rotate;
+    int64_t ttl_ns; // from now on; 0 = it does not expire, -1 = as it is
+    int64_t uses;   // from now on; 0 = without limit, -1 = as it is
+    struct bytes unknown;
+};
+struct join_token_reply {
+    const char *token, *address; // of this manager: where to join
+    int64_t expires_unix_ms, uses_max, uses;
+    struct bytes unknown;
+};
+
 // Lines of the tasks of a service (or of one task), merged in time order.
 struct logs_request {
     struct id service, task;

@@ -27,7 +27,7 @@ static const struct handler {
     {MESSAGE_HISTORY, false, FRESH, control_history}, {MESSAGE_LOGS, false, ANY, control_logs},
     {MESSAGE_WHY, false, FRESH, control_why},         {MESSAGE_INFO, true, ANY, control_info},
     {MESSAGE_INIT, true, ANY, control_init},          {MESSAGE_SWARM_JOIN, true, ANY, control_join},
-    {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},
+    {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},  {MESSAGE_JOIN_TOKEN, false, FRESH, control_join_token},
 };
 
 // A request that waits until reads are fresh.
