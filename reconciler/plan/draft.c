@@ -47,6 +47,7 @@ void draft_open(struct draft *draft, const struct view *view, const struct servi
     *draft = (struct draft){.view = view, .service = service, .prng = prng, .arena = arena, .plan = plan};
     enum service_mode mode = service->spec.deploy.mode;
     draft->is_global = mode == MODE_GLOBAL || mode == MODE_GLOBAL_JOB;
+    draft->starts_first = !draft->is_global && service->spec.deploy.update_config.order == ORDER_START_FIRST;
     fit_init(&draft->fit, &service->spec, arena);
     struct view_tasks tasks = view_tasks_of(view, &service->meta.id);
     if (!draft->is_global || tasks.count == 0) {
@@ -130,7 +131,7 @@ struct draft_task *slot_newest(const struct slot *slot) {
 struct draft_task *slot_live(const struct slot *slot) {
     for (size_t i = 0; i < slot->tasks.count; i++) {
         struct draft_task *at = slot->tasks.items[i];
-        if (!at->is_deleted && task_is_live(at->task)) {
+        if (!at->is_deleted && at != slot->leaving && task_is_live(at->task)) {
             return at;
         }
     }
@@ -144,8 +145,9 @@ bool slot_is_vacant(const struct slot *slot) {
 
 bool slot_is_quiet(const struct draft *draft, const struct slot *slot, const struct task *except) {
     for (size_t i = 0; i < slot->tasks.count; i++) {
-        const struct task *task = slot->tasks.items[i]->task;
-        if (task == except || slot->tasks.items[i]->is_deleted || !task_is_assigned(task) ||
+        const struct draft_task *at = slot->tasks.items[i];
+        const struct task *task = at->task;
+        if (task == except || at == slot->leaving || at->is_deleted || !task_is_assigned(task) ||
             task_state_is_over(task->status.state)) {
             continue;
         }

@@ -6,8 +6,8 @@
 // became different into changes, one per task.
 //
 // Model        A slot is a number (replicated) or a node (global). Its tasks stand newest first; the newest
-//              one tells the slot's story, the others are history, or still stopping. A slot is *live* when
-//              one of its tasks is to run and is not over.
+//              one tells the slot's story, the others are history, or still stopping, or leaving. A slot is
+//              *live* when one of its tasks is to run and is not over, nor leaving.
 // Invariants   (1) A task's desired state never falls from SHUTDOWN or beyond. (2) draft_create makes no
 //              second live task in a slot.
 // Ownership    Everything is in the arena of the pass.
@@ -32,6 +32,8 @@ struct slot {
     LIST_OF(struct draft_task *) tasks;
     bool is_wanted; // the service wants it filled (replicated.c, global.c decide)
     bool is_held;   // global, node paused or out of sight: nothing is added or updated
+    // Start-first: it runs on until the task that replaces it does, and is no task of the slot meanwhile.
+    struct draft_task *leaving;
 };
 
 struct draft {
@@ -42,6 +44,7 @@ struct draft {
     struct plan *plan;
     struct fit fit; // of the current spec
     bool is_global;
+    bool starts_first; // as update_config.order says; a global service has no room for two in a slot
     LIST_OF(struct slot *) slots; // by number, or by node id
 };
 
@@ -65,8 +68,9 @@ struct slot *draft_add_slot(struct draft *draft); // at the end; the caller fill
 // The newest task, as if those deleted were not there; NULL = none.
 struct draft_task *slot_newest(const struct slot *slot);
 struct draft_task *slot_live(const struct slot *slot); // NULL = none
-bool slot_is_vacant(const struct slot *slot);            // nothing there, or only what is being removed
-// No task but `except` can still be running: each is over, was never assigned, or its node is down or gone.
+bool slot_is_vacant(const struct slot *slot);          // nothing there, or only what is being removed
+// No task but `except`, and who is leaving, can still be running: each is over, was never assigned, or its
+// node is down or gone.
 bool slot_is_quiet(const struct draft *draft, const struct slot *slot, const struct task *except);
 
 static inline bool task_is_live(const struct task *task) {

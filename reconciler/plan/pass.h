@@ -8,7 +8,7 @@
 //
 //   enforce   nodes drained, down or gone; constraints a node no longer meets; more than one task in a slot
 //   want      replicated: which numbers; global: which nodes
-//   update    stops the next task that is out of date
+//   update    stops the next task that is out of date, or has it replaced while it runs on
 //   restart   fills wanted slots: at once, after the restart delay, or not at all; starts tasks in waiting
 //   reaper    trims history and old revisions; removes what is left of a removed service
 #ifndef MUSTER_RECONCILER_PLAN_PASS_H
@@ -22,6 +22,8 @@ void replicated_want(struct draft *draft);
 void global_want(struct draft *draft);
 
 void update_next(struct draft *draft);
+// Whether a newer spec is to reach this task: by a task in its place.
+bool update_is_due(const struct draft *draft, const struct task *task);
 
 void restart_fill(struct draft *draft);
 // Would the policy fill a slot again after this task, which ended on its own account?

@@ -9,10 +9,12 @@
 // Model        One pass is: plan_service for each service of the view, in any order, then schedule_tasks
 //              (reconciler/schedule), all into one plan. There is at most one change per object.
 // Invariants   (1) A pass over plan_apply(view, plan of a pass) at the same time is empty. (2) At most one
-//              task of a slot is to run. (3) Observed state never falls, desired state never falls from
-//              SHUTDOWN or beyond. (4) A task that was assigned is deleted only once it is over or its node is
-//              gone. (5) A change that makes room comes before the one that takes it (stop before create,
-//              tasks before their service), so a plan may be cut into several transactions, in order.
+//              task of a slot is to run; with update_config.order start-first, also a running one that has
+//              to go, until the one in its place runs. (3) Observed state never falls, desired state never
+//              falls from SHUTDOWN or beyond. (4) A task that was assigned is deleted only once it is over
+//              or its node is gone. (5) A change that makes room comes before the one that takes it (stop
+//              before create, tasks before their service), so a plan may be cut into several transactions,
+//              in order.
 // Source       Nomad's reconciler (view in, results out), swarmkit's orchestrators (what to do).
 #ifndef MUSTER_RECONCILER_PLAN_PLAN_H
 #define MUSTER_RECONCILER_PLAN_PLAN_H

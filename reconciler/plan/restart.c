@@ -172,8 +172,9 @@ static void restart_after_end(struct draft *draft, struct slot *slot, struct dra
 
 // After a task that was stopped, or that is of no more use.
 static void restart_replace(struct draft *draft, struct slot *slot, const struct task *old) {
-    const char *cause =
-        old->desired_reason != REASON_NONE ? task_reason_text(old->desired_reason) : "it was stopped";
+    const char *cause = old->desired_reason != REASON_NONE ? task_reason_text(old->desired_reason)
+                        : task_is_live(old)                 ? task_reason_text(REASON_NODE_DRAINED)
+                                                            : "it was stopped";
     const char *why = task_is_out_of_date(draft, old)
                           ? arena_printf(draft->arena, "update: to revision %lld",
                                          (long long)draft->service->revision)

@@ -130,6 +130,10 @@ static void run_service(struct run *run) {
     if ((word = given(run, "mode")) != NULL) {
         spec.deploy.mode = (enum service_mode)index_of(word, service_mode_names, 4);
     }
+    if ((word = given(run, "order")) != NULL) {
+        static const char *const orders[] = {"stop-first", "start-first"};
+        spec.deploy.update_config.order = (enum update_order)index_of(word, orders, 2);
+    }
     if ((word = given(run, "constraint")) != NULL) {
         const char **items = ARENA_ARRAY(&run->world.arena, const char *, 1);
         items[0] = word;
@@ -252,8 +256,8 @@ static void run_settle(struct run *run) {
 }
 
 static void run_report(struct run *run) {
-    for (size_t i = 0; i < run->world.tasks.count; i++) {
-        struct task *task = run->world.tasks.items[i];
+    for (size_t i = run->world.tasks.count; i > 0; i--) { // those made last first
+        struct task *task = run->world.tasks.items[i - 1];
         if (task_state_is_over(task->status.state) ||
             !str_equal(name_of(&run->world, task), run->words[1])) {
             continue;

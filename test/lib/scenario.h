@@ -9,16 +9,15 @@
 //     unnode NAME
 //     service NAME [replicas=3] [mode=global] [image=x] [cpus=1] [memory=1G] [constraint=node.role==manager]
 //             [max=1] [restart=on-failure] [delay=5s] [attempts=3] [window=1m] [factor=2] [longest=1m]
+//             [order=start-first]
 //             (again: only what is given changes, as a new revision)
 //     remove NAME
 //     history N
 //     step                one pass: prints its changes, and when it wants to be called again
 //     agents              all do what is wanted of them
 //     settle              step and agents until nothing changes, printing the changes
-//     report TASK STATE [REASON]     TASK as web.3 or agent.NODE: the one that is not over; exit code 1 with "exit"
-//     clock DURATION
-//     tasks [SERVICE]     prints the tasks
-//     why SERVICE         prints the funnel
+//     report TASK STATE [REASON] TASK as web.3 or agent.NODE: the newest that is not over; exit code 1 with
+//     "exit" clock DURATION tasks [SERVICE] prints the tasks why SERVICE prints the funnel
 #ifndef MUSTER_TEST_LIB_SCENARIO_H
 #define MUSTER_TEST_LIB_SCENARIO_H
 

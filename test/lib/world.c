@@ -9,8 +9,7 @@
 #include "base/str.h"
 
 #define BREAK(world, ...)                                                                                    \
-    ((world)->broken =                                                                                       \
-         (world)->broken != NULL ? (world)->broken : arena_printf(&(world)->arena, __VA_ARGS__))
+    ((world)->broken = (world)->broken != NULL ? (world)->broken : arena_printf(&(world)->arena, __VA_ARGS__))
 
 void world_init(struct world *world, uint64_t seed) {
     *world = (struct world){.now_unix_ms = 1000000, .revision = 1};
@@ -49,8 +48,7 @@ struct node *world_add_node(struct world *world, const char *name) {
 
 // Removal keeps the order, and the room that ARENA_PUSH relies on.
 #define REMOVE_AT(list, i)                                                                                   \
-    (memmove(&(list)->items[i], &(list)->items[(i) + 1],                                                     \
-             ((list)->count - (i) - 1) * sizeof *(list)->items),                                             \
+    (memmove(&(list)->items[i], &(list)->items[(i) + 1], ((list)->count - (i)-1) * sizeof *(list)->items),   \
      regrow(&(list)->count))
 
 static void regrow(size_t *count) {
@@ -186,8 +184,8 @@ static void check_task(struct world *world, const struct task *old, const struct
         !node_may_get_tasks(world, &new->node_id)) {
         BREAK(world, "a task is put on a node that is not available");
     }
-    if (old->status.state >= TASK_ASSIGNED && new->status.state != old->status.state &&
-        new->status.state != TASK_ORPHANED) {
+    if (old->status.state >= TASK_ASSIGNED &&
+        new->status.state != old->status.state &&new->status.state != TASK_ORPHANED) {
         BREAK(world, "a planner writes what its agent observes");
     }
 }
@@ -320,16 +318,41 @@ void world_run_agents(struct world *world) {
 
 // --- rules ---
 
+static bool starts_first(const struct world *world, const struct id *service_id) {
+    for (size_t i = 0; i < world->services.count; i++) {
+        const struct service *service = world->services.items[i];
+        if (id_equal(&service->meta.id, service_id)) {
+            return service->spec.deploy.mode == MODE_REPLICATED &&
+                   service->spec.deploy.update_config.order == ORDER_START_FIRST;
+        }
+    }
+    return false;
+}
+
+// One of them runs, and the other, which is to take its place, does not yet.
+static bool is_handover(const struct world *world, const struct task *a, const struct task *b) {
+    return starts_first(world, &a->service_id) &&
+           (a->status.state == TASK_RUNNING) != (b->status.state == TASK_RUNNING);
+}
+
+static void check_slot(struct world *world, size_t at) {
+    const struct task *a = world->tasks.items[at];
+    int others = 0;
+    for (size_t i = 0; i < world->tasks.count && a->desired <= TASK_RUNNING; i++) {
+        const struct task *b = world->tasks.items[i];
+        if (a == b || b->desired > TASK_RUNNING || !id_equal(&a->service_id, &b->service_id) ||
+            (a->slot > 0 ? a->slot != b->slot : !id_equal(&a->node_id, &b->node_id))) {
+            continue;
+        }
+        if (++others > 1 || !is_handover(world, a, b)) {
+            BREAK(world, "several tasks of slot %lld are to run", (long long)a->slot);
+        }
+    }
+}
+
 static void check_slots(struct world *world) {
     for (size_t i = 0; i < world->tasks.count; i++) {
-        const struct task *a = world->tasks.items[i];
-        for (size_t j = i + 1; j < world->tasks.count && a->desired <= TASK_RUNNING; j++) {
-            const struct task *b = world->tasks.items[j];
-            if (b->desired <= TASK_RUNNING && id_equal(&a->service_id, &b->service_id) &&
-                (a->slot > 0 ? a->slot == b->slot : id_equal(&a->node_id, &b->node_id))) {
-                BREAK(world, "two tasks of slot %lld are to run", (long long)a->slot);
-            }
-        }
+        check_slot(world, i);
     }
 }
 

@@ -49,7 +49,8 @@ void world_report(struct world *world, struct task *task, int64_t state, int64_t
 // All agents of nodes that are up do at once what is wanted of them.
 void world_run_agents(struct world *world);
 
-// At most one task of a slot is to run; reservations within capacity. Sets `broken`.
+// At most one task of a slot is to run, or two while a running one waits for its successor; reservations
+// within capacity. Sets `broken`.
 void world_check(struct world *world);
 size_t world_count_running(const struct world *world, const struct service *service);
 

@@ -187,9 +187,28 @@ static void check_restarts(const struct plan *plan) {
     }
 }
 
+// Start-first: who runs on a drained node may do so until its successor runs; that is there, or is due when
+// the delay of one that ended is over.
+static bool waits_for_successor(const struct task *task) {
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        const struct task *other = world.tasks.items[i];
+        bool is_on_its_way = other->desired <= TASK_RUNNING && other->status.state < TASK_RUNNING;
+        bool is_due =
+            task_state_is_over(other->status.state) && other->start_after_unix_ms > world.now_unix_ms;
+        if (other != task && other->slot == task->slot && id_equal(&other->service_id, &task->service_id) &&
+            (is_on_its_way || is_due)) {
+            return task->status.state == TASK_RUNNING;
+        }
+    }
+    return false;
+}
+
 static void check_nodes(void) {
     for (size_t i = 0; i < world.tasks.count; i++) {
         const struct task *task = world.tasks.items[i];
+        if (waits_for_successor(task)) {
+            continue;
+        }
         for (size_t j = 0; task->desired <= TASK_RUNNING && j < world.nodes.count; j++) {
             const struct node *node = world.nodes.items[j];
             MUST(!id_equal(&node->meta.id, &task->node_id) ||
@@ -245,7 +264,7 @@ static void check_service_at_rest(const struct service *service) {
     MUST(!service->removing, "%s is still there", service->spec.name);
     for (size_t i = 0; i < world.tasks.count; i++) {
         const struct task *task = world.tasks.items[i];
-        if (!id_equal(&task->service_id, &service->meta.id)) {
+        if (!id_equal(&task->service_id, &service->meta.id) || waits_for_successor(task)) {
             continue;
         }
         bool is_wanted = task->desired <= TASK_RUNNING;
