@@ -20,14 +20,16 @@
 // Sets of shared options. --host, --color and --help are taken by every command.
 enum shared_set {
     SHARED_ALWAYS = 1 << 0,
-    SHARED_OUTPUT = 1 << 1, // -o/--output
-    SHARED_FORMAT = 1 << 2, // --format
-    SHARED_QUIET = 1 << 3,  // -q/--quiet
-    SHARED_TRUNC = 1 << 4,  // --no-trunc
-    SHARED_FILTER = 1 << 5, // -f/--filter
-    SHARED_WAIT = 1 << 6,   // -d/--detach, --timeout, --progress
-    SHARED_WHY = 1 << 7,    // --why
-    SHARED_YES = 1 << 8,    // -y/--yes
+    SHARED_OUTPUT = 1 << 1,   // -o/--output
+    SHARED_FORMAT = 1 << 2,   // --format
+    SHARED_QUIET = 1 << 3,    // -q/--quiet
+    SHARED_TRUNC = 1 << 4,    // --no-trunc
+    SHARED_FILTER = 1 << 5,   // -f/--filter
+    SHARED_DETACH = 1 << 6,   // -d/--detach
+    SHARED_WHY = 1 << 7,      // --why
+    SHARED_YES = 1 << 8,      // -y/--yes
+    SHARED_PATIENCE = 1 << 9, // --timeout, --progress
+    SHARED_WAIT = SHARED_DETACH | SHARED_PATIENCE,
     SHARED_LIST = SHARED_OUTPUT | SHARED_FORMAT | SHARED_QUIET | SHARED_TRUNC | SHARED_FILTER,
 };
 

@@ -7,6 +7,7 @@
 #include "cli/inspect.h"
 #include "cli/quorum.h"
 #include "cli/task_list.h"
+#include "cli/wait.h"
 
 #include "base/str.h"
 
@@ -60,6 +61,7 @@ struct update_args {
     const char *availability, *role;
     struct pairs label_add;
     struct strings label_rm;
+    bool wait;
 };
 static const char *const availability_words[] = {"active", "pause", "drain", NULL};
 static const char *const role_words[] = {"worker", "manager", NULL};
@@ -72,6 +74,8 @@ static const struct option_row update_rows[] = {
     OPT_PAIRS(struct update_args, label_add, "label-add", '\0', .metavar = "KEY[=VALUE]",
               .help = "Labels to add or replace"),
     OPT_LIST(struct update_args, label_rm, "label-rm", '\0', .metavar = "KEY", .help = "Labels to take away"),
+    OPT_FLAG(struct update_args, wait, "wait", '\0',
+             .help = "Wait until a drained node is empty and its tasks run elsewhere"),
 };
 
 static int remove_labels(const struct update_args *args, struct node_spec *spec, struct arena *arena,
@@ -103,11 +107,61 @@ static int edit(const struct update_args *args, struct node_spec *spec, struct a
     return rc;
 }
 
+static bool has_task_on(const struct object_list *tasks, const struct id *service_id,
+                        const struct id *node_id) {
+    for (size_t i = 0; i < tasks->count; i++) {
+        const struct task *task = tasks->items[i];
+        if (id_equal(&task->service_id, service_id) && id_equal(&task->node_id, node_id) &&
+            !task_state_is_over(task->status.state)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The services that have tasks on the node, to be waited for.
+static int find_targets(struct client *client, const struct node *node, struct arena *arena,
+                        struct wait_targets *out, struct error *err) {
+    struct object_list tasks, services;
+    int rc = connect_list(client, KIND_TASK, NULL, arena, &tasks, err);
+    rc = rc < 0 ? rc : connect_list(client, KIND_SERVICE, NULL, arena, &services, err);
+    for (size_t i = 0; rc == 0 && i < services.count; i++) {
+        const struct service *service = services.items[i];
+        if (has_task_on(&tasks, &service->meta.id, &node->meta.id)) {
+            *ARENA_PUSH(arena, out) = (struct progress_target){.service = service->meta.id,
+                                                               .name = service->spec.name,
+                                                               .revision = service->revision,
+                                                               .is_unchanged = true,
+                                                               .keeps_tasks = true};
+        }
+    }
+    return rc;
+}
+
+static int wait_until_empty(const struct invocation *in, struct client *client, const char *name,
+                            struct wait_targets *targets, int64_t revision, struct error *err) {
+    for (size_t i = 0; i < targets->count; i++) {
+        targets->items[i].since = revision;
+    }
+    return wait_converged(in, client, targets, /* monitor_ns= */ -1,
+                          arena_printf(in->arena, "muster node ps %s", name), err);
+}
+
+static int check_update(const struct update_args *args, const struct node_spec *spec, struct error *err) {
+    if (args->wait && spec->availability != AVAILABILITY_DRAIN) {
+        return error_set(err, ERR_USAGE,
+                         "--wait waits until a drained node is empty: give it with --availability drain");
+    }
+    return 0;
+}
+
 static int run_update(struct invocation *in, struct error *err) {
     AUTO_CLIENT *client = NULL;
+    const struct update_args *args = in->args;
     void *object = NULL;
     struct change_set set;
-    struct applied *applied;
+    struct applied *applied = NULL;
+    struct wait_targets targets = {0};
     int rc = connect_open(in, &client, err);
     rc = rc < 0 ? rc
                 : connect_get(client, KIND_NODE, task_list_node(client, in->arguments.items[0]), in->arena,
@@ -117,17 +171,21 @@ static int run_update(struct invocation *in, struct error *err) {
     }
     struct node *node = object;
     struct node_spec *spec = schema_copy(&node_spec_schema, &node->spec, in->arena);
-    rc = edit(in->args, spec, in->arena, err);
+    rc = edit(args, spec, in->arena, err);
+    rc = rc < 0 ? rc : check_update(args, spec, err);
+    rc = rc < 0 || !args->wait ? rc : find_targets(client, node, in->arena, &targets, err);
     change_begin(&set, in);
     rc = rc < 0 ? rc : change_add(&set, KIND_NODE, spec, &node->spec, node->meta.version, err);
     rc = rc < 0 ? rc : change_send(&set, client, &applied, err);
     if (rc == 0) {
         printf("%s\n", in->arguments.items[0]);
     }
-    if (rc == 0 && ((const struct update_args *)in->args)->role != NULL) {
+    if (rc == 0 && args->role != NULL) {
         quorum_warn(client, in->arena);
     }
-    return rc;
+    return rc == 0 && args->wait
+               ? wait_until_empty(in, client, in->arguments.items[0], &targets, applied->revision, err)
+               : rc;
 }
 
 // --- roles ---
@@ -229,10 +287,12 @@ static const struct command rows[] = {
     {.name = "update",
      .summary = "Change what is declared of a node",
      .usage = "self|NODE",
-     .example =
-         "muster node update --availability drain worker3\nmuster node update --label-add disk=ssd self",
+     .details = "What a drained node runs is started elsewhere as each service's update_config.order says: "
+                "before it stops here, or after.",
+     .example = "muster node update --availability drain --wait worker3\n"
+                "muster node update --label-add disk=ssd self",
      COMMAND_OPTIONS(struct update_args, update_rows),
-     .shared = SHARED_WHY,
+     .shared = SHARED_WHY | SHARED_PATIENCE,
      .min = 1,
      .max = 1,
      .names = NAMES_NODE,

@@ -195,8 +195,20 @@ static bool is_up_to_date(const struct progress_service *service, const struct p
     return task->revision >= service->service.restart_revision;
 }
 
-bool progress_task_counts(const struct progress_service *service, const struct progress_task *task) {
-    return task->state == TASK_RUNNING && task->desired <= TASK_RUNNING && is_up_to_date(service, task);
+// It has to leave its node, whether the planner has said so yet or not.
+static bool is_drained(const struct progress *progress, const struct progress_task *task) {
+    const struct progress_node *node = map_get(&progress->nodes, task->node_id.text);
+    return node != NULL && node->node.spec.availability == AVAILABILITY_DRAIN;
+}
+
+static bool is_wanted(const struct progress *progress, const struct progress_service *service,
+                      const struct progress_task *task) {
+    return task->desired <= TASK_RUNNING && is_up_to_date(service, task) && !is_drained(progress, task);
+}
+
+bool progress_task_counts(const struct progress *progress, const struct progress_service *service,
+                          const struct progress_task *task) {
+    return task->state == TASK_RUNNING && is_wanted(progress, service, task);
 }
 
 // On a node that does not answer nobody can tell, and nobody waits.
@@ -207,15 +219,16 @@ static bool is_out_of_reach(const struct progress *progress, const struct progre
 }
 
 // More is better: the task that speaks for its slot has the highest rank.
-static int rank_of(const struct progress_service *service, const struct progress_task *task) {
+static int rank_of(const struct progress *progress, const struct progress_service *service,
+                   const struct progress_task *task) {
     bool is_live = !task_state_is_over(task->state);
-    return (is_live && task->desired <= TASK_RUNNING && is_up_to_date(service, task)) ? 2 : is_live;
+    return is_live && is_wanted(progress, service, task) ? 2 : is_live;
 }
 
-static bool speaks_before(const struct progress_service *service, const struct progress_task *a,
-                          const struct progress_task *b) {
-    int rank_a = rank_of(service, a);
-    int rank_b = rank_of(service, b);
+static bool speaks_before(const struct progress *progress, const struct progress_service *service,
+                          const struct progress_task *a, const struct progress_task *b) {
+    int rank_a = rank_of(progress, service, a);
+    int rank_b = rank_of(progress, service, b);
     return rank_a != rank_b ? rank_a > rank_b : a->created > b->created;
 }
 
@@ -238,7 +251,6 @@ static bool is_same_slot(const struct progress_task *a, const struct progress_ta
 
 struct progress_slots progress_slots_of(const struct progress *progress,
                                         const struct progress_service *service, struct arena *arena) {
-    (void)progress;
     struct progress_slots all = {0};
     struct progress_slots slots = {0};
     size_t cursor = 0;
@@ -252,7 +264,7 @@ struct progress_slots progress_slots_of(const struct progress *progress,
         const struct progress_task **last = slots.count > 0 ? &slots.items[slots.count - 1] : NULL;
         if (last == NULL || !is_same_slot(*last, all.items[i])) {
             *ARENA_PUSH(arena, &slots) = all.items[i];
-        } else if (speaks_before(service, all.items[i], *last)) {
+        } else if (speaks_before(progress, service, all.items[i], *last)) {
             *last = all.items[i];
         }
     }
@@ -273,9 +285,8 @@ void progress_task_name(const struct progress *progress, const struct progress_s
 }
 
 static bool has_trouble(const struct progress_task *task) {
-    bool is_wanted = task->desired <= TASK_RUNNING;
     return task->state == TASK_FAILED || task->state == TASK_REJECTED ||
-           (is_wanted && task->state == TASK_PENDING);
+           (task->desired <= TASK_RUNNING && task->state == TASK_PENDING);
 }
 
 const struct progress_task *progress_culprit(const struct progress_service *service) {
@@ -354,15 +365,15 @@ static struct count count_tasks(const struct progress *progress, const struct pr
     struct progress_slots slots = progress_slots_of(progress, service, &arena);
     size_t cursor = 0;
     for (const struct progress_task *task; (task = map_next(&service->tasks, &cursor)) != NULL;) {
-        bool is_wanted = task->desired <= TASK_RUNNING && is_up_to_date(service, task);
-        count.surplus += !task_state_is_over(task->state) && !is_wanted && !is_out_of_reach(progress, task);
-        count.running += progress_task_counts(service, task);
+        count.surplus += !task_state_is_over(task->state) && !is_wanted(progress, service, task) &&
+                         !is_out_of_reach(progress, task);
+        count.running += progress_task_counts(progress, service, task);
     }
     for (size_t i = 0; i < slots.count; i++) {
         const struct progress_task *task = slots.items[i];
         bool is_end = is_final(service, task);
         count.finished += is_end && task->state == TASK_COMPLETE;
-        count.moving += !is_end && !progress_task_counts(service, task);
+        count.moving += !is_end && !progress_task_counts(progress, service, task);
         count.given_up = is_end && task->state != TASK_COMPLETE ? task : count.given_up;
     }
     return count;

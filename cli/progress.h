@@ -5,9 +5,10 @@
 //
 // Pure: events and the time come in, a verdict, notes and a picture go out. cli/wait.h is the rim around it.
 //
-// Model        A task counts when it runs, is meant to run, and has a revision that needs no restart to be
-//              the wanted one. A service has converged when as many tasks count as it wants, and nothing of
-//              older revisions or surplus slots is left alive on nodes that answer. A slot whose task ended
+// Model        A task counts when it runs, is meant to run, has a revision that needs no restart to be the
+//              wanted one, and is on no drained node. A service has converged when as many tasks count as it
+//              wants, and nothing of older revisions or surplus slots, nor on drained nodes, is left alive
+//              where nodes answer. A slot whose task ended
 //              well, and whose restart policy leaves it at that, counts as done. One whose task failed, and
 //              will not be tried again, stops the service: that can never converge.
 // Stability    Where a change replaces running tasks, or a task has failed meanwhile, "all run" is believed

@@ -55,7 +55,8 @@ struct progress_slots {
 };
 struct progress_slots progress_slots_of(const struct progress *progress,
                                         const struct progress_service *service, struct arena *arena);
-bool progress_task_counts(const struct progress_service *service, const struct progress_task *task);
+bool progress_task_counts(const struct progress *progress, const struct progress_service *service,
+                          const struct progress_task *task);
 int64_t progress_monitor_ms(const struct progress *progress, const struct progress_service *service);
 // "web.3", or "web on w1" for a global service.
 void progress_task_name(const struct progress *progress, const struct progress_service *service,

@@ -68,8 +68,9 @@ static void add_bar(struct buf *out, int64_t part, int64_t whole, int columns) {
     buf_addc(out, ']');
 }
 
-static const char *tint_of(const struct progress_service *service, const struct progress_task *task) {
-    if (progress_task_counts(service, task)) {
+static const char *tint_of(const struct progress *progress, const struct progress_service *service,
+                           const struct progress_task *task) {
+    if (progress_task_counts(progress, service, task)) {
         return "\x1b[32m";
     }
     return task->state == TASK_FAILED || task->state == TASK_REJECTED ? "\x1b[31m" : "\x1b[33m";
@@ -99,7 +100,7 @@ static void add_slot(struct view *view, const struct progress_service *service,
         int64_t shown = task->state == TASK_COMPLETE ? TASK_RUNNING : task->state;
         add_bar(&line, step_of(shown > TASK_RUNNING || is_old ? TASK_NEW : shown), 9, BAR_COLUMNS);
     }
-    add_line(view, tint_of(service, task), buf_text(&line));
+    add_line(view, tint_of(view->progress, service, task), buf_text(&line));
 }
 
 static void add_states(struct view *view, const struct progress_slots *slots) {

@@ -319,6 +319,31 @@ is_taken_away() { # IDENTITY: as the first manager has it
 
 # The second manager, whose word is needed, has a slow disk: the leader is yet to let in what was killed when what was started
 # after that asks.
+@test "a drain waits until the node is empty; start-first tasks stop there when others run" {
+    managers_cluster 3
+    on 1 node update --availability drain n3
+    printf 'kind: service\nname: web\nimage: a:1\ndeploy:\n  replicas: 4\n  update_config: {order: start-first}\n' >"$cluster/web.yaml"
+    on 1 apply --timeout 60s "$cluster/web.yaml"
+    same 0 "$(on 1 node ps -q n3 | wc -l)"
+    exits 2 on 1 node update --availability active --wait n3
+    matches 'give it with --availability drain' "$output"
+    on 1 node update --availability active n3
+    exits 0 on 2 node update --availability drain --wait --timeout 60s n2
+    matches 'web: converged' "$output"
+    same 0 "$(on 1 ps --filter node=n2 --filter desired-state=running -q | wc -l)"
+    replicas_are web 4/4
+    # Nothing else has room for them: the wait ends with its time, and what runs there runs on.
+    on 1 node update --availability pause n1
+    on 1 node update --availability pause n3
+    on 1 node update --availability active n2
+    on 1 service scale --timeout 60s web=5
+    exits 8 on 1 node update --availability drain --wait --timeout 1s n2
+    matches 'muster node ps n2' "$output"
+    matches 'no suitable node' "$output"
+    same 1 "$(on 1 node ps n2 --filter desired-state=running -q | wc -l)"
+    replicas_are web 5/5
+}
+
 @test "a member without a store that is killed while it is let in is let in at the next start" {
     local old
     managers_cluster 3

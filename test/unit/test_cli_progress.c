@@ -226,6 +226,30 @@ static void less_replicas_wait_for_the_surplus_to_stop(void **state) {
     feed_end(&f, "shrink");
 }
 
+static void what_is_on_a_drained_node_has_to_leave(void **state) {
+    (void)state;
+    struct feed f;
+    feed_begin(&f, -1);
+    node(&f, 1, NODE_READY, AVAILABILITY_ACTIVE);
+    node(&f, 2, NODE_READY, AVAILABILITY_DRAIN);
+    target(&f, 1, "web", 1);
+    service_is(&f, 2);
+    task(&f, 1, (struct shape){.slot = 1, .revision = 1, .state = TASK_RUNNING, .created = 10});
+    task(&f, 2, (struct shape){.slot = 2, .revision = 1, .state = TASK_RUNNING, .created = 11, .node = 2});
+    assert_int_equal(look(&f, "the planner has not acted yet"), PROGRESS_GOING);
+    task(&f, 3, (struct shape){.slot = 2, .revision = 1, .state = TASK_RUNNING});
+    assert_int_equal(look(&f, "its successor runs, it still does"), PROGRESS_GOING);
+    task(&f, 2,
+         (struct shape){.slot = 2,
+                        .revision = 1,
+                        .state = TASK_SHUTDOWN,
+                        .desired = TASK_SHUTDOWN,
+                        .created = 11,
+                        .node = 2});
+    assert_int_equal(look(&f, "it has stopped"), PROGRESS_CONVERGED);
+    feed_end(&f, "drain");
+}
+
 static void a_slot_without_tries_left_stops_the_service(void **state) {
     (void)state;
     struct feed f;
@@ -364,6 +388,7 @@ int main(void) {
         cmocka_unit_test(a_first_start_is_over_when_all_run),
         cmocka_unit_test(a_replacement_must_hold_for_the_monitor_time),
         cmocka_unit_test(less_replicas_wait_for_the_surplus_to_stop),
+        cmocka_unit_test(what_is_on_a_drained_node_has_to_leave),
         cmocka_unit_test(a_slot_without_tries_left_stops_the_service),
         cmocka_unit_test(a_paused_update_stops_but_an_old_pause_says_nothing),
         cmocka_unit_test(a_global_service_wants_every_eligible_node),
