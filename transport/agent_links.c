@@ -171,6 +171,7 @@ static void line_on_letter(struct link_letter *letter) {
         link_free(line->link);
         line_free(line);
         break;
+    case LINK_KNOCKED:
     case LINK_SECURED:
     case LINK_WRITABLE:
         break;

@@ -8,14 +8,21 @@
 // clients come together: the dial here tries again until its deadline.
 #include "transport/link.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <nng/nng.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #define REDIAL_MS 5
+// How many the kernel keeps while we are busy, where it allows that (net.core.somaxconn). With more, those at
+// the end would have given up by the time it is their turn.
+#define BACKLOG 1024
 
 struct listener {
     nng_stream_listener *stream_listener;
@@ -23,13 +30,20 @@ struct listener {
     struct mailbox *mailbox;
     pthread_mutex_t lock;
     bool closing;
+    bool is_full; // accepting rests until there is room
+    uint64_t accepted, accepted_max;
 };
+
+static void listener_accept_locked(struct listener *listener) {
+    listener->is_full = listener->accepted >= listener->accepted_max;
+    if (!listener->closing && !listener->is_full) {
+        nng_stream_listener_accept(listener->stream_listener, listener->accept_aio);
+    }
+}
 
 static void listener_accept(struct listener *listener) {
     pthread_mutex_lock(&listener->lock);
-    if (!listener->closing) {
-        nng_stream_listener_accept(listener->stream_listener, listener->accept_aio);
-    }
+    listener_accept_locked(listener);
     pthread_mutex_unlock(&listener->lock);
 }
 
@@ -40,8 +54,11 @@ static void listener_on_accepted(void *context) {
     if (rc == 0) {
         letter->kind = LINK_ACCEPTED;
         letter->stream = nng_aio_get_output(listener->accept_aio, 0);
+        pthread_mutex_lock(&listener->lock);
+        listener->accepted++;
         mailbox_post(listener->mailbox, &letter->letter);
-        listener_accept(listener);
+        listener_accept_locked(listener);
+        pthread_mutex_unlock(&listener->lock);
         return;
     }
     pthread_mutex_lock(&listener->lock);
@@ -61,10 +78,45 @@ void listener_resume(struct listener *listener) {
     listener_accept(listener);
 }
 
+void listener_limit(struct listener *listener, uint64_t accepted_max) {
+    pthread_mutex_lock(&listener->lock);
+    listener->accepted_max = accepted_max;
+    if (listener->is_full) {
+        listener_accept_locked(listener);
+    }
+    pthread_mutex_unlock(&listener->lock);
+}
+
 int listener_port(const struct listener *listener) {
     int port = 0;
     return nng_stream_listener_get_int(listener->stream_listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0 ? port
                                                                                                       : 0;
+}
+
+static bool listens_on(int fd, int port) {
+    int is_listening = 0;
+    struct sockaddr_in6 address = {0}; // the port of IPv4 is in the same place
+    socklen_t flag_bytes = sizeof is_listening, address_bytes = sizeof address;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &flag_bytes) == 0 && is_listening != 0 &&
+           getsockname(fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
+           (address.sin6_family == AF_INET || address.sin6_family == AF_INET6) &&
+           ntohs(address.sin6_port) == port;
+}
+
+// nng asks for 128, and has no word for more: when thousands of agents come at once the kernel would drop
+// most of their calls, for seconds. To listen again on the same socket changes nothing else.
+static void listener_deepen(const struct listener *listener) {
+    int port = listener_port(listener);
+    DIR *dir = port > 0 ? opendir("/proc/self/fd") : NULL;
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        int64_t fd;
+        if (str_to_int(entry->d_name, &fd) && listens_on((int)fd, port)) {
+            (void)listen((int)fd, BACKLOG);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
 }
 
 // nng sets the mode of the socket after bind only; the mask closes the moment in between. Options that the
@@ -76,12 +128,16 @@ static int listener_listen(struct listener *listener) {
     nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS, 0600);
     int rc = nng_stream_listener_listen(listener->stream_listener);
     umask(mask);
+    if (rc == 0) {
+        listener_deepen(listener);
+    }
     return rc;
 }
 
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err) {
     struct listener *listener = NEW(struct listener);
     listener->mailbox = mailbox;
+    listener->accepted_max = UINT64_MAX;
     pthread_mutex_init(&listener->lock, NULL);
     int rc = nng_stream_listener_alloc(&listener->stream_listener, url);
     if (rc == 0) {

@@ -23,7 +23,9 @@
 #define PIECE_BYTES (16 * KIB)
 #define SHARED_FRAME_BYTES_MAX (4 * KIB)
 
-// Of a link with a cover: what one read of the stream may bring, and what is put into the cover at once.
+// Of a link with a cover: what one read of the stream may bring, little until a read has filled that: most
+// links say little, and there are thousands of them; and what is put into the cover at once.
+#define STREAM_BYTES_FIRST (4 * KIB)
 #define STREAM_BYTES (32 * KIB)
 #define COVERED_BYTES_MAX (64 * KIB)
 
@@ -55,7 +57,7 @@ struct link {
     bool receive_paused;
     struct list queue; // of struct outgoing
     size_t queue_bytes;
-    uint64_t sent_bytes;
+    uint64_t sent_bytes, received_bytes;
     bool was_full;
     size_t low_bytes; // the queue is writable again
 
@@ -67,7 +69,11 @@ struct link {
     struct cover *cover;        // NULL = none: all below is unused
     bool is_secured;            // its handshake is done
     bool is_muffled;            // its handshake has failed: what comes is thrown away
-    uint8_t *stream_bytes;      // STREAM_BYTES, as they came
+    bool is_held;               // not admitted yet
+    size_t held_bytes;          // that came meanwhile
+    uint8_t *stream_bytes;      // as they came
+    size_t stream_room;         // of them
+    bool is_stream_filled;      // by the last read
     struct buf covered;         // is being sent
     size_t covered_sent;        // of it
     size_t covered_plain_bytes; // that went into it
@@ -151,11 +157,18 @@ static nng_iov link_room(struct link *link) {
     return (nng_iov){.iov_buf = link->inbox + link->inbox_len, .iov_len = INBOX_BYTES - link->inbox_len};
 }
 
-static void link_receive_locked(struct link *link) {
-    nng_iov iov = link_room(link);
-    if (link->cover != NULL) {
-        iov = (nng_iov){.iov_buf = link->stream_bytes, .iov_len = STREAM_BYTES};
+// The cover has used up what it was lent.
+static nng_iov link_stream_room(struct link *link) {
+    if (link->is_stream_filled && link->stream_room < STREAM_BYTES) {
+        xfree(link->stream_bytes);
+        link->stream_room = STREAM_BYTES;
+        link->stream_bytes = xmalloc(link->stream_room);
     }
+    return (nng_iov){.iov_buf = link->stream_bytes, .iov_len = link->stream_room};
+}
+
+static void link_receive_locked(struct link *link) {
+    nng_iov iov = link->cover != NULL ? link_stream_room(link) : link_room(link);
     link->receiving = true;
     nng_aio_set_iov(link->receive_aio, 1, &iov);
     nng_stream_recv(link->stream, link->receive_aio);
@@ -284,11 +297,28 @@ static void link_proceed_locked(struct link *link) {
 }
 
 static void link_take_stream_locked(struct link *link, size_t count) {
+    link->received_bytes += count;
+    link->is_stream_filled = count == link->stream_room;
     if (link->cover == NULL) {
         link_take_bytes(link, count);
     } else if (!link->is_muffled) {
         link->cover->ops->lend(link->cover, link->stream_bytes, count);
     }
+}
+
+static void link_knock_locked(struct link *link, size_t count) {
+    link->received_bytes += count;
+    link->held_bytes = count;
+    mailbox_post(link->mailbox, &letter_new(LINK_KNOCKED, link)->letter);
+}
+
+static void link_received_locked(struct link *link, size_t count) {
+    if (link->is_held) {
+        link_knock_locked(link, count);
+        return;
+    }
+    link_take_stream_locked(link, count);
+    link_proceed_locked(link);
 }
 
 static void link_on_received(void *context) {
@@ -300,7 +330,22 @@ static void link_on_received(void *context) {
     if (rc != 0) {
         link_close_locked(link, nng_strerror(rc));
     } else if (!link->closed) {
-        link_take_stream_locked(link, nng_aio_count(link->receive_aio));
+        link_received_locked(link, nng_aio_count(link->receive_aio));
+    }
+    bool finished = link_is_finished(link);
+    pthread_mutex_unlock(&link->lock);
+    if (finished) {
+        link_post_down(link);
+    }
+}
+
+void link_admit(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    ASSERT(link->is_held && link->held_bytes > 0);
+    link->is_held = false;
+    if (!link->closed) {
+        link->received_bytes -= link->held_bytes; // it is counted as it is taken
+        link_take_stream_locked(link, link->held_bytes);
         link_proceed_locked(link);
     }
     bool finished = link_is_finished(link);
@@ -533,6 +578,13 @@ uint64_t link_sent_bytes(struct link *link) {
     return bytes;
 }
 
+uint64_t link_received_bytes(struct link *link) {
+    pthread_mutex_lock(&link->lock);
+    uint64_t bytes = link->received_bytes;
+    pthread_mutex_unlock(&link->lock);
+    return bytes;
+}
+
 size_t link_queue_bytes(struct link *link) {
     pthread_mutex_lock(&link->lock);
     size_t bytes = link->closed ? 0 : link->queue_bytes;
@@ -551,11 +603,12 @@ struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum m
     return link_new_covered(stream, mailbox, LINK_FROM(peer), NULL);
 }
 
-struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
+static struct link *link_make(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
                               struct cover *cover) {
     struct link *link = NEW(struct link);
     link->cover = cover;
-    link->stream_bytes = cover != NULL ? xmalloc(STREAM_BYTES) : NULL;
+    link->stream_room = cover != NULL ? STREAM_BYTES_FIRST : 0;
+    link->stream_bytes = cover != NULL ? xmalloc(link->stream_room) : NULL;
     link->stream = stream;
     link->mailbox = mailbox;
     link->senders = senders;
@@ -564,6 +617,12 @@ struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox
     int rc = nng_aio_alloc(&link->receive_aio, link_on_received, link);
     rc = rc != 0 ? rc : nng_aio_alloc(&link->send_aio, link_on_sent, link);
     ASSERT(rc == 0); // fails only without memory
+    return link;
+}
+
+struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
+                              struct cover *cover) {
+    struct link *link = link_make(stream, mailbox, senders, cover);
     pthread_mutex_lock(&link->lock);
     link_proceed_locked(link); // the handshake of who dialed begins
     bool finished = link_is_finished(link);
@@ -571,6 +630,16 @@ struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox
     if (finished) {
         link_post_down(link);
     }
+    return link;
+}
+
+struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
+                           struct cover *cover) {
+    struct link *link = link_make(stream, mailbox, senders, cover);
+    pthread_mutex_lock(&link->lock);
+    link->is_held = true;
+    link_receive_locked(link);
+    pthread_mutex_unlock(&link->lock);
     return link;
 }
 

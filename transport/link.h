@@ -50,6 +50,7 @@ enum link_letter_kind {
     LINK_ACCEPTED,
     LINK_ACCEPT_FAILED,
     LINK_DIALED,
+    LINK_KNOCKED,
     LINK_SECURED,
     LINK_UNSECURED,
     LINK_FRAME,
@@ -61,7 +62,7 @@ enum link_letter_kind {
 struct link_letter {
     struct letter letter;
     enum link_letter_kind kind;
-    struct link *link; // of SECURED, UNSECURED, FRAME, WRITABLE, DOWN
+    struct link *link; // of KNOCKED, SECURED, UNSECURED, FRAME, WRITABLE, DOWN
     struct dial *dial; // of DIALED
     // of ACCEPTED, and of DIALED when it succeeded: hand it to link_new or link_discard, or it leaks
     struct nng_stream *stream;
@@ -82,6 +83,11 @@ struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum m
 // The same in a cover, which is taken over; NULL = none. `senders`: of LINK_FROM.
 struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
                               struct cover *cover);
+// The same, but what comes is not looked at before link_admit: LINK_KNOCKED says, once, that something came.
+// So its owner bounds how many handshakes there are at a time.
+struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
+                           struct cover *cover);
+void link_admit(struct link *link); // once, after LINK_KNOCKED
 // After LINK_DOWN was taken; never earlier.
 void link_free(struct link *link);
 // Returns at once; LINK_DOWN follows. Repeating is harmless.
@@ -96,6 +102,8 @@ bool link_send_within(struct link *link, uint16_t number, uint64_t conversation,
 size_t link_queue_bytes(struct link *link);
 // Taken by the stream since the link began, as the cover made them.
 uint64_t link_sent_bytes(struct link *link);
+// Given by the stream since then.
+uint64_t link_received_bytes(struct link *link);
 // This frame was taken from the mailbox and dealt with: there is room for another. Repeating is harmless.
 void link_consumed(struct link_letter *frame);
 // The peer has said who it is: frames may have the size that their rows allow.
@@ -121,6 +129,9 @@ struct listener;
 // LINK_ACCEPTED. After LINK_ACCEPT_FAILED (out of descriptors) accepting rests until listener_resume.
 int listener_open(const char *url, struct mailbox *mailbox, struct listener **out, struct error *err);
 void listener_resume(struct listener *listener);
+// Accepts no more than so many, counted from the beginning; the kernel keeps those that come then. At first
+// there is no limit.
+void listener_limit(struct listener *listener, uint64_t accepted_max);
 int listener_port(const struct listener *listener); // of tcp; else 0
 void listener_close(struct listener *listener);     // waits for the accept in flight
 // Blocks at most timeout_ms; a listener whose queue is full is tried again until then.

@@ -30,6 +30,7 @@ struct line *line_new(struct peers *peers, enum line_sort sort) {
 
 void line_free(struct line *line) {
     if (line->via != 0) {
+        gate_leave(line);
         (void)map_remove(&line->peers->incoming, line->key);
     }
     list_remove(&line->node);
@@ -46,14 +47,18 @@ void line_connect(struct line *line, struct nng_stream *stream) {
     struct tls *tls = line->peers->tls;
     struct cover *cover = tls == NULL ? NULL : line->via == 0 ? tls_dial(tls) : tls_accept(tls);
     line->is_covered = cover != NULL;
+    struct mailbox *mailbox = &line->peers->mailbox;
     unsigned senders = LINK_FROM(SENDER_MANAGER) | (line->via != 0 ? LINK_FROM(SENDER_AGENT) : 0);
-    line->link = link_new_covered(stream, &line->peers->mailbox, senders, cover);
+    bool is_held = line->via != 0 && cover != NULL;
+    line->link = is_held ? link_new_held(stream, mailbox, senders, cover)
+                         : link_new_covered(stream, mailbox, senders, cover);
     link_set_owner(line->link, line);
 }
 
 void line_end(struct line *line, const char *reason) {
     line->is_over = line->is_closing = true;
     line->slot = NULL;
+    gate_pass(line);
     if (line->dial != NULL) {
         dial_cancel(line->dial);
     } else {
@@ -120,6 +125,7 @@ static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
     case LINK_ACCEPTED:
         if (peers->is_closing || (peers->tls != NULL && !tls_has_certificate(peers->tls))) {
             link_discard(letter->stream);
+            gate_give_back(peers);
         } else {
             incoming_on_accepted(peers, letter->stream);
         }
@@ -130,6 +136,9 @@ static void peers_on_letter(struct peers *peers, struct link_letter *letter) {
         break;
     case LINK_DIALED:
         slot_on_dialed(dial_owner(letter->dial), letter);
+        break;
+    case LINK_KNOCKED:
+        gate_on_knocked(link_owner(letter->link));
         break;
     case LINK_SECURED:
         line_on_secured(link_owner(letter->link));
@@ -206,6 +215,7 @@ void peers_tick(struct peers *peers, int64_t mono_ms) {
         slot_tick(&peers->members[i]->slots[1]);
     }
     asks_tick(peers);
+    gate_tick(peers);
     incoming_tick_each(peers, LINE_CALLER);
     incoming_tick_each(peers, LINE_ORDINARY);
     incoming_tick_each(peers, LINE_LEAVING);
@@ -480,6 +490,9 @@ static int peers_listen(struct peers *peers, const char *address, struct error *
     char url[PEER_URL_BYTES];
     int rc = peer_address_url(address, peers->tls != NULL, url, err);
     rc = rc < 0 ? rc : listener_open(url, &peers->mailbox, &peers->listener, err);
+    if (rc == 0) {
+        gate_open(peers);
+    }
     return error_wrap(err, rc, "listen for managers");
 }
 
@@ -495,6 +508,7 @@ int peers_open(const struct peers_options *options, struct peers **out, struct e
         list_init(&peers->lines[sort]);
     }
     list_init(&peers->asks);
+    list_init(&peers->knocking);
     int rc = mailbox_init(&peers->mailbox, err);
     if (rc == 0 && options->listen != NULL) {
         rc = peers_listen(peers, options->listen, err);

@@ -28,7 +28,7 @@
 // Threads      All functions are for the loop thread. Callbacks come from peers_take, peers_tick,
 //              peers_set_self, peers_set_members and peers_set_tls, and may call everything but these five
 //              and peers_close. No callback comes after peers_close has begun.
-// Limits       Incoming: PEERS_STRANGERS_MAX that have not said hello, as many strangers, two for each
+// Limits       Incoming: PEERS_STRANGERS_MAX that keep us waiting, as many strangers, two for each
 //              member, AGENTS_MAX of agents. When there are too many, the oldest of the address that holds
 //              most is closed.
 // Security     With a tls (transport/tls.h) links are TLS, and the certificate says which node is at the
@@ -36,8 +36,13 @@
 //              that the membership knows under its raft id; who has no certificate may only ask to join; a
 //              node that is blocked may do nothing.
 //              Without one links are plain TCP, on loopback only (transport/peer_address.h).
-// Gate         The handshake is part of what must be done in HELLO_DEADLINE_MS, and who has not finished it
-//              counts among those that have not said hello: so are handshakes bounded, by number and source.
+// Gate         All must be done in HELLO_DEADLINE_MS, and PEERS_CALLERS_MAX are accepted at a time; the
+//              kernel keeps those that come then. A handshake begins when the caller has said something and
+//              one of PEERS_HANDSHAKES_MAX places is free: so thousands of agents that come at once, as
+//              they do when a manager was started again, get through one after the other, and none has its
+//              work undone by those behind it. Of callers that say nothing for PEERS_PATIENCE_MS,
+//              PEERS_STRANGERS_MAX keep their places; one that gets stuck in its handshake loses it when
+//              others wait.
 #ifndef MUSTER_TRANSPORT_PEERS_H
 #define MUSTER_TRANSPORT_PEERS_H
 
@@ -47,6 +52,10 @@
 
 #define PEERS_MEMBERS_MAX 16
 #define PEERS_STRANGERS_MAX 32
+#define PEERS_CALLERS_MAX 512    // that were accepted and have not said hello
+#define PEERS_HANDSHAKES_MAX 128 // of them at a time
+#define PEERS_PATIENCE_MS 1000   // with one that says nothing
+#define PEERS_HASTE_MS 500       // the same in the middle of a handshake, while others wait for one
 #define PEERS_ASKS_MAX 8
 #define PEERS_QUEUE_BYTES_MAX (8 * MIB) // of one link, then messages are dropped
 #define AGENTS_MAX 12000

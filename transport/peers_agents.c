@@ -29,6 +29,7 @@ static void log_refusal(const struct line *line, const struct error *err) {
 
 // It may still read what is queued.
 static void agent_leave(struct line *line) {
+    gate_pass(line);
     line->is_over = true;
     line->deadline_ms = line->peers->now_ms + LINGER_MS;
     if (line->sort == LINE_AGENT) {
@@ -87,6 +88,7 @@ static void agent_admit(struct line *line, const struct agent_hello *hello) {
     struct peers *peers = line->peers;
     struct agent_welcome welcome;
     line->is_greeted = true;
+    gate_leave(line);
     line->deadline_ms = peers->now_ms + AGENT_FIRST_MS;
     line_move(line, LINE_AGENT);
     peers->agent_count++;

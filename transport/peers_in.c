@@ -19,41 +19,7 @@
 // What may wait for a dialer that asks but does not read.
 #define PONG_QUEUE_BYTES_MAX (64 * KIB)
 
-// --- the gate ---
-
-static bool is_counted(const struct line *line) {
-    return line->via != 0 && !line->is_closing && (line->sort == LINE_CALLER || line->is_stranger);
-}
-
-static unsigned count_of_source(struct peers *peers, const struct line *like) {
-    unsigned count = 0;
-    LIST_EACH(node, &peers->lines[like->sort]) {
-        const struct line *line = LIST_ENTRY(node, struct line, node);
-        count += is_counted(line) && memcmp(line->source, like->source, sizeof line->source) == 0;
-    }
-    return count;
-}
-
-// One address with many connections pushes out its own oldest, not those of others.
-static void make_room(struct peers *peers, enum line_sort sort) {
-    struct line *oldest = NULL;
-    unsigned total = 0, most = 0;
-    LIST_EACH(node, &peers->lines[sort]) {
-        total += is_counted(LIST_ENTRY(node, struct line, node));
-    }
-    if (total <= PEERS_STRANGERS_MAX) {
-        return;
-    }
-    LIST_EACH(node, &peers->lines[sort]) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        unsigned count = is_counted(line) ? count_of_source(peers, line) : 0;
-        if (count > most) {
-            most = count;
-            oldest = line;
-        }
-    }
-    line_end(oldest, "too many at once");
-}
+// --- accepted ---
 
 void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
     struct line *line = line_new(peers, LINE_CALLER);
@@ -63,7 +29,7 @@ void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
     line_connect(line, stream);
     (void)link_remote(line->link, line->source);
     line->deadline_ms = peers->now_ms + HELLO_DEADLINE_MS;
-    make_room(peers, LINE_CALLER);
+    gate_enter(line);
 }
 
 // --- refusing ---
@@ -98,6 +64,7 @@ static void incoming_refuse(struct line *line, enum error_code code, const char 
     failure.code = error_code_name((int)code);
     failure.text = err.root;
     line_send(line, MESSAGE_PEER_FAILURE, &failure);
+    gate_pass(line);
     line->is_over = true;
     line->is_greeted = line->is_stranger = false;
     line_move(line, LINE_CALLER); // counts with those who are not let in
@@ -111,6 +78,7 @@ void incoming_on_unsecured(struct line *line, const char *reason) {
     if (is_new_refusal(line->peers, /*from=*/0, reason)) {
         log_event(LOG_WARN, "peer.unsecured", LOG_STR("from", source), LOG_STR("error", reason));
     }
+    gate_pass(line);
     line->is_over = true;
     line->deadline_ms = line->peers->now_ms + LINGER_MS;
 }
@@ -226,12 +194,13 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
         return;
     }
     line->is_greeted = true;
+    gate_leave(line);
     line->is_stranger = hello->to == 0;
     line_move(line, LINE_ORDINARY);
     link_narrow(line->link, LINK_FROM(SENDER_MANAGER));
     (void)str_copy(line->address, sizeof line->address, hello->address); // too long: none
     if (line->is_stranger) {
-        make_room(peers, LINE_ORDINARY);
+        gate_thin_out(peers, LINE_ORDINARY);
     } else {
         link_trust(line->link);
         replace_older(line);

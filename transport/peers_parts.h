@@ -45,7 +45,12 @@ struct line {
     char key[LINE_KEY_BYTES]; // the same, for peers.incoming
     uint64_t from;
     char address[PEER_URL_BYTES]; // where the dialer says that it is found
-    bool is_secured;              // who is at the other end is known
+    bool has_place;               // of PEERS_CALLERS_MAX
+    bool is_shaking;              // has one of PEERS_HANDSHAKES_MAX
+    struct list_node knock_node;  // in peers.knocking: waits for one
+    uint64_t heard_bytes;
+    int64_t heard_ms; // when it was last seen to say something
+    bool is_secured;  // who is at the other end is known
     bool is_greeted, is_stranger, is_bulk;
     bool is_heard; // an agent's: something was said on it
     uint8_t source[16];
@@ -118,7 +123,10 @@ struct peers {
     int64_t last_mono_ms; // of the last tick; -1 = none yet
     int64_t now_ms;       // counted by ticks
     struct list lines[LINE_SORTS];
-    struct map incoming; // lines by `key`
+    struct map incoming;   // lines by `key`
+    uint64_t accepted_max; // in all
+    unsigned shaking;
+    struct list knocking; // the first that came is the first
     size_t agent_count;
     int64_t agents_ms; // when agents' lines are looked at next
     size_t member_count;
@@ -157,6 +165,16 @@ void slot_on_frame(struct slot *slot, const struct link_letter *letter);
 // The line is gone, or is to go.
 void slot_lost(struct slot *slot, const char *reason);
 void ask_end(struct ask *ask, const struct error *err, uint16_t number, struct bytes body);
+
+// peers_gate.c
+void gate_open(struct peers *peers);
+void gate_give_back(struct peers *peers); // the place of one that was accepted
+void gate_enter(struct line *line);
+void gate_on_knocked(struct line *line);
+void gate_pass(struct line *line);  // it waits for no handshake, nor has one
+void gate_leave(struct line *line); // it has said hello, or is no more
+void gate_tick(struct peers *peers);
+void gate_thin_out(struct peers *peers, enum line_sort sort);
 
 // peers_in.c
 void incoming_on_accepted(struct peers *peers, struct nng_stream *stream);

@@ -341,6 +341,7 @@ static void server_on_letter(struct server *server, struct link_letter *letter) 
         break;
     case LINK_DIALED:
         UNREACHABLE("a server does not dial");
+    case LINK_KNOCKED:
     case LINK_SECURED:
     case LINK_UNSECURED:
         UNREACHABLE("links on this machine have no cover");

@@ -4,6 +4,7 @@
 // those who are silent, talk nonsense, or are not who they should be.
 //
 // Time is the test's (test/lib/sides.h). What works as over plain links is tested in test_transport_peers.c.
+#include "test/lib/caller.h"
 #include "test/lib/check.h"
 #include "test/lib/peer.h"
 #include "test/lib/sides.h"
@@ -203,30 +204,10 @@ static void a_joiner_tells_its_secret_to_no_other_cluster(void **state) {
 
 // --- strangers on bare sockets ---
 
-// The first flight of a good caller, as bytes.
-static struct buf client_hello(void) {
-    uint8_t plain[1];
-    struct tls *tls = side_tls(&sides[2]);
-    struct cover *cover = tls_dial(tls);
-    assert_int_equal(cover->ops->read(cover, plain, sizeof plain, NULL), 0);
-    struct buf out = cover->ops->give(cover);
-    cover->ops->free(cover);
-    tls_free(tls);
-    return out;
-}
-
-// What comes next; 0 at the end. Somebody who neither speaks nor hangs up fails the test.
-static size_t receive(int fd, uint8_t *out, size_t out_bytes) {
-    sides_await(fd);
-    ssize_t got = recv(fd, out, out_bytes, MSG_DONTWAIT);
-    assert_true(got >= 0 || errno == ECONNRESET);
-    return got > 0 ? (size_t)got : 0;
-}
-
 // Until the other side hangs up, whatever it says.
 static void await_hang_up(int fd) {
     uint8_t bytes[4096];
-    while (receive(fd, bytes, sizeof bytes) > 0) {
+    while (caller_receive(fd, bytes, sizeof bytes) > 0) {
     }
     close(fd);
 }
@@ -241,7 +222,7 @@ static bool is_hung_up(int fd) {
 
 static void who_does_not_finish_the_handshake_is_gone_in_time(void **state) {
     (void)state;
-    AUTO_BUF hello = client_hello();
+    AUTO_BUF hello = caller_first_flight(&sides[2]);
     int silent = peer_connect_port(sides[0].port), half = peer_connect_port(sides[0].port),
         whole = peer_connect_port(sides[0].port);
     assert_true(peer_send_bytes(half, hello.data, hello.len / 2));
@@ -264,7 +245,7 @@ static void half_open_handshakes_keep_nobody_out(void **state) {
     (void)state;
     enum { CALLERS = 300 };
     static int fds[CALLERS];
-    AUTO_BUF hello = client_hello();
+    AUTO_BUF hello = caller_first_flight(&sides[2]);
     unsigned before = peer_descriptors();
     for (unsigned i = 0; i < CALLERS; i++) {
         fds[i] = peer_connect_port(sides[0].port);
@@ -276,6 +257,7 @@ static void half_open_handshakes_keep_nobody_out(void **state) {
     sides_connect(2);
     assert_true(side_say(&sides[1], 1, 1, false, 10));
     AWAIT(sides[0].packets == 1);
+    sides_live(PEERS_PATIENCE_MS);
     sides_are_frozen = true;
     // Those that still may speak, and both ends of two links in each direction; nng closes on its own thread.
     AWAIT(peer_descriptors() - before <= CALLERS + PEERS_STRANGERS_MAX + 2 * 4);
@@ -292,7 +274,7 @@ static void nonsense_instead_of_a_handshake_is_hung_up_on(void **state) {
     (void)state;
     struct prng prng;
     prng_seed(&prng, 5);
-    AUTO_BUF hello = client_hello();
+    AUTO_BUF hello = caller_first_flight(&sides[2]);
     for (unsigned round = 0; round < 10; round++) {
         int fds[20];
         for (unsigned i = 0; i < 20; i++) {
@@ -329,63 +311,7 @@ static void a_plain_caller_is_hung_up_on(void **state) {
     assert_int_equal(sides[0].packets, 0);
 }
 
-// --- a caller with a good certificate that talks TLS by hand ---
-
-struct caller {
-    int fd;
-    struct cover *cover;
-    bool is_over;
-};
-
-static void caller_flush(struct caller *caller) {
-    AUTO_BUF out = caller->cover->ops->give(caller->cover);
-    (void)peer_send_bytes(caller->fd, out.data, out.len);
-}
-
-// Reads once; what it is told is thrown away.
-static void caller_read(struct caller *caller) {
-    uint8_t bytes[4096], plain[4096];
-    size_t got = receive(caller->fd, bytes, sizeof bytes);
-    caller->is_over = got == 0;
-    if (caller->is_over) {
-        return;
-    }
-    caller->cover->ops->lend(caller->cover, bytes, got);
-    while (caller->cover->ops->read(caller->cover, plain, sizeof plain, NULL) > 0) {
-    }
-    caller_flush(caller);
-}
-
-static struct caller caller_connect(const struct side *as) {
-    struct tls *tls = side_tls(as);
-    struct caller caller = {.fd = peer_connect_port(sides[0].port), .cover = tls_dial(tls)};
-    uint8_t plain[1];
-    assert_int_equal(caller.cover->ops->read(caller.cover, plain, sizeof plain, NULL), 0);
-    caller_flush(&caller);
-    while (!caller.is_over && !caller.cover->ops->is_ready(caller.cover)) {
-        caller_read(&caller);
-    }
-    tls_free(tls);
-    return caller;
-}
-
-static void caller_say(struct caller *caller, const struct frame_header *header, struct bytes body) {
-    uint8_t bytes[FRAME_HEADER_BYTES];
-    frame_header_encode(header, bytes);
-    assert_int_equal(caller->cover->ops->write(caller->cover, bytes, sizeof bytes, NULL), 0);
-    if (body.len > 0) {
-        assert_int_equal(caller->cover->ops->write(caller->cover, body.data, body.len, NULL), 0);
-    }
-    caller_flush(caller);
-}
-
-static void caller_await_end(struct caller *caller) {
-    while (!caller->is_over) {
-        caller_read(caller);
-    }
-    caller->cover->ops->free(caller->cover);
-    close(caller->fd);
-}
+// --- callers that talk TLS by hand ---
 
 static void a_frame_that_is_too_long_ends_the_link_before_it_comes(void **state) {
     (void)state;
@@ -438,8 +364,8 @@ static const struct CMUnitTest tests[] = {
     TEST(one_that_has_expired_is_refused_and_told),
     TEST(a_renewed_certificate_is_shown_by_the_next_links),
     PLAIN(plain_links_end_when_there_are_secure_ones),
-        PLAIN(plain_questions_are_asked_anew_over_secure_links),
-        PLAIN(members_that_plain_links_may_not_reach_are_dialed_over_secure_ones),
+    PLAIN(plain_questions_are_asked_anew_over_secure_links),
+    PLAIN(members_that_plain_links_may_not_reach_are_dialed_over_secure_ones),
     TEST(a_joiner_may_ask_and_nothing_else),
     TEST(a_joiner_tells_its_secret_to_no_other_cluster),
     TEST(who_does_not_finish_the_handshake_is_gone_in_time),
