@@ -20,6 +20,7 @@ static const struct field peer_hello_fields[] = {
     BITS(struct peer_hello, 6, to, .help = "Raft id of the one wanted; 0 = anyone."),
     STRING(struct peer_hello, 7, address, .help = "Where the sender listens."),
     BOOL(struct peer_hello, 8, is_bulk, .help = "A link for snapshots."),
+    BITS(struct peer_hello, 9, instance, .help = "Drawn at the start of the sender; 0 = not said."),
 };
 const struct schema peer_hello_schema =
     SCHEMA("peer_hello", struct peer_hello, peer_hello_fields, .help = "First message between managers.");

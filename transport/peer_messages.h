@@ -27,6 +27,7 @@ struct peer_hello {
     int64_t from, to;     // raft ids
     const char *address;  // where the dialer listens
     bool is_bulk;
+    int64_t instance; // of the process that dials; 0 = it does not say
     struct bytes unknown;
 };
 struct peer_welcome {

@@ -500,6 +500,7 @@ int peers_open(const struct peers_options *options, struct peers **out, struct e
     struct peers *peers = NEW(struct peers);
     ASSERT(IMPLIES(options->tls != NULL, options->callbacks.is_its_node != NULL));
     peers->prng = options->prng;
+    peers->instance = (int64_t)(prng_next(options->prng) | 1);
     peers->tls = options->tls;
     peers->callbacks = options->callbacks;
     peers->last_mono_ms = -1;

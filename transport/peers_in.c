@@ -160,6 +160,28 @@ enum error_code hello_mismatch(const struct line *line, const struct caller *cal
     return ERR_NONE;
 }
 
+// Two processes that are one member would vote twice. A copy of a machine is one, or a directory that was put
+// back elsewhere while it was in use. Who came first stays; who was started anew finds nobody before it, or
+// somebody who is silent.
+static enum error_code duplicated(const struct line *newer, const struct peer_hello *hello, char *text,
+                                  size_t text_bytes) {
+    const struct peers *peers = newer->peers;
+    LIST_EACH(node, &peers->lines[LINE_ORDINARY]) {
+        const struct line *line = LIST_ENTRY(node, const struct line, node);
+        if (line != newer && line->via != 0 && line->is_greeted && !line->is_stranger && !line->is_closing &&
+            line->from == (uint64_t)hello->from && line->instance != hello->instance && line->instance != 0 &&
+            hello->instance != 0 &&
+            line->deadline_ms - peers->now_ms > INCOMING_SILENCE_MS - PEERS_SILENCE_MS) {
+            snprintf(text, text_bytes,
+                     "manager %s is here already, from %s: two machines have its identity; end the one that "
+                     "is a copy, and join it with a state directory of its own",
+                     raft_id_text(line->from).text, line->address);
+            return ERR_CONFLICT;
+        }
+    }
+    return ERR_NONE;
+}
+
 static enum error_code hello_refusal(const struct line *line, const struct peer_hello *hello, char *text,
                                      size_t text_bytes) {
     const struct peers *peers = line->peers;
@@ -169,7 +191,8 @@ static enum error_code hello_refusal(const struct line *line, const struct peer_
         return code;
     }
     code = misidentified(line, (uint64_t)hello->from, text, text_bytes);
-    return code != ERR_NONE ? code : misdirected(peers, hello, text, text_bytes);
+    code = code != ERR_NONE ? code : misdirected(peers, hello, text, text_bytes);
+    return code != ERR_NONE ? code : duplicated(line, hello, text, text_bytes);
 }
 
 // A member that dials anew has lost its old link, whether we know that already or not.
@@ -184,10 +207,11 @@ static void replace_older(struct line *newer) {
 }
 
 static void incoming_on_hello(struct line *line, const struct peer_hello *hello) {
-    char text[200];
+    char text[300];
     struct peers *peers = line->peers;
     line->from = (uint64_t)hello->from;
     line->is_bulk = hello->is_bulk;
+    line->instance = hello->instance;
     enum error_code code = hello_refusal(line, hello, text, sizeof text);
     if (code != ERR_NONE) {
         incoming_refuse(line, code, text);
@@ -203,6 +227,7 @@ static void incoming_on_hello(struct line *line, const struct peer_hello *hello)
         gate_thin_out(peers, LINE_ORDINARY);
     } else {
         link_trust(line->link);
+        line->deadline_ms = peers->now_ms + INCOMING_SILENCE_MS;
         replace_older(line);
         forget_refusals(peers, line->from);
         peers_hurry(peers, line->from);

@@ -129,6 +129,7 @@ static void slot_greet(struct slot *slot) {
     hello.to = (int64_t)slot->raft_id;
     hello.address = self->address;
     hello.is_bulk = slot->is_bulk;
+    hello.instance = slot->peers->instance;
     line_send(slot->line, MESSAGE_PEER_HELLO, &hello);
     slot->state = SLOT_GREETING;
     slot->until_ms = slot->peers->now_ms + PEERS_DIAL_DEADLINE_MS;

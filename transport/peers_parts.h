@@ -44,6 +44,7 @@ struct line {
     uint64_t via;             // 0: dialed
     char key[LINE_KEY_BYTES]; // the same, for peers.incoming
     uint64_t from;
+    int64_t instance;             // as it says
     char address[PEER_URL_BYTES]; // where the dialer says that it is found
     bool has_place;               // of PEERS_CALLERS_MAX
     bool is_shaking;              // has one of PEERS_HANDSHAKES_MAX
@@ -119,6 +120,7 @@ struct peers {
     bool accept_rests, is_closing;
     bool is_working; // in peers_take or peers_tick
     struct peers_self self;
+    int64_t instance; // tells this process from another one with the same identity
     char *self_address;
     int64_t last_mono_ms; // of the last tick; -1 = none yet
     int64_t now_ms;       // counted by ticks

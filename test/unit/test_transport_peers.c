@@ -291,6 +291,29 @@ static void a_member_that_dials_anew_replaces_its_old_link(void **state) {
     close(third);
 }
 
+static void of_two_with_one_identity_the_first_stays_until_it_is_silent(void **state) {
+    (void)state;
+    struct peer_hello first = good_hello(), copy = good_hello(), older = good_hello();
+    first.instance = 7;
+    copy.instance = 8;
+    int fds[3] = {expect_welcome(&first)};
+    expect_refusal(&copy, "CONFLICT");
+    fds[1] = expect_welcome(&first); // the same process dials anew
+    await_end(fds[0]);
+    expect_refusal(&copy, "CONFLICT");
+    copy.is_bulk = true;
+    expect_refusal(&copy, "CONFLICT");
+    assert_true(peer_send_frame(fds[1], MESSAGE_RAFT, 0, no_bytes)); // it was not disturbed
+    AWAIT(sides[0].packets == 1);
+    copy.is_bulk = false;
+    sides_pass(PEERS_SILENCE_MS + 100);
+    fds[2] = expect_welcome(&copy);
+    await_end(fds[1]);
+    fds[0] = expect_welcome(&older); // of a version that does not say
+    await_end(fds[2]);
+    close(fds[0]);
+}
+
 static void garbage_does_no_harm(void **state) {
     (void)state;
     struct prng prng;
@@ -722,6 +745,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_caller_of_another_sort_is_told_why_it_is_refused),
     TEST(a_stranger_may_only_ask_to_join),
     TEST(a_member_that_dials_anew_replaces_its_old_link),
+    TEST(of_two_with_one_identity_the_first_stays_until_it_is_silent),
     TEST(garbage_does_no_harm),
     TEST(what_is_out_of_place_or_too_long_ends_the_link),
     TEST(silent_callers_keep_nobody_out_and_are_hung_up_on),
