@@ -49,7 +49,7 @@ static const struct option_row init_rows[] = {
 #undef INIT
 
 // Flags whose machinery is not there yet, and no field keeps them.
-static const char *const later[] = {"advertise-addr", "listen-addr", "data-path-addr", "external-ca", NULL};
+static const char *const later[] = {"listen-addr", "data-path-addr", "external-ca", NULL};
 
 static int set(struct cluster_spec *spec, const char *option, const char *path, const char *text,
                struct arena *arena, struct error *err) {
@@ -165,7 +165,8 @@ static int tell_alone(const struct invocation *in, const struct init_reply *repl
         "The swarm goes on with this node (%s) as its only manager.\n\n"
         "The other managers are refused from now on, with what they know. To take one back in, run there:\n\n"
         "    muster swarm leave --force\n"
-        "    muster swarm join %s\n",
+        "    muster swarm join --token TOKEN %s\n\n"
+        "with the token that \"muster swarm join-token manager\" prints here.\n",
         reply->node_id.text, rc == 0 ? info->leader_address : "HOST:PORT");
     return rc;
 }
@@ -205,21 +206,59 @@ static int run_init(struct invocation *in, struct error *err) {
 
 #define JOIN_MS 30000
 
+struct join_args {
+    const char *token, *advertise, *listen, *data_path, *availability;
+};
+#define JOIN struct join_args
+// tidy: table
+static const struct option_row join_rows[] = {
+    OPT_STRING(JOIN, token, "token", '\0', .metavar = "TOKEN",
+               .help = "Join token of the cluster (required)"),
+    OPT_STRING(JOIN, advertise, "advertise-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address that other nodes use"),
+    OPT_STRING(JOIN, listen, "listen-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address to listen on (0.0.0.0:2377)"),
+    OPT_STRING(JOIN, data_path, "data-path-addr", '\0', .metavar = "ADDRESS",
+               .help = "Address for overlay networks"),
+    OPT_STRING(JOIN, availability, "availability", '\0', .metavar = "WHAT", .words = availability_words,
+               .initial = "active", .help = "Of this node: active, pause, drain"),
+};
+#undef JOIN
+
+static int fill_join(const struct invocation *in, struct swarm_join_request *request, struct error *err) {
+    const struct join_args *args = in->args;
+    schema_init(&swarm_join_request_schema, request);
+    request->remotes = (struct strings){in->arguments.count, in->arguments.items};
+    request->token = args->token != NULL ? args->token : "";
+    request->advertise_address = args->advertise != NULL ? args->advertise : "";
+    if (str_is_empty(request->token)) {
+        return error_set(err, ERR_USAGE,
+                         "--token is needed: \"muster swarm join-token worker\" (or manager) on a manager "
+                         "prints the whole command");
+    }
+    return schema_set_text(&swarm_join_request_schema, request, "availability", args->availability, in->arena,
+                           err);
+}
+
 static int run_join(struct invocation *in, struct error *err) {
     AUTO_CLIENT *client = NULL;
     struct swarm_join_request request;
-    void *reply = NULL;
-    schema_init(&swarm_join_request_schema, &request);
-    request.remotes = (struct strings){in->arguments.count, in->arguments.items};
-    int rc = connect_open(in, &client, err);
+    void *out = NULL;
+    int rc = fill_join(in, &request, err);
+    rc = rc < 0 ? rc : connect_open(in, &client, err);
     rc = rc < 0 ? rc
-                : client_call(client, MESSAGE_SWARM_JOIN, &request, MESSAGE_INIT_REPLY, in->arena, &reply,
+                : client_call(client, MESSAGE_SWARM_JOIN, &request, MESSAGE_INIT_REPLY, in->arena, &out,
                               JOIN_MS, err);
-    if (rc == 0) {
-        puts("This node joined a swarm as a manager.");
+    if (rc < 0) {
+        return rc;
+    }
+    tell_later(in);
+    const struct init_reply *reply = out;
+    printf("This node joined a swarm as a %s.\n", node_role_names[reply->role]);
+    if (reply->role == ROLE_MANAGER) {
         quorum_warn(client, in->arena);
     }
-    return rc;
+    return 0;
 }
 
 struct leave_args {
@@ -266,14 +305,18 @@ static const struct command rows[] = {
      COMMAND_OPTIONS(struct init_args, init_rows),
      .run = run_init},
     {.name = "join",
-     .summary = "Join a cluster as a manager (daemons of one machine)",
+     .summary = "Join a cluster as a worker or a manager",
      .details =
-         "Of 3 managers 1 may fail, of 5 managers 2; of an even number no more than of one less, which it "
-         "warns of.",
+         "The role is that of the token. The token also names the cluster's authority: who listens at "
+         "HOST:PORT (a numeric address) is told nothing before it has shown that this authority vouches for "
+         "it. A node whose certificate ran out while it was off comes back by the same command, and is the "
+         "node that it was. Of 3 managers 1 may fail, of 5 managers 2; of an even number no more than of one "
+         "less, which it warns of.",
      .usage = "HOST:PORT…",
      .min = 1,
      .max = COMMAND_MANY,
-     .example = "muster swarm join 127.0.0.1:2377",
+     .example = "muster swarm join --token MUSTKN-1-… 10.0.0.1:2377",
+     COMMAND_OPTIONS(struct join_args, join_rows),
      .run = run_join},
     {.name = "leave",
      .summary = "Leave the cluster",

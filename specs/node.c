@@ -66,6 +66,7 @@ static const struct field node_status_fields[] = {
     STRING(struct node_status, 3, address, .help = "Address it was last heard from."),
     TIME(struct node_status, 4, since_unix_ms, .name = "since", .help = "When the state was reached."),
     BOOL(struct node_status, 5, left, .help = "It left the swarm by itself."),
+    STRING(struct node_status, 6, join_key, .help = "SHA-256 of the public key that it joined with."),
 };
 static const struct schema node_status_schema =
     SCHEMA("node_status", struct node_status, node_status_fields, .help = "What managers think of a node.");

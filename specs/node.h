@@ -32,7 +32,8 @@ struct node_status {
     const char *message;
     const char *address;
     int64_t since_unix_ms;
-    bool left; // by itself; it may join again
+    bool left;            // by itself; it may join again
+    const char *join_key; // SHA-256 of the public key that it joined with, hexadecimal
     struct bytes unknown;
 };
 struct node_manager { // of managers only

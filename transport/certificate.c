@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -60,6 +61,47 @@ int certificate_match_key(struct bytes pem, struct bytes key_pem, struct error *
     bool is_match = X509_check_private_key(certificate, key) == 1;
     ERR_clear_error();
     return is_match ? 0 : error_set(err, ERR_CONFLICT, "the private key is not that of the certificate");
+}
+
+static int check_request(X509_REQ *request, struct error *err) {
+    EVP_PKEY *key = request == NULL ? NULL : X509_REQ_get0_pubkey(request);
+    bool is_signed = key != NULL && X509_REQ_verify(request, key) == 1;
+    ERR_clear_error();
+    return is_signed ? 0
+                     : error_set(err, ERR_INVALID, "the certificate request is not signed by its own key");
+}
+
+int certificate_match_request(struct bytes pem, struct bytes request_pem, struct error *err) {
+    AUTO_X509 certificate = pem_certificate(pem, err);
+    AUTO_REQUEST request = certificate == NULL ? NULL : pem_request(request_pem, err);
+    int rc = request == NULL ? -ERR_INVALID : check_request(request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    bool is_match = EVP_PKEY_eq(X509_get0_pubkey(certificate), X509_REQ_get0_pubkey(request)) == 1;
+    ERR_clear_error();
+    return is_match ? 0 : error_set(err, ERR_DENIED, "the request is not for the key of the certificate");
+}
+
+int certificate_request_digest(struct bytes request_pem, char out[CERTIFICATE_KEY_DIGEST_BYTES],
+                               struct error *err) {
+    uint8_t digest[CERTIFICATE_DIGEST_BYTES];
+    AUTO_REQUEST request = pem_request(request_pem, err);
+    int rc = request == NULL ? -ERR_INVALID : check_request(request, err);
+    if (rc < 0) {
+        return rc;
+    }
+    unsigned char *encoded = NULL;
+    int len = i2d_PUBKEY(X509_REQ_get0_pubkey(request), &encoded);
+    bool is_made = len > 0 && EVP_Digest(encoded, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1;
+    OPENSSL_free(encoded);
+    if (!is_made) {
+        return openssl_error(err, ERR_SYSTEM, "digest a key");
+    }
+    for (size_t i = 0; i < sizeof digest; i++) {
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    }
+    return 0;
 }
 
 // --- reading ---

@@ -56,6 +56,13 @@ int certificate_verify(struct bytes pem, struct bytes authorities, const struct 
 
 // 0 when the key is that of the certificate. -ERR_CONFLICT
 int certificate_match_key(struct bytes pem, struct bytes key, struct error *err);
+// 0 when the request is for the key of the certificate, and signed by it: who sent both is whose certificate
+// that is. -ERR_DENIED
+int certificate_match_request(struct bytes pem, struct bytes request, struct error *err);
+// SHA-256, in hexadecimal, of the public key of a request that is signed by that key. -ERR_INVALID
+#define CERTIFICATE_KEY_DIGEST_BYTES (2 * CERTIFICATE_DIGEST_BYTES + 1)
+int certificate_request_digest(struct bytes request, char out[CERTIFICATE_KEY_DIGEST_BYTES],
+                               struct error *err);
 // SHA-256 of the one certificate in `pem`: how a join token names an authority.
 int certificate_digest(struct bytes pem, uint8_t out[CERTIFICATE_DIGEST_BYTES], struct error *err);
 

@@ -211,15 +211,20 @@ const struct schema init_request_schema = SCHEMA("init_request", struct init_req
 static const struct field init_reply_fields[] = {
     ID(struct init_reply, 1, node_id, .help = "Id of the node."),
     ID(struct init_reply, 2, cluster_id, .help = "Id of the cluster."),
+    ENUM(struct init_reply, 3, role, node_role_names, ROLE_MANAGER, .help = "What the node is there."),
 };
 const struct schema init_reply_schema =
     SCHEMA("init_reply", struct init_reply, init_reply_fields, .help = "The new cluster.");
 
 static const struct field swarm_join_request_fields[] = {
     STRINGS(struct swarm_join_request, 1, remotes, .help = "Addresses of managers."),
+    STRING(struct swarm_join_request, 2, token, .flags = FIELD_SECRET, .help = "Lets it in."),
+    STRING(struct swarm_join_request, 3, advertise_address, .help = "Address that others use."),
+    ENUM(struct swarm_join_request, 4, availability, node_availability_names, AVAILABILITY_ACTIVE,
+         .help = "Availability of the node."),
 };
-const struct schema swarm_join_request_schema = SCHEMA(
-    "swarm_join_request", struct swarm_join_request, swarm_join_request_fields, .help = "Becomes a manager.");
+const struct schema swarm_join_request_schema = SCHEMA("swarm_join_request", struct swarm_join_request,
+                                                       swarm_join_request_fields, .help = "Joins a cluster.");
 
 static const struct field swarm_leave_request_fields[] = {
     BOOL(struct swarm_leave_request, 1, force,

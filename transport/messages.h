@@ -190,12 +190,16 @@ struct init_request {
 };
 struct init_reply {
     struct id node_id, cluster_id;
+    enum node_role role;
     struct bytes unknown;
 };
 
-// Answered with INIT_REPLY once this node is a manager of that cluster.
+// Answered with INIT_REPLY once this node is part of that cluster, in the role of the token.
 struct swarm_join_request {
     struct strings remotes; // addresses of its managers, HOST:PORT
+    const char *token;
+    const char *advertise_address; // of this node; "" = as its daemon was told, or finds out
+    enum node_availability availability;
     struct bytes unknown;
 };
 

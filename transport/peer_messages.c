@@ -112,9 +112,12 @@ static const struct field join_request_fields[] = {
     STRING(struct join_request, 4, address, .help = "Where it listens."),
     BLOB(struct join_request, 5, node, .help = "Its encoded node."),
     STRING(struct join_request, 6, version, .help = "Version of its musterd."),
+    STRING(struct join_request, 7, token, .flags = FIELD_SECRET, .help = "Its join token."),
+    BLOB(struct join_request, 8, csr, .help = "Its request for a certificate."),
+    BLOB(struct join_request, 9, certificate, .help = "The certificate that it had."),
 };
 const struct schema join_request_schema =
-    SCHEMA("join_request", struct join_request, join_request_fields, .help = "Asks to become a manager.");
+    SCHEMA("join_request", struct join_request, join_request_fields, .help = "Asks to be let in.");
 
 static const struct field join_reply_fields[] = {
     STRING(struct join_reply, 1, code, .help = "Name of the error code; empty = done."),
@@ -123,9 +126,35 @@ static const struct field join_reply_fields[] = {
     ID(struct join_reply, 4, cluster_id, .help = "The cluster."),
     INT(struct join_reply, 5, epoch, 0, INT64_MAX, .help = "Epoch of the group."),
     BLOB(struct join_reply, 6, membership, .help = "Its members."),
+    ENUM(struct join_reply, 7, role, node_role_names, ROLE_WORKER, .help = "What the node is."),
+    BLOB(struct join_reply, 8, certificate, .help = "Its certificate."),
+    BLOB(struct join_reply, 9, authorities, .help = "Those to believe."),
+    BLOB(struct join_reply, 10, seal_key, .flags = FIELD_SECRET,
+         .help = "Opens what is sealed; for managers."),
+    STRINGS(struct join_reply, 11, managers, .help = "Addresses of managers."),
 };
 const struct schema join_reply_schema =
     SCHEMA("join_reply", struct join_reply, join_reply_fields, .help = "Answer to a join.");
+
+static const struct field renew_request_fields[] = {
+    BLOB(struct renew_request, 1, csr, .help = "Its request for a certificate."),
+};
+const struct schema renew_request_schema = SCHEMA("renew_request", struct renew_request, renew_request_fields,
+                                                  .help = "Asks for another certificate.");
+
+static const struct field renew_reply_fields[] = {
+    STRING(struct renew_reply, 1, code, .help = "Name of the error code; empty = done."),
+    STRING(struct renew_reply, 2, text, .help = "Why not."),
+    STRING(struct renew_reply, 3, leader, .help = "Address to ask instead."),
+    ENUM(struct renew_reply, 4, role, node_role_names, ROLE_WORKER, .help = "What the node is."),
+    BLOB(struct renew_reply, 5, certificate, .help = "Its certificate."),
+    BLOB(struct renew_reply, 6, authorities, .help = "Those to believe."),
+    BLOB(struct renew_reply, 7, seal_key, .flags = FIELD_SECRET,
+         .help = "Opens what is sealed; for managers."),
+    STRINGS(struct renew_reply, 8, managers, .help = "Addresses of managers."),
+};
+const struct schema renew_reply_schema =
+    SCHEMA("renew_reply", struct renew_reply, renew_reply_fields, .help = "Answer to a renewal.");
 
 // --- RAFT ---
 

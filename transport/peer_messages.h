@@ -17,7 +17,7 @@
 #ifndef MUSTER_TRANSPORT_PEER_MESSAGES_H
 #define MUSTER_TRANSPORT_PEER_MESSAGES_H
 
-#include "specs/object.h"
+#include "specs/node.h"
 
 // First on a link between managers, from who dials. `to` 0 = whoever is there: only JOIN may follow.
 struct peer_hello {
@@ -103,26 +103,50 @@ struct digest_notice {
     struct bytes unknown;
 };
 
-// From one who is no member yet, or not any more.
+// From one who is no part of the cluster yet; or a manager without its store, whose link shows its certificate;
+// or one whose certificate has run out. Only over TLS, after the manager's authority has been checked.
 struct join_request {
-    int64_t raft_id; // the identity it would have
+    int64_t raft_id; // the identity that it has as a manager
     struct id node_id, cluster_id;
     const char *address;
-    struct bytes node; // encoded struct node: name, description
+    struct bytes node; // encoded struct node: name, description, availability
     const char *version;
+    const char *token;        // "" = its link shows its certificate
+    struct bytes csr;         // PEM; empty = it needs no certificate
+    struct bytes certificate; // the one that it had, PEM: the key of `csr` is that one's, so the node is too
     struct bytes unknown;
 };
 struct join_reply {
-    const char *code, *text; // "" = it is a member now, and a leader will tell it the rest
+    const char *code, *text; // "" = it is in now, as a manager a leader will tell it the rest
     const char *leader;      // address to ask instead
     struct id cluster_id;
     int64_t epoch;
     struct bytes membership;
+    enum node_role role;
+    struct bytes certificate, authorities; // PEM; of who sent a csr
+    struct bytes seal_key;                 // of managers
+    struct strings managers;               // their addresses
+    struct bytes unknown;
+};
+
+// From a node, over a link that shows its certificate: another one, for the role that it has now.
+struct renew_request {
+    struct bytes csr; // PEM
+    struct bytes unknown;
+};
+struct renew_reply {
+    const char *code, *text; // DENIED: it is no part of the cluster any more
+    const char *leader;      // address to ask instead
+    enum node_role role;
+    struct bytes certificate, authorities; // PEM
+    struct bytes seal_key;                 // of managers
+    struct strings managers;               // their addresses
     struct bytes unknown;
 };
 
 extern const struct schema peer_hello_schema, peer_welcome_schema, peer_failure_schema, raft_body_schema,
     propose_schema, propose_refused_schema, snapshot_fetch_schema, snapshot_chunk_schema, snapshot_end_schema,
-    digest_table_schema, digest_notice_schema, join_request_schema, join_reply_schema;
+    digest_table_schema, digest_notice_schema, join_request_schema, join_reply_schema, renew_request_schema,
+    renew_reply_schema;
 
 #endif

@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "transport/peers_parts.h"
+
+#define LOOK_MS 1000
 
 struct raft_id_text raft_id_text(uint64_t raft_id) {
     struct raft_id_text out;
@@ -201,6 +204,33 @@ static void incoming_tick_each(struct peers *peers, enum line_sort sort) {
     }
 }
 
+static void look_at_certificate(struct line *line, int64_t unix_ms) {
+    static const char reason[] = "its certificate has run out";
+    const struct identity *peer = line->is_secured && !line->is_over ? link_identity(line->link) : NULL;
+    if (peer == NULL || unix_ms < peer->not_after_unix_ms) {
+        return;
+    }
+    if (line->slot != NULL) {
+        slot_lost(line->slot, reason);
+    } else {
+        line_end(line, reason);
+    }
+}
+
+// Links are made with certificates that are good then; one that is not renewed in time ends what it carries.
+static void look_at_certificates(struct peers *peers) {
+    int64_t unix_ms = clock_unix_ms();
+    if (peers->now_ms < peers->look_ms) {
+        return;
+    }
+    peers->look_ms = peers->now_ms + LOOK_MS;
+    for (int sort = 0; sort < LINE_SORTS; sort++) {
+        LIST_EACH(node, &peers->lines[sort]) {
+            look_at_certificate(LIST_ENTRY(node, struct line, node), unix_ms);
+        }
+    }
+}
+
 void peers_tick(struct peers *peers, int64_t mono_ms) {
     ASSERT(!peers->is_working);
     peers->is_working = true;
@@ -220,6 +250,7 @@ void peers_tick(struct peers *peers, int64_t mono_ms) {
     incoming_tick_each(peers, LINE_ORDINARY);
     incoming_tick_each(peers, LINE_LEAVING);
     agents_tick(peers);
+    look_at_certificates(peers);
     peers->is_working = false;
 }
 
@@ -463,7 +494,7 @@ void ask_end(struct ask *ask, const struct error *err, uint16_t number, struct b
 
 int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,
               int64_t timeout_ms, uint64_t *out, struct error *err) {
-    ASSERT(number == MESSAGE_JOIN && body.len <= message_row(number)->bytes_max);
+    ASSERT((number == MESSAGE_JOIN || number == MESSAGE_RENEW) && body.len <= message_row(number)->bytes_max);
     char url[PEER_URL_BYTES];
     int rc = peer_address_url(address, peers->tls != NULL, url, err);
     if (rc < 0) {
@@ -486,7 +517,8 @@ int peers_ask(struct peers *peers, const char *address, uint16_t number, struct 
 
 // --- life ---
 
-static int peers_listen(struct peers *peers, const char *address, struct error *err) {
+int peers_listen(struct peers *peers, const char *address, struct error *err) {
+    ASSERT(peers->listener == NULL);
     char url[PEER_URL_BYTES];
     int rc = peer_address_url(address, peers->tls != NULL, url, err);
     rc = rc < 0 ? rc : listener_open(url, &peers->mailbox, &peers->listener, err);

@@ -34,7 +34,8 @@
 // Security     With a tls (transport/tls.h) links are TLS, and the certificate says which node is at the
 //              other end before anything it says is looked at: a member must be a manager, and the node
 //              that the membership knows under its raft id; who has no certificate may only ask to join; a
-//              node that is blocked may do nothing.
+//              node that is blocked may do nothing. A link ends within a second of the certificate that it
+//              was made with.
 //              Without one links are plain TCP, on loopback only (transport/peer_address.h).
 // Gate         All must be done in HELLO_DEADLINE_MS, and PEERS_CALLERS_MAX are accepted at a time; the
 //              kernel keeps those that come then. A handshake begins when the caller has said something and
@@ -70,7 +71,8 @@
 struct peers;
 
 struct peers_callbacks {
-    // A message from a member; or JOIN, from whoever it is (from = what it calls itself, it may be 0).
+    // A message from a member; or JOIN, from whoever it is (from = what it calls itself, it may be 0), or RENEW,
+    // from a node that has shown a certificate.
     // `body` is borrowed; `via` names the link for peers_reply, and stays valid, or becomes harmless, as
     // long as it is kept.
     void (*on_packet)(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via);
@@ -96,9 +98,9 @@ struct peers_callbacks {
     // Once for each agent that was let in, but not after peers_agent_close.
     void (*on_agent_down)(void *context, uint64_t link);
     void (*on_agent_writable)(void *context, uint64_t link); // there is room again after a false
-    // Whether nobody talks to this node any more, asked at each hello that comes with a certificate; NULL =
-    // about nobody.
-    bool (*is_blocked)(void *context, const struct id *node_id);
+    // Whether nobody talks any more to the node that shows this, asked at each hello that comes with a
+    // certificate; NULL = about nobody.
+    bool (*is_blocked)(void *context, const struct identity *shown);
 };
 
 struct peers_options {
@@ -110,6 +112,8 @@ struct peers_options {
 };
 // -ERR_UNSUPPORTED: not a loopback address. -ERR_BUSY: the port is in use. -ERR_INVALID: not an address.
 int peers_open(const struct peers_options *options, struct peers **out, struct error *err);
+// Later than that, where peers_open was told nothing; once. As peers_open.
+int peers_listen(struct peers *peers, const char *address, struct error *err);
 void peers_close(struct peers *peers);                   // NULL is accepted
 int peers_fd(const struct peers *peers);                 // readable when peers_take has something to do
 void peers_take(struct peers *peers, size_t max_frames); // drains the mailbox, calls back
@@ -162,8 +166,8 @@ size_t peers_agent_count(const struct peers *peers);
 // keeps it from coming back. on_agent_down comes later, from peers_take.
 void peers_cut(struct peers *peers, const struct id *node_id, const char *reason);
 
-// A stranger's question (JOIN) to whoever listens at the address. *out names it in on_answer, which comes
-// within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
+// A stranger's question (JOIN), or one of any node (RENEW), to whoever listens at the address. *out names it in
+// on_answer, which comes within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
 int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,
               int64_t timeout_ms, uint64_t *out, struct error *err);
 

@@ -135,8 +135,7 @@ enum error_code hello_mismatch(const struct line *line, const struct caller *cal
     const struct peers_callbacks *callbacks = &peers->callbacks;
     const struct id *cluster = &peers->self.cluster_id;
     const struct identity *who = link_identity(line->link);
-    if (who != NULL && callbacks->is_blocked != NULL &&
-        callbacks->is_blocked(callbacks->context, &who->node_id)) {
+    if (who != NULL && callbacks->is_blocked != NULL && callbacks->is_blocked(callbacks->context, who)) {
         snprintf(
             text, text_bytes,
             "node %.12s was removed from the cluster: let it leave (muster swarm leave --force), then join "
@@ -263,6 +262,16 @@ static void incoming_pong(struct line *line) {
     link_send_within(line->link, MESSAGE_PEER_PONG, 0, (struct bytes){0}, PONG_QUEUE_BYTES_MAX);
 }
 
+// Members say all but that, strangers only that; who asks for another certificate must have shown one.
+static bool may_say(const struct line *line, uint16_t number) {
+    if (number == MESSAGE_RENEW) {
+        return line->is_stranger && link_identity(line->link) != NULL;
+    }
+    return line->is_stranger
+               ? number == MESSAGE_JOIN
+               : number >= MESSAGE_RAFT && number != MESSAGE_JOIN_REPLY && number != MESSAGE_RENEW_REPLY;
+}
+
 void incoming_on_frame(struct line *line, const struct link_letter *letter) {
     struct peers *peers = line->peers;
     uint16_t number = letter->header.number;
@@ -273,8 +282,7 @@ void incoming_on_frame(struct line *line, const struct link_letter *letter) {
     line->deadline_ms = peers->now_ms + INCOMING_SILENCE_MS;
     if (number == MESSAGE_PEER_PING) {
         incoming_pong(line);
-    } else if (message_row(number)->sender != SENDER_MANAGER || number < MESSAGE_RAFT ||
-               number == MESSAGE_JOIN_REPLY || (line->is_stranger && number != MESSAGE_JOIN)) {
+    } else if (message_row(number)->sender != SENDER_MANAGER || !may_say(line, number)) {
         // ERR_DENIED tells a member that it is none any more.
         incoming_refuse(line, line->is_stranger ? ERR_DENIED : ERR_INVALID,
                         line->is_stranger ? "a stranger may only ask to join" : "out of place");

@@ -254,7 +254,9 @@ static void slot_on_failure(struct slot *slot, const struct peer_failure *failur
 }
 
 static void slot_on_answer(struct slot *slot, const struct link_letter *letter) {
-    if (slot->ask == NULL || slot->state != SLOT_UP || letter->header.number != MESSAGE_JOIN_REPLY) {
+    uint16_t wanted =
+        slot->ask != NULL && slot->ask->message == MESSAGE_RENEW ? MESSAGE_RENEW_REPLY : MESSAGE_JOIN_REPLY;
+    if (slot->ask == NULL || slot->state != SLOT_UP || letter->header.number != wanted) {
         slot_lost(slot, "it says what it should not");
         return;
     }

@@ -124,6 +124,7 @@ struct peers {
     char *self_address;
     int64_t last_mono_ms; // of the last tick; -1 = none yet
     int64_t now_ms;       // counted by ticks
+    int64_t look_ms;      // when certificates are next held against the clock
     struct list lines[LINE_SORTS];
     struct map incoming;   // lines by `key`
     uint64_t accepted_max; // in all

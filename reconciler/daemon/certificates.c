@@ -3,18 +3,24 @@
 // reconciler/daemon/certificates.c — an authority, a key, a request, a signature; then two files.
 #include "reconciler/daemon/certificates.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <openssl/x509.h>
+#include <string.h>
 
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "reconciler/daemon/authority.h"
 #include "transport/credentials.h"
+#include "transport/openssl.h"
 
 #define DIRECTORY "certificates"
 #define AUTHORITY_KEY_FILE "authority.key"
 #define AUTHORITIES_FILE "authorities.pem"
 #define FILE_BYTES_MAX (64 * KIB)
+#define JOINING_KEY_FILE "joining.key"
+#define KEY_BYTES_MAX 4096
 
 char *certificates_dir(const char *state_dir, const struct id *cluster_id) {
     return xasprintf("%s/" DIRECTORY "/%s", state_dir, cluster_id->text);
@@ -83,4 +89,66 @@ int certificates_find_authority(const char *dir, struct buf *out_authority, stru
 int certificates_drop_authority_key(const char *dir, struct error *err) {
     AUTO_FREE char *path = xasprintf("%s/" AUTHORITY_KEY_FILE, dir);
     return fs_exists(path) ? fs_remove_tree(AT_FDCWD, path, err) : 0;
+}
+
+// --- joining ---
+
+static bool has_authority(const struct credentials *credentials,
+                          const uint8_t wanted[CERTIFICATE_DIGEST_BYTES]) {
+    AUTO_X509_STACK all = pem_certificates(buf_bytes(&credentials->authorities), NULL);
+    bool has = false;
+    for (int i = 0; all != NULL && i < sk_X509_num(all); i++) {
+        uint8_t digest[EVP_MAX_MD_SIZE];
+        has |= X509_digest(sk_X509_value(all, i), EVP_sha256(), digest, NULL) == 1 &&
+               memcmp(digest, wanted, CERTIFICATE_DIGEST_BYTES) == 0;
+    }
+    return has;
+}
+
+int certificates_find(const char *state_dir, const uint8_t authority_digest[CERTIFICATE_DIGEST_BYTES],
+                      struct credentials *out, struct error *err) {
+    AUTO_FREE char *path = xasprintf("%s/" DIRECTORY, state_dir);
+    DIR *dir = opendir(path);
+    bool is_found = false;
+    for (const struct dirent *entry; dir != NULL && !is_found && (entry = readdir(dir)) != NULL;) {
+        AUTO_FREE char *cluster = xasprintf("%s/%s", path, entry->d_name);
+        struct credentials read = {0};
+        is_found = entry->d_name[0] != '.' && credentials_load(cluster, &read, NULL) == 0 &&
+                   has_authority(&read, authority_digest);
+        if (is_found) {
+            *out = read;
+        } else {
+            credentials_free(&read);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return is_found ? 0 : error_set(err, ERR_NOT_FOUND, "no certificate of that cluster in %s", path);
+}
+
+static int make_joining_key(const char *state_dir, const char *path, struct buf *out, struct error *err) {
+    AUTO_FREE char *dir = xasprintf("%s/" DIRECTORY, state_dir);
+    int rc = fs_make_dirs(dir, 0700, err);
+    rc = rc < 0 ? rc : certificate_make_key(out, err);
+    return rc < 0 ? rc : fs_replace(AT_FDCWD, path, out->data, out->len, 0600, /*sync=*/true, err);
+}
+
+int certificates_joining_key(const char *state_dir, struct buf *out, struct error *err) {
+    AUTO_FREE char *path = xasprintf("%s/" DIRECTORY "/" JOINING_KEY_FILE, state_dir);
+    struct error failure = {0};
+    (void)buf_reserve(out, 2 * KEY_BYTES_MAX); // it does not grow while it is read: no copy stays behind
+    int rc = fs_read(AT_FDCWD, path, KEY_BYTES_MAX, out, &failure);
+    if (rc == -ERR_NOT_FOUND) {
+        return make_joining_key(state_dir, path, out, err);
+    }
+    if (rc < 0 && err != NULL) {
+        *err = failure;
+    }
+    return rc;
+}
+
+int certificates_joined(const char *state_dir, struct error *err) {
+    AUTO_FREE char *path = xasprintf("%s/" DIRECTORY "/" JOINING_KEY_FILE, state_dir);
+    return fs_remove_tree(AT_FDCWD, path, err);
 }

@@ -2,6 +2,8 @@
 //
 // reconciler/daemon/certificates.h — the files of a cluster's certificates in the state directory.
 //
+//     STATE/certificates/joining.key 0600   of who asks to be let in: it is there before anybody is asked, so
+//                                           that who was killed meanwhile can show that it is the same node
 //     STATE/certificates/CLUSTER/ 0700; CLUSTER is the cluster's id: an init that came to nothing harms no
 //                                       other one
 //         node.pem authorities.pem      transport/credentials.h
@@ -16,9 +18,7 @@
 
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/id.h"
+#include "transport/credentials.h"
 
 char *certificates_dir(const char *state_dir, const struct id *cluster_id); // the caller frees
 
@@ -41,5 +41,12 @@ int certificates_find_authority(const char *dir, struct buf *out_authority, stru
                                 struct error *err);
 // Removes the file of its key; none is fine.
 int certificates_drop_authority_key(const char *dir, struct error *err);
+
+// Those of the cluster that has this authority. -ERR_NOT_FOUND
+int certificates_find(const char *state_dir, const uint8_t authority_digest[CERTIFICATE_DIGEST_BYTES],
+                      struct credentials *out, struct error *err);
+// The key to join with, as PEM: of the last attempt that came to nothing, or a new one. certificate_wipe_key it.
+int certificates_joining_key(const char *state_dir, struct buf *out, struct error *err);
+int certificates_joined(const char *state_dir, struct error *err); // it is needed no more
 
 #endif

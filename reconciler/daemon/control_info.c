@@ -219,13 +219,6 @@ static int check_spec(const struct cluster_spec *spec, struct arena *arena, stru
                : error_set(err, ERR_INVALID, "%s: %s", problems.items[0].path, problems.items[0].text);
 }
 
-static const char *with_port(const char *address, const char *listen, struct arena *arena) {
-    const char *colon = strrchr(listen, ':');
-    bool has_port = strrchr(address, ':') != NULL && strrchr(address, ':') > strrchr(address, ']') &&
-                    (address[0] == '[' || strchr(address, ':') == strrchr(address, ':'));
-    return has_port || colon == NULL ? address : arena_printf(arena, "%s%s", address, colon);
-}
-
 static void make_objects(const struct request *request, struct cluster *cluster, struct node *node,
                          struct node_manager *manager, struct arena *arena) {
     const struct init_request *init = request->payload;
@@ -244,17 +237,12 @@ static void make_objects(const struct request *request, struct cluster *cluster,
     self_describe(daemon, node);
     const char *asked =
         str_is_empty(init->advertise_address) ? daemon->options->advertise : init->advertise_address;
-    const char *listen = str_is_empty(init->listen_address) ? daemon->options->listen : init->listen_address;
-    const char *address = self_address(asked, arena);
-    const char *links = daemon->group.address; // where other managers find it
-    const char *colon = strrchr(address, ':');
-    node->status.address = address[0] != '[' && colon != NULL && colon == strchr(address, ':')
-                               ? arena_strndup(arena, address, (size_t)(colon - address))
-                               : address;
-    *manager =
-        (struct node_manager){.leader = true,
-                              .reachable = true,
-                              .address = str_is_empty(links) ? with_port(address, listen, arena) : links};
+    const char *address = self_with_port(self_address(asked, arena), daemon->options->listen, arena);
+    if (daemon->group.address[0] != '\0') { // where other nodes find it
+        address = daemon->group.address;
+    }
+    node->status.address = self_host(address, arena);
+    *manager = (struct node_manager){.leader = true, .reachable = true, .address = address};
     node->manager = manager;
 }
 
@@ -319,6 +307,8 @@ void control_init(const struct request *request) {
     }
     int rc =
         daemon_is_initialized(request->daemon) ? refuse_again(&err) : check_spec(&init->spec, &arena, &err);
+    rc = rc < 0 ? rc : group_advertise(request->daemon, init->advertise_address, &err);
+    rc = rc < 0 ? rc : group_listen(request->daemon, &err);
     rc = rc < 0 ? rc : propose(request, &arena, &err);
     if (rc < 0) {
         server_fail(request->conversation, &err);

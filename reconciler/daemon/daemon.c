@@ -171,7 +171,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
         self_probe(daemon);
     }
     rc = rc < 0 ? rc : open_server(daemon, err);
-    return rc < 0 ? rc : daemon_find_cluster(daemon, err);
+    rc = rc < 0 ? rc : daemon_find_cluster(daemon, err);
+    return rc < 0 ? rc : group_begin(daemon, err);
 }
 
 // Clients are told what became of the changes under way.

@@ -60,6 +60,8 @@ static void on_packet(void *context, uint64_t from, uint16_t number, struct byte
     struct group *group = &daemon->group;
     if (number == MESSAGE_JOIN) {
         entrant_on_join(daemon, from, via, body);
+    } else if (number == MESSAGE_RENEW) {
+        renewal_on_request(daemon, via, body);
     } else if (group->rc == 0 && !outdated_is(daemon)) {
         note_caller(daemon, from, via);
         group->rc = replica_receive(daemon->replica, from, number, body, &group->failure);
@@ -68,9 +70,13 @@ static void on_packet(void *context, uint64_t from, uint16_t number, struct byte
 
 static void on_answer(void *context, uint64_t ask, const struct error *err, uint16_t number,
                       struct bytes body) {
-    (void)ask;
+    struct daemon *daemon = context;
     (void)number;
-    joining_on_answer(context, err, body);
+    if (ask == daemon->group.renewal.ask) {
+        renewal_on_answer(daemon, err, body);
+    } else {
+        joining_on_answer(daemon, err, body);
+    }
 }
 
 static const char *node_of(const struct daemon *daemon, uint64_t raft_id) {
@@ -104,6 +110,21 @@ static bool is_member(void *context, uint64_t raft_id) {
            !membership_was_removed(replica_membership(daemon->replica), raft_id);
 }
 
+// As far as it is told here.
+static const struct membership *members_of(const struct daemon *daemon) {
+    const struct membership *membership = replica_membership(daemon->replica);
+    return membership->members.count > 0 ? membership : &daemon->group.told;
+}
+
+static bool is_its_node(void *context, uint64_t raft_id, const struct id *node_id) {
+    const struct member *member = membership_find(members_of(context), raft_id);
+    return member != NULL ? id_equal(&member->node_id, node_id) : !removed_is_worker(context, node_id);
+}
+
+static bool is_blocked(void *context, const struct identity *shown) {
+    return removed_is(context, shown);
+}
+
 // --- life ---
 
 static int open_replica(struct daemon *daemon, struct error *err) {
@@ -121,41 +142,67 @@ static int open_replica(struct daemon *daemon, struct error *err) {
     return rc;
 }
 
-// Whether --listen is an address that links may use in this version.
 bool group_has_links(const struct daemon *daemon) {
-    const char *listen = daemon->options->listen;
-    const char *colon = strrchr(listen, ':');
-    bool is_loopback =
-        str_starts(listen, "127.") || str_starts(listen, "[::1]") || str_starts(listen, "localhost:");
-    return is_loopback && colon != NULL && !str_equal(colon, ":0");
+    const char *colon = strrchr(daemon->options->listen, ':');
+    return colon != NULL && !str_equal(colon, ":0");
+}
+
+int group_listen(struct daemon *daemon, struct error *err) {
+    struct group *group = &daemon->group;
+    if (group->peers == NULL || peers_port(group->peers) != 0) {
+        return 0;
+    }
+    return peers_listen(group->peers, daemon->options->listen, err);
+}
+
+int group_advertise(struct daemon *daemon, const char *address, struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    char url[PEER_URL_BYTES];
+    if (str_is_empty(address)) {
+        return 0;
+    }
+    const char *full = self_with_port(address, daemon->options->listen, &arena);
+    int rc = peer_address_url(full, /*is_secure=*/true, url, err);
+    if (rc == 0 && !str_copy(daemon->group.address, sizeof daemon->group.address, full)) {
+        rc = error_set(err, ERR_INVALID, "%s is too long for an address", full);
+    }
+    return error_wrap(err, rc, "advertise %s", address);
+}
+
+// Where others find it: as it was told, or where it listens, or by the way out of this machine.
+static int find_address(struct daemon *daemon, struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    const struct daemon_options *options = daemon->options;
+    bool is_wildcard = str_starts(options->listen, "0.0.0.0:") || str_starts(options->listen, "[::]:");
+    const char *asked =
+        str_is_empty(options->advertise) && !is_wildcard ? options->listen : options->advertise;
+    return group_advertise(daemon, self_address(asked, &arena), err);
 }
 
 static int open_peers(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
     const struct peers_options options = {
-        .listen = daemon->options->listen,
         .prng = &group->prng,
+        .tls = passport_blank(),
         .callbacks = {.on_packet = on_packet,
                       .on_up = on_up,
                       .on_down = on_down,
                       .on_refused = on_refused,
                       .on_answer = on_answer,
                       .is_member = is_member,
-                      .context = daemon},
+                      .context = daemon,
+                      .is_its_node = is_its_node,
+                      .is_blocked = is_blocked},
     };
-    group->address = "";
-    if (!group_has_links(daemon)) {
-        return 0;
-    }
-    group->address = daemon->options->listen;
-    return error_wrap(err, peers_open(&options, &group->peers, err), "listen for other managers");
+    int rc = peers_open(&options, &group->peers, err);
+    return rc < 0 ? rc : find_address(daemon, err);
 }
 
 int group_open(struct daemon *daemon, struct error *err) {
     struct group *group = &daemon->group;
     list_init(&group->entrants);
     prng_seed(&group->prng, (uint64_t)clock_unix_ns() ^ (uint64_t)getpid() << 32);
-    int rc = open_peers(daemon, err);
+    int rc = group_has_links(daemon) ? open_peers(daemon, err) : 0;
     return rc < 0 ? rc : open_replica(daemon, err);
 }
 
@@ -166,6 +213,8 @@ void group_close(struct daemon *daemon) {
     }
     peers_close(group->peers);
     group->peers = NULL;
+    passport_free(&group->passport);
+    renewal_free(&group->renewal);
     entrants_free(daemon);
     joining_free(daemon);
     leaving_free(daemon);
@@ -201,8 +250,39 @@ void group_tell(struct daemon *daemon, struct bytes membership) {
 
 // --- the turn ---
 
+// Without a certificate nobody is called, and all that needs no other node goes on.
+static bool find_passport(struct daemon *daemon) {
+    struct group *group = &daemon->group;
+    struct error err = {0};
+    if (passport_is_of(&group->passport, &group->cluster_id)) {
+        return true;
+    }
+    if (passport_load(daemon, &group->cluster_id, &err) < 0) {
+        error_wrap(
+            &err, -(int)err.code,
+            "talk to the other nodes (\"muster swarm leave --force\", then \"muster swarm join\" with a "
+            "token, gives this one a certificate)");
+        log_failure(LOG_ERROR, "node.certificate", &err, LOG_NONE);
+        return false;
+    }
+    return true;
+}
+
+int group_begin(struct daemon *daemon, struct error *err) {
+    struct group *group = &daemon->group;
+    if (group->peers == NULL || id_is_none(&group->cluster_id) || !find_passport(daemon) ||
+        group->passport.identity.role != ROLE_MANAGER) {
+        return 0;
+    }
+    return error_wrap(err, group_listen(daemon, err), "listen for other nodes");
+}
+
 static void introduce(struct daemon *daemon) {
     struct group *group = &daemon->group;
+    if (!find_passport(daemon)) {
+        return;
+    }
+    passport_step(daemon);
     const struct peers_self self = {.cluster_id = group->cluster_id,
                                     .raft_id = replica_id(daemon->replica),
                                     .epoch = group->epoch,
@@ -225,10 +305,7 @@ static size_t add_callers(const struct daemon *daemon, const struct membership *
 }
 
 static void follow(struct daemon *daemon) {
-    const struct membership *membership = replica_membership(daemon->replica);
-    if (membership->members.count == 0) {
-        membership = &daemon->group.told;
-    }
+    const struct membership *membership = members_of(daemon);
     struct peers_member members[PEERS_MEMBERS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < membership->members.count && count < PEERS_MEMBERS_MAX; i++) {
@@ -288,6 +365,7 @@ int group_take(struct daemon *daemon, struct error *err) {
     if (group->peers != NULL) {
         peers_take(group->peers, PACKETS_MAX);
         follow_changes(daemon);
+        passport_step(daemon);
         if (TAKE(group->must_introduce)) {
             introduce(daemon);
         }
@@ -296,6 +374,8 @@ int group_take(struct daemon *daemon, struct error *err) {
         }
         joining_step(daemon);
         entrants_step(daemon);
+        renewal_step(daemon);
+        group->rc = group->rc < 0 ? group->rc : removed_step(daemon, &group->failure);
         peers_tick(group->peers, daemon->now.mono_ms); // last: it dials whom the others name
         doubt(daemon);
     }
@@ -317,6 +397,29 @@ bool group_leads(const struct daemon *daemon) {
     struct replica_status status;
     replica_status(daemon->replica, &status);
     return status.raft_id != 0 && status.leader == status.raft_id;
+}
+
+const char *group_leader_address(const struct daemon *daemon) {
+    struct replica_status status;
+    replica_status(daemon->replica, &status);
+    for (unsigned i = 0; i < status.count; i++) {
+        if (status.members[i].is_leader && status.leader != status.raft_id) {
+            return status.members[i].address;
+        }
+    }
+    return "";
+}
+
+struct strings group_addresses(const struct daemon *daemon, struct arena *arena) {
+    const struct membership *membership = replica_membership(daemon->replica);
+    struct strings addresses = {0};
+    for (size_t i = 0; i < membership->members.count; i++) {
+        const struct member *member = &membership->members.items[i];
+        if ((member->is_voter || member->wants_vote) && !str_is_empty(member->address)) {
+            *ARENA_PUSH(arena, &addresses) = arena_strdup(arena, member->address);
+        }
+    }
+    return addresses;
 }
 
 bool group_is_manager(const struct daemon *daemon) {

@@ -2,17 +2,21 @@
 //
 // reconciler/daemon/group.h — this manager among the managers: its replica's packets, carried by its links.
 //
-// Managers find each other by the addresses in the membership. Links are plain TCP and only on loopback
-// (transport/peers.h): a daemon whose --listen is another address, or whose port is 0, has none, and is a
-// cluster of its own.
+// Managers find each other by the addresses in the membership. Links are TLS, by this node's certificate
+// (passport.h). A daemon listens from when it makes a cluster or asks to be let into one, and from its start
+// as a manager; one whose port is 0 never does, and is a cluster of its own.
 #ifndef MUSTER_RECONCILER_DAEMON_GROUP_H
 #define MUSTER_RECONCILER_DAEMON_GROUP_H
 
 #include "base/list.h"
 #include "base/prng.h"
 #include "reconciler/daemon/control.h"
+#include "reconciler/daemon/passport.h"
+#include "reconciler/daemon/removed.h"
+#include "reconciler/daemon/renewal.h"
 #include "reconciler/daemon/silence.h"
 #include "reconciler/store/replica.h"
+#include "transport/peer_address.h"
 #include "transport/peers.h"
 
 // A manager that calls us, and that the part of the log we have does not know: whoever leads may have come
@@ -26,7 +30,10 @@ struct caller {
 struct group {
     struct peers *peers; // NULL = no other manager can be talked to
     struct prng prng;
-    const char *address; // where others find this one; "" = nowhere
+    char address[PEER_URL_BYTES]; // where others find this one; "" = nowhere
+    struct passport passport;
+    struct renewal renewal;
+    struct removed removed;
     bool has_news;       // of the membership
     bool must_introduce; // as a member of `cluster_id`, in that epoch
     struct id cluster_id;
@@ -58,7 +65,13 @@ int group_open(struct daemon *daemon, struct error *err);
 // Before the store is closed. The replica itself is freed with its proposer.
 void group_close(struct daemon *daemon);
 bool group_has_links(const struct daemon *daemon); // by its options; before group_open too
-int group_fd(const struct daemon *daemon);         // readable when group_take has something to do; -1 = none
+// Once it is known which cluster this is of: with its certificate it listens. -ERR_BUSY: the port is in use.
+int group_begin(struct daemon *daemon, struct error *err);
+int group_listen(struct daemon *daemon, struct error *err); // if it does not yet, and has links
+// Others are to find this one there: ADDRESS[:PORT], the port of --listen by default; "" = as it is.
+// -ERR_INVALID
+int group_advertise(struct daemon *daemon, const char *address, struct error *err);
+int group_fd(const struct daemon *daemon); // readable when group_take has something to do; -1 = none
 // Takes packets, follows the membership. Failure: of the store.
 int group_take(struct daemon *daemon, struct error *err);
 // When the next turn is due without news; INT64_MAX = with news only.
@@ -69,7 +82,10 @@ void group_introduce(struct daemon *daemon, const struct id *cluster_id, int64_t
 void group_tell(struct daemon *daemon, struct bytes membership);
 // Leadership goes to another manager if there is one: before this one ends. False: nothing to wait for.
 bool group_hand_over(struct daemon *daemon);
-bool group_leads(const struct daemon *daemon); // as Raft has it, at this moment
+bool group_leads(const struct daemon *daemon);                 // as Raft has it, at this moment
+const char *group_leader_address(const struct daemon *daemon); // "" = it is here, or not known
+// Of the managers, as this one knows them; in the arena.
+struct strings group_addresses(const struct daemon *daemon, struct arena *arena);
 // Whether this node votes, or is about to; a worker follows the log only.
 bool group_is_manager(const struct daemon *daemon);
 bool group_is_pending(const struct daemon *daemon); // joining, or leaving
@@ -80,9 +96,15 @@ void group_explain(const struct daemon *daemon, struct error *err);
 
 // --- joining.c: this daemon asks others to let it in ---
 
-// `conversation` NULL: nobody waits; it is tried until it is done.
-void joining_start(struct daemon *daemon, const struct strings *remotes, const struct id *cluster_id,
-                   struct conversation *conversation);
+struct joining_order {
+    const struct strings *remotes;
+    struct id cluster_id; // none = any
+    const char *token;    // NULL = with the certificate of that cluster
+    enum node_availability availability;
+    struct conversation *conversation; // NULL: nobody waits; it is tried until it is done
+};
+// On failure the client is not answered. -ERR_INVALID: not a token. -ERR_NOT_FOUND: no certificate.
+int joining_start(struct daemon *daemon, const struct joining_order *order, struct error *err);
 void joining_step(struct daemon *daemon);
 void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
 int64_t joining_wake_mono_ms(const struct daemon *daemon); // as group_wake_mono_ms
@@ -122,7 +144,7 @@ bool outdated_is(const struct daemon *daemon);
 void outdated_note(struct daemon *daemon, const char *address);       // of who went on
 int outdated_explain(const struct daemon *daemon, struct error *err); // -ERR_OUTDATED, with the remedy
 
-// --- entrant.c: others ask this one ---
+// --- entrant.c: others ask this one to be let in ---
 
 void entrant_on_join(struct daemon *daemon, uint64_t from, uint64_t via, struct bytes body);
 void entrants_step(struct daemon *daemon);

@@ -23,7 +23,7 @@ int outdated_explain(const struct daemon *daemon, struct error *err) {
     return error_set(
         err, ERR_OUTDATED,
         "the cluster went on without this manager, by force: what this one knows counts no more. "
-        "\"muster swarm leave --force\", then \"muster swarm join %s\", takes it back in",
+        "\"muster swarm leave --force\", then \"muster swarm join --token TOKEN %s\", takes it back in",
         daemon->group.outdated_by);
 }
 

@@ -69,6 +69,17 @@ int rejoin_open_store(struct daemon *daemon, const char *dir, struct error *err)
     return rc;
 }
 
+static void start(struct daemon *daemon, const struct group_card *card, const struct strings *others) {
+    const struct joining_order order = {.remotes = others, .cluster_id = card->cluster_id};
+    struct error err = {0};
+    if (joining_start(daemon, &order, &err) < 0) {
+        error_wrap(&err, -(int)err.code,
+                   "ask to be let in again (else: \"muster swarm leave --force\", then "
+                   "\"muster swarm join\" with a token)");
+        log_failure(LOG_ERROR, "cluster.refused", &err, LOG_NONE);
+    }
+}
+
 void rejoin_start(struct daemon *daemon, const char *dir) {
     AUTO_ARENA arena = arena_make(0);
     struct group_card card;
@@ -79,7 +90,7 @@ void rejoin_start(struct daemon *daemon, const char *dir) {
     if (!replica_has_group(daemon->replica)) {
         log_event(LOG_WARN, "cluster.rejoin", LOG_STR("cluster", card.cluster_id.text),
                   LOG_INT("managers", others.count));
-        joining_start(daemon, &others, &card.cluster_id, /*conversation=*/NULL);
+        start(daemon, &card, &others);
         return;
     }
     if (card.epoch >= replica_membership(daemon->replica)->epoch) {

@@ -159,3 +159,27 @@ const char *self_address(const char *advertise, struct arena *arena) {
     }
     return arena_strdup(arena, default_route_address(found) ? found : "127.0.0.1");
 }
+
+// Where the port begins, with its colon; NULL: an IPv6 address has colons of its own.
+static const char *port_of(const char *address) {
+    const char *colon = strrchr(address, ':');
+    bool is_port =
+        colon != NULL && (address[0] == '[' ? colon > strrchr(address, ']') : colon == strchr(address, ':'));
+    return is_port ? colon : NULL;
+}
+
+const char *self_with_port(const char *address, const char *listen, struct arena *arena) {
+    const char *port = strrchr(listen, ':');
+    if (port_of(address) != NULL || port == NULL) {
+        return arena_strdup(arena, address);
+    }
+    bool is_bare = address[0] != '[' && strchr(address, ':') != NULL;
+    return arena_printf(arena, is_bare ? "[%s]%s" : "%s%s", address, port);
+}
+
+const char *self_host(const char *address, struct arena *arena) {
+    const char *port = port_of(address);
+    size_t len = port != NULL ? (size_t)(port - address) : strlen(address);
+    bool is_bracketed = len >= 2 && address[0] == '[' && address[len - 1] == ']';
+    return is_bracketed ? arena_strndup(arena, address + 1, len - 2) : arena_strndup(arena, address, len);
+}

@@ -33,5 +33,8 @@ void self_deinit(struct self *self);
 void self_describe(const struct daemon *daemon, struct node *node);
 // The address for others: what was asked for, or that of the default route, or loopback. In the arena.
 const char *self_address(const char *advertise, struct arena *arena);
+// ADDRESS[:PORT] with the port of `listen` where it has none, and ADDRESS alone; in the arena.
+const char *self_with_port(const char *address, const char *listen, struct arena *arena);
+const char *self_host(const char *address, struct arena *arena);
 
 #endif

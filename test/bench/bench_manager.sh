@@ -252,7 +252,7 @@ store_fill 1
 restart_figures restart_alone 1
 for number in 2 3; do
     manager_start $number
-    on $number swarm join "$(address 1)" >/dev/null
+    on $number swarm join --token "$(token 1)" "$(address 1)" >/dev/null
 done
 await all_answer 3
 restart_figures restart_as_follower 3

@@ -33,7 +33,7 @@ one_of_three() {
 }
 
 outdated_text() {
-    echo "swarm leave --force.*muster swarm join $(address 1)"
+    echo "swarm leave --force.*muster swarm join --token TOKEN $(address 1)"
 }
 
 holds() { # NUMBER NAME…: these services, those of one_of_three, and no others
@@ -59,7 +59,7 @@ voters_are() { # NUMBER COUNT
     matches "no manager leads.*swarm init --force-new-cluster" "$(on 1 info 2>&1)"
     output=$(on 1 swarm init --force-new-cluster)
     matches 'as its only manager' "$output"
-    matches "muster swarm join $(address 1)" "$output"
+    matches "muster swarm join --token TOKEN $(address 1)" "$output"
     same "$id" "$(cluster_of 1)"
     holds 1
     create 1 after
@@ -97,9 +97,9 @@ voters_are() { # NUMBER COUNT
     has_words 2 Down ''
 
     on 2 swarm leave --force >/dev/null
-    matches 'warning: of 2 managers none may fail, no more than of 1' "$(on 2 swarm join "$(address 1)" 2>&1)"
+    matches 'warning: of 2 managers none may fail, no more than of 1' "$(on 2 swarm join --token "$(token 1)" "$(address 1)" 2>&1)"
     on 3 swarm leave --force >/dev/null
-    same 'This node joined a swarm as a manager.' "$(on 3 swarm join "$(address 1)" 2>&1)"
+    same 'This node joined a swarm as a manager.' "$(on 3 swarm join --token "$(token 1)" "$(address 1)" 2>&1)"
     await all_answer 3
     same 3 "$(on 1 node ls -q | grep -c .)"
     await voters_are 1 3
@@ -171,10 +171,10 @@ voters_are() { # NUMBER COUNT
     manager_start 2
     create 2 s3
     on 1 swarm leave --force >/dev/null
-    on 1 swarm join "$(address 2)" >/dev/null 2>&1
+    on 1 swarm join --token "$(token 2)" "$(address 2)" >/dev/null 2>&1
     await is_outdated 3
     on 3 swarm leave --force >/dev/null
-    on 3 swarm join "$(address 2)" >/dev/null
+    on 3 swarm join --token "$(token 2)" "$(address 2)" >/dev/null
     await all_answer 3
     same 's1 s2 s3' "$(on 1 service ls --format '{{.Name}}' | sort | xargs)"
 }
@@ -184,7 +184,7 @@ voters_are() { # NUMBER COUNT
 @test "what makes the number of managers even warns, and is done" {
     managers_cluster 3
     manager_start 4
-    same 'warning: of 4 managers 1 may fail, no more than of 3: add one more, or take one away' "$(on 4 swarm join "$(address 1)" 2>&1 >/dev/null)"
+    same 'warning: of 4 managers 1 may fail, no more than of 3: add one more, or take one away' "$(on 4 swarm join --token "$(token 1)" "$(address 1)" 2>&1 >/dev/null)"
     same 'Manager n4 demoted in the swarm.' "$(on 1 node demote n4 2>&1)"
     matches 'warning: of 4 managers 1 may fail' "$(on 1 node promote n4 2>&1 >/dev/null)"
     same n4 "$(on 1 node update --role worker n4 2>&1)"
@@ -238,7 +238,7 @@ has_come_over() { # NUMBER
     same 2 "$(sleeping_on 2 | wc -w)" # until a person decides
     on 2 swarm leave --force >/dev/null
     await sleeping_is 6
-    on 2 swarm join "$(address 1)" >/dev/null 2>&1
+    on 2 swarm join --token "$(token 1)" "$(address 1)" >/dev/null 2>&1
     await has_words 2 Ready Reachable
     for pid in $own $of_worker; do
         kill -0 "$pid"

@@ -167,7 +167,7 @@ one_manager_is_left() {
     manager_end 3 # nothing of it comes back
     manager_start 3
     same inactive "$(swarm_state 3)"
-    on 3 swarm join "$(address 1)" >/dev/null
+    on 3 swarm join --token "$(token 1)" "$(address 1)" >/dev/null
     await has_words 3 Ready Reachable
     same 3 "$(on 3 node ls -q | grep -c .)"
 }
@@ -240,7 +240,7 @@ YAML
     on 2 node rm n1 >/dev/null
     await quorum_is 3 2
     same 2 "$(on 3 info -o json 2>/dev/null | jq .managers)"
-    on 1 swarm join "$(address 3)" >/dev/null
+    on 1 swarm join --token "$(token 3)" "$(address 3)" >/dev/null
     await all_answer 3
 }
 
@@ -293,7 +293,7 @@ YAML
     await is_inactive 3
     await sleeping_is 6
     same '' "$(sleeping_on 3)"
-    on 3 swarm join "$(address 2)" >/dev/null
+    on 3 swarm join --token "$(token 2)" "$(address 2)" >/dev/null
     await all_answer 3
 }
 
@@ -304,7 +304,7 @@ YAML
     same n3 "$(on 1 node rm n3)"
     manager_resume 3
     await is_inactive 3
-    on 3 swarm join "$(address 1)" >/dev/null
+    on 3 swarm join --token "$(token 1)" "$(address 1)" >/dev/null
     await all_answer 3
 }
 
@@ -312,24 +312,24 @@ YAML
 
 @test "who is part of a swarm does not join one; it leaves first, and its services are gone" {
     managers_cluster 2
-    exits 5 on 2 swarm join "$(address 1)"
+    exits 5 on 2 swarm join --token "$(token 1)" "$(address 1)"
     matches 'muster swarm leave' "$output"
     manager_start 3
     on 3 swarm init >/dev/null
     create 3 mine
     create 1 theirs
-    exits 5 on 3 swarm join "$(address 1)"
+    exits 5 on 3 swarm join --token "$(token 1)" "$(address 1)"
     on 3 swarm leave --force >/dev/null
-    on 3 swarm join "$(address 1)" >/dev/null
+    on 3 swarm join --token "$(token 1)" "$(address 1)" >/dev/null
     same theirs "$(on 3 service ls --format '{{.Name}}')"
 }
 
 @test "two joins of one daemon at once: it joins once" {
     managers_cluster 2
     manager_start 3
-    on 3 swarm join "$(address 1)" >"$cluster/first" 2>&1 3>&- &
+    on 3 swarm join --token "$(token 1)" "$(address 1)" >"$cluster/first" 2>&1 3>&- &
     asked=$!
-    output=$(on 3 swarm join "$(address 2)" 2>&1) && second=0 || second=$?
+    output=$(on 3 swarm join --token "$(token 2)" "$(address 2)" 2>&1) && second=0 || second=$?
     wait "$asked" && first=0 || first=$?
     [ $((first == 0)) != $((second == 0)) ] # the other is told that it is joining, or has joined
     matches 'joining already|already part of a swarm' "$output$(<"$cluster/first")"
@@ -342,12 +342,12 @@ YAML
     manager_end 3
     rm -r "$cluster/3/state"
     manager_start 3
-    exits 5 on 3 swarm join "$(address 1)"
+    exits 5 on 3 swarm join --token "$(token 1)" "$(address 1)"
     matches "there is another node 'n3': remove that .muster node rm., or start this one with another --node-name" "$output"
     await has_words 3 Down Unreachable
     on 1 node rm n3 >/dev/null
     await quorum_is 1 2
-    on 3 swarm join "$(address 1)" >/dev/null
+    on 3 swarm join --token "$(token 1)" "$(address 1)" >/dev/null
     await all_answer 3
 }
 
@@ -359,7 +359,7 @@ YAML
     on 1 swarm leave >/dev/null # who made the cluster
     await has_leader
     manager_start 4
-    on 4 swarm join "$(address 2)" "$(address 3)" >/dev/null
+    on 4 swarm join --token "$(token 2)" "$(address 2)" "$(address 3)" >/dev/null
     await all_answer 3
     matches 'before30' "$(on 4 service ls)"
 }

@@ -253,8 +253,12 @@ joined() { # MEMBER IS-ACKNOWLEDGED
     fi
 }
 
+token() {
+    muster 1 swarm join-token -q manager
+}
+
 join_or_is_in() {
-    muster "$1" swarm join "127.0.0.1:${ports[1]}" || muster "$1" node ls
+    muster "$1" swarm join --token "$(token)" "127.0.0.1:${ports[1]}" || muster "$1" node ls
 }
 
 # --- before a phase ---
@@ -289,12 +293,12 @@ prepare_group() {
     done
     muster 1 swarm init >/dev/null || return 1
     for member in "${@:2}"; do
-        muster "$member" swarm join "127.0.0.1:${ports[1]}" >/dev/null || return 1
+        muster "$member" swarm join --token "$(token)" "127.0.0.1:${ports[1]}" >/dev/null || return 1
     done
     muster 1 apply --detach -f "$crash/three.yaml" >/dev/null && agreed "$@" && crash_group=$*
 }
 
-# As a machine that was never a manager.
+# As a machine that has lost what it had as a manager, but for its certificate.
 forget() { # MEMBER
     member_end "$1"
     rm -rf "$crash/$1/state/store"
@@ -331,10 +335,11 @@ point_replay() {
 }
 
 join_point() { # JOINER CALL N
-    local acknowledged=0
+    local acknowledged=0 token
     forget "$1"
     member_start "$@"
-    quietly muster "$1" swarm join "127.0.0.1:${ports[1]}" && acknowledged=1
+    token=$(token)
+    quietly muster "$1" swarm join --token "$token" "127.0.0.1:${ports[1]}" && acknowledged=1
     [ $acknowledged = 0 ] || scale_soon "$1" a || return 1
     notice "$1" && member_again "$1" && joined "$1" $acknowledged
 }

@@ -45,8 +45,8 @@ static pid_t spawn(struct daemon_fixture *f, const char *const *options, int *ou
     const char *program = find_program(&f->arena);
     snprintf(state, sizeof state, "--state-dir=%s/state", f->dir);
     snprintf(run, sizeof run, "--run-dir=%s/run", f->dir);
-    const char *argv[OPTIONS_MAX] = {program, state, run, "--node-name=n1"};
-    size_t count = 4;
+    const char *argv[OPTIONS_MAX] = {program, state, run, "--node-name=n1", "--listen=127.0.0.1:0"};
+    size_t count = 5;
     for (; *options != NULL && count < OPTIONS_MAX - 1; options++) {
         argv[count++] = *options;
     }

@@ -4,6 +4,7 @@
 #
 #     managers_setup                    makes $cluster, a directory for all of them; each has its own in it: $cluster/NUMBER
 #     managers_cluster COUNT [OPTION…]  starts that many: the first makes a cluster, the others join it
+#     token NUMBER [worker]             what that one lets in by: a manager
 #     manager_start NUMBER [OPTION…]    starts one on its state, and waits until it is ready (manager_begin does not wait)
 #     manager_end NUMBER [SIGNAL]       ends it (KILL) and waits
 #     manager_pause, manager_resume     SIGSTOP, SIGCONT
@@ -32,6 +33,10 @@ on() { # NUMBER ARGUMENT…
 
 address() { # NUMBER
     echo "$host:$((2376 + $1))"
+}
+
+token() { # NUMBER [ROLE]
+    on "$1" swarm join-token -q "${2:-manager}"
 }
 
 # How often its log has a line of that event.
@@ -80,7 +85,7 @@ managers_cluster() { # COUNT [OPTION…]
     done
     on 1 swarm init >/dev/null
     for ((number = 2; number <= $1; number++)); do
-        on "$number" swarm join "$(address 1)" >/dev/null
+        on "$number" swarm join --token "$(token 1)" "$(address 1)" >/dev/null
     done
     await all_answer "$1"
 }

@@ -41,8 +41,8 @@ static void on_packet(void *context, uint64_t from, uint16_t number, struct byte
         uint64_t *last = &side->value[body.data[8] & 1][from <= SIDES ? from : 0];
         side->is_in_order &= side_value(body) == *last + 1;
         *last = side_value(body);
-    } else if (number == MESSAGE_JOIN && !side->keeps_join) {
-        assert_true(peers_reply(side->peers, via, MESSAGE_JOIN_REPLY, body));
+    } else if ((number == MESSAGE_JOIN || number == MESSAGE_RENEW) && !side->keeps_join) {
+        assert_true(peers_reply(side->peers, via, number + 1, body));
     }
 }
 
@@ -124,9 +124,9 @@ static void on_agent_writable(void *context, uint64_t link) {
     side->agent.link = link;
 }
 
-static bool is_blocked(void *context, const struct id *node_id) {
+static bool is_blocked(void *context, const struct identity *shown) {
     const struct side *side = context;
-    return id_equal(node_id, &side->blocked);
+    return id_equal(&shown->node_id, &side->blocked);
 }
 
 struct tls *side_tls(const struct side *side) {

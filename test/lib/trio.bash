@@ -61,8 +61,8 @@ trio_begin() {
         await trio_answers $n
     done
     m 1 swarm init >/dev/null
-    m 2 swarm join "$(trio_address 1)" >/dev/null
-    m 3 swarm join "$(trio_address 2)" >/dev/null
+    m 2 swarm join --token "$(m 1 swarm join-token -q manager)" "$(trio_address 1)" >/dev/null
+    m 3 swarm join --token "$(m 1 swarm join-token -q manager)" "$(trio_address 2)" >/dev/null
     await trio_has_three_voters
 }
 

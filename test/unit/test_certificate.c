@@ -412,6 +412,61 @@ static void a_request_on_another_curve_is_refused(void **state) {
     assert_non_null(strstr(err.root, "P-256"));
 }
 
+// --- whose request it is ---
+
+static void a_request_is_by_who_has_the_key_of_a_certificate(void **state) {
+    (void)state;
+    struct credentials first = papers_issue(&ours, &node, ROLE_WORKER, NOW, DAY_MS);
+    struct credentials second = papers_issue(&ours, &node, ROLE_WORKER, NOW, DAY_MS);
+    AUTO_BUF request = {0};
+    struct error err = {0};
+    assert_int_equal(certificate_request(buf_bytes(&first.key), &request, NULL), 0);
+    assert_int_equal(certificate_match_request(buf_bytes(&first.certificate), buf_bytes(&request), &err), 0);
+    assert_int_equal(certificate_match_request(buf_bytes(&second.certificate), buf_bytes(&request), &err),
+                     -ERR_DENIED);
+    credentials_free(&first);
+    credentials_free(&second);
+}
+
+// The key of another one in a request that somebody else signed.
+static void a_request_that_its_key_did_not_sign_shows_nothing(void **state) {
+    (void)state;
+    struct credentials victim = papers_issue(&ours, &node, ROLE_WORKER, NOW, DAY_MS);
+    char digest[CERTIFICATE_KEY_DIGEST_BYTES];
+    AUTO_KEY key = pem_key(buf_bytes(&victim.key), NULL);
+    AUTO_KEY other_key = EVP_EC_gen("P-256");
+    AUTO_REQUEST request = X509_REQ_new();
+    AUTO_BIO bio = BIO_new(BIO_s_mem());
+    AUTO_BUF text = {0};
+    struct error err = {0};
+    X509_REQ_set_pubkey(request, key);
+    assert_true(X509_REQ_sign(request, other_key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509_REQ(bio, request), 1);
+    pem_take(bio, &text);
+    assert_int_equal(certificate_match_request(buf_bytes(&victim.certificate), buf_bytes(&text), &err),
+                     -ERR_INVALID);
+    assert_int_equal(certificate_request_digest(buf_bytes(&text), digest, &err), -ERR_INVALID);
+    credentials_free(&victim);
+}
+
+static void the_digest_of_a_request_is_that_of_its_key(void **state) {
+    (void)state;
+    char digests[3][CERTIFICATE_KEY_DIGEST_BYTES];
+    struct credentials first = papers_issue(&ours, &node, ROLE_WORKER, NOW, DAY_MS);
+    struct credentials second = papers_issue(&ours, &node, ROLE_WORKER, NOW, DAY_MS);
+    for (int i = 0; i < 3; i++) {
+        AUTO_BUF request = {0};
+        const struct buf *key = i < 2 ? &first.key : &second.key;
+        assert_int_equal(certificate_request(buf_bytes(key), &request, NULL), 0);
+        assert_int_equal(certificate_request_digest(buf_bytes(&request), digests[i], NULL), 0);
+        assert_int_equal(strspn(digests[i], "0123456789abcdef"), 64);
+    }
+    assert_string_equal(digests[0], digests[1]);
+    assert_string_not_equal(digests[0], digests[2]);
+    credentials_free(&first);
+    credentials_free(&second);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(a_certificate_says_who_the_node_is, begin, end),
     cmocka_unit_test_setup_teardown(a_manager_may_be_a_client_too, begin, end),
@@ -429,5 +484,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(digests_tell_authorities_apart, begin, end),
     cmocka_unit_test_setup_teardown(what_cannot_be_signed_is_refused, begin, end),
     cmocka_unit_test_setup_teardown(a_request_on_another_curve_is_refused, begin, end),
+    cmocka_unit_test_setup_teardown(a_request_is_by_who_has_the_key_of_a_certificate, begin, end),
+    cmocka_unit_test_setup_teardown(a_request_that_its_key_did_not_sign_shows_nothing, begin, end),
+    cmocka_unit_test_setup_teardown(the_digest_of_a_request_is_that_of_its_key, begin, end),
 };
 CHECK_MAIN(tests)

@@ -347,9 +347,10 @@ static enum fate fate_of(enum role role, const struct message_row *row) {
     if (number == MESSAGE_PEER_PING && (role == MEMBER || role == STRANGER)) {
         return ANSWERED;
     }
-    bool is_heard[ROLES] = {[STRANGER] = number == MESSAGE_JOIN,
+    bool is_answer = number == MESSAGE_JOIN_REPLY || number == MESSAGE_RENEW_REPLY;
+    bool is_heard[ROLES] = {[STRANGER] = number == MESSAGE_JOIN || number == MESSAGE_RENEW,
                             [MEMBER] = row->sender == SENDER_MANAGER && number >= MESSAGE_RAFT &&
-                                       number != MESSAGE_JOIN_REPLY,
+                                       number != MESSAGE_RENEW && !is_answer,
                             [AGENT] = row->sender == SENDER_AGENT && number != MESSAGE_AGENT_HELLO};
     return is_heard[role] ? HEARD : ENDED;
 }

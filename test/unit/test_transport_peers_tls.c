@@ -117,6 +117,18 @@ static void a_renewed_certificate_is_shown_by_the_next_links(void **state) {
     assert_string_not_equal(peers_identity(sides[1].peers, sides[1].via)->serial, serial);
 }
 
+static void a_link_ends_with_its_certificate(void **state) {
+    (void)state;
+    sides[1].shown.age_ms = sides[1].shown.valid_ms - 2000;
+    reopen_second();
+    AWAIT(sides_are_up(2));
+    AWAIT(sides[0].downs == 1 && sides[1].downs == 1);
+    AWAIT(strstr(trouble_of(&sides[1], 1), "certificate is out of date") != NULL);
+    sides[1].shown.age_ms = 0;
+    peers_set_tls(sides[1].peers, side_tls(&sides[1]));
+    AWAIT(sides_are_up(2));
+}
+
 static void plain_links_end_when_there_are_secure_ones(void **state) {
     (void)state;
     sides_connect(2);
@@ -129,11 +141,15 @@ static void plain_links_end_when_there_are_secure_ones(void **state) {
     AWAIT(sides_are_up(2));
 }
 
-static void ask_first(struct side *side) {
+static void ask_first_to(struct side *side, uint16_t message) {
     char address[32];
     uint64_t number;
     snprintf(address, sizeof address, "127.0.0.1:%d", sides[0].port);
-    assert_int_equal(peers_ask(side->peers, address, MESSAGE_JOIN, no_bytes, 10000, &number, NULL), 0);
+    assert_int_equal(peers_ask(side->peers, address, message, no_bytes, 10000, &number, NULL), 0);
+}
+
+static void ask_first(struct side *side) {
+    ask_first_to(side, MESSAGE_JOIN);
 }
 
 static void plain_questions_are_asked_anew_over_secure_links(void **state) {
@@ -186,6 +202,39 @@ static void a_joiner_may_ask_and_nothing_else(void **state) {
     AWAIT_TROUBLE(&sides[1], 1, "no certificate");
     AWAIT_TROUBLE(&sides[0], 2, ""); // it takes no calls
     assert_int_equal(sides[0].ups + sides[1].ups, 0);
+}
+
+static void who_has_a_certificate_may_ask_for_another_one(void **state) {
+    (void)state;
+    for (int role = ROLE_WORKER; role <= ROLE_MANAGER; role++) {
+        sides[1].shown.role = (enum node_role)role;
+        peers_set_tls(sides[1].peers, side_tls(&sides[1]));
+        ask_first_to(&sides[1], MESSAGE_RENEW);
+        AWAIT(sides[1].answers == (unsigned)role + 1);
+        assert_int_equal(sides[1].answer_code, ERR_NONE);
+        assert_int_equal(sides[1].number, MESSAGE_RENEW_REPLY);
+        assert_int_equal(sides[0].number, MESSAGE_RENEW);
+    }
+    sides[1].shown.is_joiner = true;
+    peers_set_tls(sides[1].peers, side_tls(&sides[1]));
+    ask_first_to(&sides[1], MESSAGE_RENEW);
+    AWAIT(sides[1].answers == 3);
+    assert_int_equal(sides[1].answer_code, ERR_DENIED);
+    assert_int_equal(sides[0].packets, 2);
+}
+
+static void it_may_listen_later(void **state) {
+    (void)state;
+    struct error err = {0};
+    side_close(&sides[0]);
+    side_open_at(&sides[0], NULL);
+    assert_int_equal(sides[0].port, 0);
+    assert_int_equal(peers_listen(sides[0].peers, "127.0.0.1:99999", &err), -ERR_INVALID);
+    assert_int_equal(peers_listen(sides[0].peers, "127.0.0.1:0", &err), 0);
+    sides[0].port = peers_port(sides[0].peers);
+    ask_first(&sides[1]);
+    AWAIT(sides[1].answers == 1);
+    assert_int_equal(sides[1].answer_code, ERR_NONE);
 }
 
 static void a_joiner_tells_its_secret_to_no_other_cluster(void **state) {
@@ -363,10 +412,13 @@ static const struct CMUnitTest tests[] = {
     TEST(one_of_another_cluster_is_refused_by_both),
     TEST(one_that_has_expired_is_refused_and_told),
     TEST(a_renewed_certificate_is_shown_by_the_next_links),
+    TEST(a_link_ends_with_its_certificate),
     PLAIN(plain_links_end_when_there_are_secure_ones),
     PLAIN(plain_questions_are_asked_anew_over_secure_links),
     PLAIN(members_that_plain_links_may_not_reach_are_dialed_over_secure_ones),
     TEST(a_joiner_may_ask_and_nothing_else),
+    TEST(who_has_a_certificate_may_ask_for_another_one),
+    TEST(it_may_listen_later),
     TEST(a_joiner_tells_its_secret_to_no_other_cluster),
     TEST(who_does_not_finish_the_handshake_is_gone_in_time),
     TEST(half_open_handshakes_keep_nobody_out),
