@@ -300,15 +300,25 @@ static enum error_code check_register(const struct sessions *sessions, const str
     return ERR_NONE;
 }
 
-// By a link that its agent gave up, or by one that has the same identity: then the two take it from each
-// other.
-static void replace(struct sessions *sessions, struct session_node *node, uint64_t link,
-                    const struct session_register *asked) {
-    if (!id_equal(&asked->previous, &node->id)) {
-        log_event(LOG_WARN, "session.replaced", LOG_STR("node", node->node_id.text),
-                  LOG_STR("why", "it registered again and did not know of its session: it was started anew, "
-                                 "or two machines have the same identity"));
-    }
+// Two machines with one identity would take the session from each other, and both would run the node's tasks.
+// Who came first stays. An agent that was started anew has no session either: its old link ends with it, or
+// is silent until the node counts as down.
+static bool is_duplicate(const struct session_node *node, uint64_t link,
+                         const struct session_register *asked) {
+    return node->is_open && node->link != link && !id_equal(&asked->previous, &node->id);
+}
+
+static void refuse_duplicate(struct sessions *sessions, const struct session_node *node, uint64_t link) {
+    log_event(
+        LOG_WARN, "session.duplicate", LOG_STR("node", node->node_id.text),
+        LOG_STR("why", "a second machine with this identity, or this one anew before its old link ended"));
+    refuse(sessions, link, ERR_CONFLICT,
+           "this node is here already: when two machines have its identity, end the one that is a copy, and "
+           "join it with a state directory of its own");
+}
+
+// By a link that its agent gave up, or once more by the same one.
+static void replace(struct sessions *sessions, struct session_node *node, uint64_t link) {
     if (node->link == link) {
         close_session(sessions, node);
     } else {
@@ -335,8 +345,12 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
         refuse(sessions, link, ERR_BUSY, "this node registers too often");
         return;
     }
+    if (is_duplicate(node, link, asked)) {
+        refuse_duplicate(sessions, node, link);
+        return;
+    }
     if (node->is_open) {
-        replace(sessions, node, link, asked);
+        replace(sessions, node, link);
     }
     node_heard(sessions, node);
     open_session(sessions, node, link);

@@ -10,9 +10,10 @@
 //              What is in a session's way never waits in a queue. A change of a task leaves its id with the
 //              session of its node, and what is sent is read from the store when there is room; of too many
 //              changes, or of a complete set that got stuck, only a mark is left, and a place to go on from.
-// Invariants   (1) A node has one session at most: registering anew ends the older, and tells it so. (2) A
-//              report is acknowledged only when it is stored, or had nothing to store. (3) The history is
-//              read once for all sessions. (4) A node that is heard is not down.
+// Invariants   (1) A node has one session at most: an agent that had it, and registers anew, ends the
+//              older; one that did not is another machine with that identity, and is refused while the
+//              first is there. (2) A report is acknowledged only when it is stored, or had nothing to
+//              store. (3) The history is read once for all sessions. (4) A node that is heard is not down.
 // Time         Only sessions_tick moves it, at most SESSIONS_TICK_MS_MAX a call: a leader that was stopped
 //              for a while finds nobody silent for that. Tick every 500 ms or oftener.
 // Links        Opaque numbers of the caller, never used again for another link. It knows from the peer's

@@ -186,7 +186,12 @@ struct session_register host_new_register(unsigned node) {
 }
 
 struct id host_enter(struct host *h, uint64_t link, unsigned node) {
+    return host_enter_again(h, link, node, &(struct id){{0}});
+}
+
+struct id host_enter_again(struct host *h, uint64_t link, unsigned node, const struct id *previous) {
     struct session_register asked = host_new_register(node);
+    asked.previous = *previous;
     host_take(h, link, node, MESSAGE_SESSION_REGISTER, &asked);
     const struct session_registered *registered = host_last(h, link, MESSAGE_SESSION_REGISTERED);
     assert_non_null(registered);

@@ -47,6 +47,8 @@ void *host_last(struct host *h, uint64_t link, uint16_t number);
 struct session_register host_new_register(unsigned node);
 // The new session.
 struct id host_enter(struct host *h, uint64_t link, unsigned node);
+// The agent knows of a session that it had.
+struct id host_enter_again(struct host *h, uint64_t link, unsigned node, const struct id *previous);
 void host_beat(struct host *h, uint64_t link, unsigned node, const struct id *session);
 void host_report(struct host *h, uint64_t link, unsigned node, const struct id *session, unsigned task,
                  int64_t state);

@@ -144,7 +144,7 @@ static void the_newer_of_two_sessions_stays_and_the_older_is_told_why(void **sta
     host_put_tasks(h, 20, 1, 1);
     struct id older = host_enter(h, 100, 1);
     host_step(h);
-    struct id newer = host_enter(h, 101, 1);
+    struct id newer = host_enter_again(h, 101, 1, &older);
     const struct session_end *end = host_last(h, 100, MESSAGE_SESSION_END);
     assert_non_null(end);
     assert_string_equal(end->code, "CONFLICT");
@@ -160,10 +160,28 @@ static void the_newer_of_two_sessions_stays_and_the_older_is_told_why(void **sta
     assert_int_equal(holding_of(h, 101).tasks.count, 1);
 }
 
+static void of_two_machines_with_one_identity_the_first_stays(void **state) {
+    struct host *h = *state;
+    struct id first = host_enter(h, 100, 1);
+    struct session_register copy = host_new_register(1);
+    copy.previous = store_id(77); // of the time when it was copied, or none at all
+    host_take(h, 101, 1, MESSAGE_SESSION_REGISTER, &copy);
+    const struct session_end *end = host_last(h, 101, MESSAGE_SESSION_END);
+    assert_non_null(end);
+    assert_string_equal(end->code, "CONFLICT");
+    assert_true(host_is_closed(h, 101));
+    assert_false(host_is_closed(h, 100));
+    host_beat(h, 100, 1, &first);
+    assert_non_null(host_last(h, 100, MESSAGE_SESSION_HEARTBEAT_REPLY));
+    sessions_link_down(h->sessions, 100); // its machine has ended: the other one takes its place
+    host_enter_again(h, 102, 1, &copy.previous);
+    assert_int_equal(sessions_count(h->sessions), 1);
+}
+
 static void what_belongs_to_an_earlier_session_is_refused(void **state) {
     struct host *h = *state;
     struct id older = host_enter(h, 100, 1);
-    host_enter(h, 101, 1);
+    host_enter_again(h, 101, 1, &older);
     host_put_tasks(h, 20, 1, 1);
     host_report(h, 101, 1, &older, 20, TASK_RUNNING);
     const struct session_end *end = host_last(h, 101, MESSAGE_SESSION_END);
@@ -589,8 +607,9 @@ static void who_says_too_much_is_sent_away_and_may_come_back(void **state) {
 static void who_registers_too_often_keeps_the_session_it_has(void **state) {
     struct host *h = *state;
     struct session_register asked = host_new_register(1);
+    struct id session = {{0}};
     for (uint64_t link = 0; link < 8; link++) {
-        host_enter(h, link, 1);
+        session = host_enter_again(h, link, 1, &session);
     }
     host_take(h, 8, 1, MESSAGE_SESSION_REGISTER, &asked);
     assert_string_equal(((struct session_end *)host_last(h, 8, MESSAGE_SESSION_END))->code, "BUSY");
@@ -655,6 +674,7 @@ int main(void) {
         TEST(who_leads_no_more_sends_all_sessions_away),
         TEST(strangers_are_refused_with_a_reason),
         TEST(the_newer_of_two_sessions_stays_and_the_older_is_told_why),
+        TEST(of_two_machines_with_one_identity_the_first_stays),
         TEST(what_belongs_to_an_earlier_session_is_refused),
         TEST(a_message_that_cannot_be_read_ends_the_session),
         TEST(a_node_is_down_after_three_heartbeats_missed_and_not_before),

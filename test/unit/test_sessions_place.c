@@ -25,6 +25,7 @@ static void a_node_that_is_to_be_a_manager_is_told_at_once_and_goes_on_with_its_
     host_step(h);
     assert_true(told_manager(h, 100));
     assert_int_equal(sessions_count(h->sessions), 1);
+    sessions_link_down(h->sessions, 100);
     host_enter(h, 101, 1); // it was started anew meanwhile
     host_step(h);
     assert_true(told_manager(h, 101));
