@@ -22,7 +22,7 @@
 #define REDIAL_MS 5
 // How many the kernel keeps while we are busy, where it allows that (net.core.somaxconn). With more, those at
 // the end would have given up by the time it is their turn.
-#define BACKLOG 1024
+#define BACKLOG 2048
 
 struct listener {
     nng_stream_listener *stream_listener;

@@ -168,7 +168,7 @@ static nng_iov link_stream_room(struct link *link) {
 }
 
 static void link_receive_locked(struct link *link) {
-    nng_iov iov = link->cover != NULL ? link_stream_room(link) : link_room(link);
+    nng_iov iov = link->stream_bytes != NULL ? link_stream_room(link) : link_room(link);
     link->receiving = true;
     nng_aio_set_iov(link->receive_aio, 1, &iov);
     nng_stream_recv(link->stream, link->receive_aio);
@@ -339,10 +339,11 @@ static void link_on_received(void *context) {
     }
 }
 
-void link_admit(struct link *link) {
+void link_admit(struct link *link, struct cover *cover) {
     pthread_mutex_lock(&link->lock);
     ASSERT(link->is_held && link->held_bytes > 0);
     link->is_held = false;
+    link->cover = cover;
     if (!link->closed) {
         link->received_bytes -= link->held_bytes; // it is counted as it is taken
         link_take_stream_locked(link, link->held_bytes);
@@ -604,11 +605,10 @@ struct link *link_new(struct nng_stream *stream, struct mailbox *mailbox, enum m
 }
 
 static struct link *link_make(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
-                              struct cover *cover) {
+                              bool is_covered) {
     struct link *link = NEW(struct link);
-    link->cover = cover;
-    link->stream_room = cover != NULL ? STREAM_BYTES_FIRST : 0;
-    link->stream_bytes = cover != NULL ? xmalloc(link->stream_room) : NULL;
+    link->stream_room = is_covered ? STREAM_BYTES_FIRST : 0;
+    link->stream_bytes = is_covered ? xmalloc(link->stream_room) : NULL;
     link->stream = stream;
     link->mailbox = mailbox;
     link->senders = senders;
@@ -622,8 +622,9 @@ static struct link *link_make(struct nng_stream *stream, struct mailbox *mailbox
 
 struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
                               struct cover *cover) {
-    struct link *link = link_make(stream, mailbox, senders, cover);
+    struct link *link = link_make(stream, mailbox, senders, cover != NULL);
     pthread_mutex_lock(&link->lock);
+    link->cover = cover;
     link_proceed_locked(link); // the handshake of who dialed begins
     bool finished = link_is_finished(link);
     pthread_mutex_unlock(&link->lock);
@@ -633,9 +634,8 @@ struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox
     return link;
 }
 
-struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
-                           struct cover *cover) {
-    struct link *link = link_make(stream, mailbox, senders, cover);
+struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders) {
+    struct link *link = link_make(stream, mailbox, senders, /*is_covered=*/true);
     pthread_mutex_lock(&link->lock);
     link->is_held = true;
     link_receive_locked(link);

@@ -85,9 +85,9 @@ struct link *link_new_covered(struct nng_stream *stream, struct mailbox *mailbox
                               struct cover *cover);
 // The same, but what comes is not looked at before link_admit: LINK_KNOCKED says, once, that something came.
 // So its owner bounds how many handshakes there are at a time.
-struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders,
-                           struct cover *cover);
-void link_admit(struct link *link); // once, after LINK_KNOCKED
+struct link *link_new_held(struct nng_stream *stream, struct mailbox *mailbox, unsigned senders);
+// Once, after LINK_KNOCKED. The cover is taken over.
+void link_admit(struct link *link, struct cover *cover);
 // After LINK_DOWN was taken; never earlier.
 void link_free(struct link *link);
 // Returns at once; LINK_DOWN follows. Repeating is harmless.

@@ -47,14 +47,15 @@ void line_move(struct line *line, enum line_sort sort) {
 }
 
 void line_connect(struct line *line, struct nng_stream *stream) {
-    struct tls *tls = line->peers->tls;
-    struct cover *cover = tls == NULL ? NULL : line->via == 0 ? tls_dial(tls) : tls_accept(tls);
-    line->is_covered = cover != NULL;
     struct mailbox *mailbox = &line->peers->mailbox;
+    struct tls *tls = line->peers->tls;
     unsigned senders = LINK_FROM(SENDER_MANAGER) | (line->via != 0 ? LINK_FROM(SENDER_AGENT) : 0);
-    bool is_held = line->via != 0 && cover != NULL;
-    line->link = is_held ? link_new_held(stream, mailbox, senders, cover)
-                         : link_new_covered(stream, mailbox, senders, cover);
+    line->is_covered = tls != NULL;
+    if (line->via != 0 && tls != NULL) {
+        line->link = link_new_held(stream, mailbox, senders);
+    } else {
+        line->link = link_new_covered(stream, mailbox, senders, tls != NULL ? tls_dial(tls) : NULL);
+    }
     link_set_owner(line->link, line);
 }
 

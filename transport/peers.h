@@ -53,7 +53,7 @@
 
 #define PEERS_MEMBERS_MAX 16
 #define PEERS_STRANGERS_MAX 32
-#define PEERS_CALLERS_MAX 512    // that were accepted and have not said hello
+#define PEERS_CALLERS_MAX 2048   // that were accepted and have not said hello
 #define PEERS_HANDSHAKES_MAX 128 // of them at a time
 #define PEERS_PATIENCE_MS 1000   // with one that says nothing
 #define PEERS_HASTE_MS 500       // the same in the middle of a handshake, while others wait for one

@@ -4,12 +4,15 @@
 //
 // A caller has a place from its accept until it has said hello, or is no more. Over TLS it gets one of the
 // handshakes once it has said something, in the order in which callers did. What it costs us until then is
-// little; what a handshake costs is not spent on one whose turn never comes.
+// little; what a handshake costs is not spent on one whose turn never comes. When one has got through, the
+// next is taken from the same end of the queue; when one has failed, from the other: so who comes after a
+// crowd that only waits does not wait for all of it, and a crowd of agents is served in order.
 #include "transport/peers_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define WEIGHED_MAX (2 * PEERS_CALLERS_MAX)
+#include "base/mem.h"
 
 // --- places ---
 
@@ -32,42 +35,55 @@ void gate_enter(struct line *line) {
     }
 }
 
-void gate_leave(struct line *line) {
-    gate_pass(line);
-    if (line->has_place) {
-        line->has_place = false;
-        gate_give_back(line->peers);
-    }
-}
-
 // --- handshakes ---
 
-static void admit_next(struct peers *peers) {
-    while (peers->shaking < PEERS_HANDSHAKES_MAX && !list_is_empty(&peers->knocking)) {
-        struct line *line = LIST_ENTRY(list_first(&peers->knocking), struct line, knock_node);
-        list_remove(&line->knock_node);
-        line->is_shaking = true;
-        line->heard_ms = peers->now_ms;
-        peers->shaking++;
-        link_admit(line->link);
+static void admit(struct line *line, bool was_last) {
+    struct peers *peers = line->peers;
+    list_remove(&line->knock_node);
+    line->is_shaking = true;
+    line->was_last = was_last;
+    line->heard_ms = peers->now_ms;
+    peers->shaking++;
+    link_admit(line->link, tls_accept(peers->tls));
+}
+
+static void admit_next(struct peers *peers, bool is_last) {
+    if (!list_is_empty(&peers->knocking) && !peers->is_closing) {
+        struct list_node *node = is_last ? peers->knocking.head.prev : list_first(&peers->knocking);
+        admit(LIST_ENTRY(node, struct line, knock_node), is_last);
     }
 }
 
 void gate_on_knocked(struct line *line) {
+    struct peers *peers = line->peers;
     if (!line->is_over) {
-        list_append(&line->peers->knocking, &line->knock_node);
-        admit_next(line->peers);
+        list_append(&peers->knocking, &line->knock_node);
+        if (peers->shaking < PEERS_HANDSHAKES_MAX) {
+            admit_next(peers, /*is_last=*/false);
+        }
     }
 }
 
-void gate_pass(struct line *line) {
+static void finish(struct line *line, bool is_good) {
     if (list_is_linked(&line->knock_node)) {
         list_remove(&line->knock_node);
     }
     if (line->is_shaking) {
         line->is_shaking = false;
         line->peers->shaking--;
-        admit_next(line->peers);
+        admit_next(line->peers, is_good == line->was_last);
+    }
+}
+
+void gate_pass(struct line *line) {
+    finish(line, /*is_good=*/false);
+}
+
+void gate_leave(struct line *line) {
+    finish(line, line->is_greeted);
+    if (line->has_place) {
+        line->has_place = false;
+        gate_give_back(line->peers);
     }
 }
 
@@ -95,49 +111,61 @@ static bool keeps_us_waiting(const struct line *line) {
     return line->via != 0 && !line->is_closing && (line->sort == LINE_CALLER ? is_late : line->is_stranger);
 }
 
+// With how many of its address came after it.
 struct weighed {
     struct line *line;
-    unsigned weight; // how many of its address there are
+    size_t place; // in the order of coming
+    size_t newer;
 };
 
-static bool is_of_source(const struct line *line, const struct line *other) {
-    return memcmp(line->source, other->source, sizeof line->source) == 0;
+static int by_source(const void *a, const void *b) {
+    const struct weighed *left = a, *right = b;
+    int order = memcmp(left->line->source, right->line->source, sizeof left->line->source);
+    return order != 0 ? order : (left->place < right->place) - (left->place > right->place);
 }
 
-static size_t weigh(struct peers *peers, enum line_sort sort, struct weighed *out) {
+static int by_weight(const void *a, const void *b) {
+    const struct weighed *left = a, *right = b;
+    int order = (left->newer < right->newer) - (left->newer > right->newer);
+    return order != 0 ? order : (left->place > right->place) - (left->place < right->place);
+}
+
+static size_t count_waited_for(struct peers *peers, enum line_sort sort) {
     size_t count = 0;
     LIST_EACH(node, &peers->lines[sort]) {
-        struct line *line = LIST_ENTRY(node, struct line, node);
-        if (keeps_us_waiting(line) && count < WEIGHED_MAX) {
-            out[count++] = (struct weighed){line, 0};
-        }
-    }
-    for (size_t i = 0; i < count && count > PEERS_STRANGERS_MAX; i++) {
-        for (size_t j = 0; j < count; j++) {
-            out[i].weight += is_of_source(out[i].line, out[j].line);
-        }
+        count += keeps_us_waiting(LIST_ENTRY(node, struct line, node));
     }
     return count;
 }
 
-static struct line *take_oldest_of_most(struct weighed *all, size_t count) {
-    struct weighed *most = &all[0];
+// The first go first.
+static struct weighed *weigh(struct peers *peers, enum line_sort sort, size_t count) {
+    struct weighed *out = xcalloc(count, sizeof *out);
+    size_t place = 0;
+    LIST_EACH(node, &peers->lines[sort]) {
+        struct line *line = LIST_ENTRY(node, struct line, node);
+        if (keeps_us_waiting(line)) {
+            out[place] = (struct weighed){line, place, 0};
+            place++;
+        }
+    }
+    qsort(out, count, sizeof *out, by_source); // the newest of each first
     for (size_t i = 1; i < count; i++) {
-        most = all[i].weight > most->weight ? &all[i] : most;
+        bool is_same = memcmp(out[i].line->source, out[i - 1].line->source, sizeof out->line->source) == 0;
+        out[i].newer = is_same ? out[i - 1].newer + 1 : 0;
     }
-    most->weight = 0; // it is out
-    for (size_t i = 0; i < count; i++) {
-        all[i].weight -= all[i].weight > 0 && is_of_source(all[i].line, most->line);
-    }
-    return most->line;
+    qsort(out, count, sizeof *out, by_weight);
+    return out;
 }
 
 // One address with many connections pushes out its own oldest, not those of others.
 void gate_thin_out(struct peers *peers, enum line_sort sort) {
-    struct weighed all[WEIGHED_MAX];
-    size_t count = weigh(peers, sort, all);
-    for (size_t left = count; left > PEERS_STRANGERS_MAX; left--) {
-        line_end(take_oldest_of_most(all, count), "too many at once");
+    size_t count = count_waited_for(peers, sort);
+    if (count > PEERS_STRANGERS_MAX) {
+        AUTO_FREE struct weighed *all = weigh(peers, sort, count);
+        for (size_t i = 0; i < count - PEERS_STRANGERS_MAX; i++) {
+            line_end(all[i].line, "too many at once");
+        }
     }
 }
 

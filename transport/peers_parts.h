@@ -48,6 +48,7 @@ struct line {
     char address[PEER_URL_BYTES]; // where the dialer says that it is found
     bool has_place;               // of PEERS_CALLERS_MAX
     bool is_shaking;              // has one of PEERS_HANDSHAKES_MAX
+    bool was_last;                // when it was admitted: else the first
     struct list_node knock_node;  // in peers.knocking: waits for one
     uint64_t heard_bytes;
     int64_t heard_ms; // when it was last seen to say something
