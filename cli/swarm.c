@@ -345,8 +345,8 @@ static const struct command rows[] = {
     {.name = "update",
      .summary = "Change the settings of the cluster",
      .details =
-         "What is not named stays as it is. Certificates that are there keep their life; the next ones "
-         "have the new one.",
+         "What is not named stays as it is. Certificates that live longer than --cert-expiry allows now are "
+         "renewed.",
      .example = "muster swarm update --task-history-limit 2 --cert-expiry 720h",
      .options = swarm_update_rows,
      .option_count = SWARM_UPDATE_ROWS,
@@ -354,9 +354,14 @@ static const struct command rows[] = {
      .shared = SHARED_WHY,
      .run = swarm_update_run},
     {.name = "ca",
-     .summary = "Show the certificate of the cluster's authority",
-     .details = "It signs the certificates of all nodes; join tokens hold its digest.",
-     .example = "muster swarm ca >authority.pem",
+     .summary = "Show the certificate of the cluster's authority, or replace it",
+     .details =
+         "It signs the certificates of all nodes; join tokens hold its digest. With --rotate a new one is "
+         "announced, then it signs, and when all nodes have certificates by it the one before is believed no "
+         "more; nodes talk to each other all the while. A node that is down holds it open until it is back, "
+         "or removed. Join tokens change when the new one signs; their secrets stay.",
+     .example = "muster swarm ca >authority.pem\nmuster swarm ca --rotate --timeout 2m",
+     .shared = SHARED_WAIT | SHARED_QUIET,
      .options = swarm_ca_rows,
      .option_count = SWARM_CA_ROWS,
      .args_bytes = sizeof(struct swarm_ca_args),

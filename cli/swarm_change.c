@@ -4,7 +4,10 @@
 #include "cli/swarm_change.h"
 
 #include <stdio.h>
+#include <time.h>
 
+#include "base/clock.h"
+#include "base/str.h"
 #include "cli/change.h"
 #include "cli/connect.h"
 
@@ -68,24 +71,131 @@ int swarm_update_run(struct invocation *in, struct error *err) {
 
 const struct option_row swarm_ca_rows[SWARM_CA_ROWS] = {
     OPT_FLAG(struct swarm_ca_args, rotate, "rotate", '\0',
-             .help = "Replace the authority: not in this version"),
+             .help = "Replace the authority by a new one, and wait until it is"),
 };
 
-int swarm_ca_run(struct invocation *in, struct error *err) {
-    AUTO_CLIENT *client = NULL;
-    struct cluster *cluster = NULL;
-    if (((const struct swarm_ca_args *)in->args)->rotate) {
-        return error_set(err, ERR_UNSUPPORTED,
-                         "--rotate is not in this version: the cluster's authority is "
-                         "valid for 20 years from when the cluster was made");
+static int print_authorities(const struct cluster *cluster, struct error *err) {
+    if (cluster->trust == NULL) {
+        return error_set(err, ERR_BUSY,
+                         "the cluster has no authority yet: the leader makes one, in a moment");
     }
-    int rc = connect_open(in, &client, err);
-    rc = rc < 0 ? rc : get_cluster(client, in->arena, &cluster, err);
-    if (rc == 0 && cluster->trust == NULL) {
-        rc = error_set(err, ERR_BUSY, "the cluster has no authority yet: the leader makes one, in a moment");
-    }
-    for (size_t i = 0; rc == 0 && i < cluster->trust->authorities.count; i++) {
+    for (size_t i = 0; i < cluster->trust->authorities.count; i++) {
         fputs(cluster->trust->authorities.items[i], stdout);
     }
-    return rc;
+    return 0;
+}
+
+// How far all nodes are.
+struct rotated {
+    size_t nodes, believe, have;
+    const char *not_believing, *not_having; // one of them; NULL = none
+};
+
+static bool believes(const struct node *node, const char *authority) {
+    const struct strings *believed = &node->description.authorities;
+    bool is_believed = false;
+    for (size_t i = 0; i < believed->count; i++) {
+        is_believed |= str_equal(believed->items[i], authority);
+    }
+    return is_believed;
+}
+
+static struct rotated count_rotated(const struct object_list *nodes, const char *authority) {
+    struct rotated rotated = {0};
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node *node = nodes->items[i];
+        if (node->status.left) {
+            continue;
+        }
+        bool does_believe = believes(node, authority),
+             has = str_equal(node->description.authority, authority);
+        rotated.nodes++;
+        rotated.believe += does_believe;
+        rotated.have += has;
+        rotated.not_believing = does_believe ? rotated.not_believing : node->spec.name;
+        rotated.not_having = has ? rotated.not_having : node->spec.name;
+    }
+    return rotated;
+}
+
+// Who keeps the present step from ending.
+static const char *waits_for(const struct rotated *rotated) {
+    return rotated->not_believing != NULL ? rotated->not_believing
+           : rotated->not_having != NULL  ? rotated->not_having
+                                          : "the leader";
+}
+
+static void tell_rotated(const struct invocation *in, const struct rotated *now, struct rotated *told) {
+    bool is_news = now->nodes != told->nodes || now->believe != told->believe || now->have != told->have;
+    if (is_news && !in->shared.quiet && !str_equal(in->shared.progress, "none")) {
+        fprintf(stderr, "rotated CA certificates: %zu/%zu nodes, rotated TLS certificates: %zu/%zu nodes\n",
+                now->believe, now->nodes, now->have, now->nodes);
+    }
+    *told = *now;
+}
+
+// One look: 0 it is done, COMMAND_NO not yet.
+static int look_at_rotation(const struct invocation *in, struct client *client, const char *authority,
+                            struct rotated *told, const char **out_waits_for, struct error *err) {
+    AUTO_ARENA arena = arena_make(0);
+    struct object_list nodes = {0};
+    struct cluster *cluster = NULL;
+    int rc = get_cluster(client, &arena, &cluster, err);
+    rc = rc < 0 ? rc : connect_list(client, KIND_NODE, NULL, &arena, &nodes, err);
+    if (rc < 0) {
+        return rc;
+    }
+    struct rotated now = count_rotated(&nodes, authority);
+    tell_rotated(in, &now, told);
+    *out_waits_for = arena_strdup(in->arena, waits_for(&now));
+    return cluster->trust != NULL && cluster->trust->rotation == NULL ? 0 : COMMAND_NO;
+}
+
+#define LOOK_NS (200 * NS_PER_MS)
+
+static int await_rotation(const struct invocation *in, struct client *client, const char *authority,
+                          struct error *err) {
+    const struct timespec rest = {.tv_nsec = LOOK_NS};
+    int64_t end_ms = clock_mono_ms() + in->shared.timeout_ns / NS_PER_MS;
+    struct rotated told = {0};
+    const char *name = "";
+    int rc;
+    while ((rc = look_at_rotation(in, client, authority, &told, &name, err)) == COMMAND_NO) {
+        if (in->shared.timeout_ns > 0 && clock_mono_ms() >= end_ms) {
+            return error_set(
+                err, ERR_TIMEOUT,
+                "the authority is still being replaced, which waits for %s: it goes on by itself; "
+                "a node that is gone for good is taken out by \"muster node rm\"",
+                name);
+        }
+        nanosleep(&rest, NULL);
+    }
+    return error_wrap(err, rc, "see how the authority is replaced, which goes on");
+}
+
+static int rotate(const struct invocation *in, struct client *client, struct error *err) {
+    struct nothing nothing = {0};
+    struct ca_rotate_reply *reply = NULL;
+    int rc = client_call(client, MESSAGE_CA_ROTATE, &nothing, MESSAGE_CA_ROTATE_REPLY, in->arena,
+                         (void **)&reply, CONNECT_CALL_MS, err);
+    if (rc == 0 && !in->shared.quiet) {
+        fprintf(stderr, "desired authority: %s\n", reply->authority);
+    }
+    return rc < 0 || in->shared.detach ? rc : await_rotation(in, client, reply->authority, err);
+}
+
+int swarm_ca_run(struct invocation *in, struct error *err) {
+    bool rotates = ((const struct swarm_ca_args *)in->args)->rotate;
+    AUTO_CLIENT *client = NULL;
+    struct cluster *cluster = NULL;
+    if (!rotates && in->shared.detach) {
+        return error_set(err, ERR_USAGE, "--detach needs --rotate: there is nothing to wait for");
+    }
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 || !rotates ? rc : rotate(in, client, err);
+    if (rc < 0 || (rotates && in->shared.detach)) {
+        return rc;
+    }
+    rc = get_cluster(client, in->arena, &cluster, err);
+    return rc < 0 ? rc : print_authorities(cluster, err);
 }

@@ -79,15 +79,26 @@ static const struct field cluster_token_fields[] = {
 static const struct schema cluster_token_schema =
     SCHEMA("cluster_token", struct cluster_token, cluster_token_fields, .help = "How nodes of a role get in.");
 
+static const struct field cluster_rotation_fields[] = {
+    BLOB(struct cluster_rotation, 1, next_key, .flags = FIELD_SEALED,
+         .help = "The key of the newest authority, sealed, as long as the one before signs."),
+    TIME(struct cluster_rotation, 2, started_unix_ms, .name = "started", .help = "When it began."),
+};
+static const struct schema cluster_rotation_schema =
+    SCHEMA("cluster_rotation", struct cluster_rotation, cluster_rotation_fields,
+           .help = "How far the authority is replaced by another one.");
+
 static const struct field cluster_trust_fields[] = {
     STRINGS(struct cluster_trust, 1, authorities,
             .help = "Certificates of the authorities, PEM; the newest first."),
     BLOB(struct cluster_trust, 2, authority_key, .flags = FIELD_SEALED,
-         .help = "The key of the newest authority, sealed."),
+         .help = "The key of the authority that signs, sealed."),
     STRUCT(struct cluster_trust, 3, worker_token, &cluster_token_schema, struct cluster_token,
            .help = "How workers get in."),
     STRUCT(struct cluster_trust, 4, manager_token, &cluster_token_schema, struct cluster_token,
            .help = "How managers get in."),
+    OPTIONAL(struct cluster_trust, 5, rotation, &cluster_rotation_schema, struct cluster_rotation,
+             .help = "The authority is being replaced."),
 };
 const struct schema cluster_trust_schema =
     SCHEMA("cluster_trust", struct cluster_trust, cluster_trust_fields,

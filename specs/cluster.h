@@ -37,10 +37,17 @@ struct cluster_token {       // lets nodes of one role in
     struct bytes retired;    // digests of the last secrets before it, the newest first
     struct bytes unknown;
 };
+// The authority is being replaced (reconciler/daemon/rotation.h).
+struct cluster_rotation {
+    struct bytes next_key;   // sealed: of the newest authority, which does not sign yet; empty = it does
+    int64_t started_unix_ms;
+    struct bytes unknown;
+};
 struct cluster_trust {
-    struct strings authorities; // certificates, PEM; the newest, which signs, first
-    struct bytes authority_key; // sealed: of the newest, PEM
+    struct strings authorities; // certificates, PEM; the newest first
+    struct bytes authority_key; // sealed: of the one that signs, PEM
     struct cluster_token worker_token, manager_token;
+    struct cluster_rotation *rotation; // NULL = there is one authority, and it signs
     struct bytes unknown;
 };
 struct cluster {

@@ -54,6 +54,10 @@ static const struct field node_description_fields[] = {
            .help = "How its kernel's control groups are mounted: v1, hybrid or v2."),
     PAIRS(struct node_description, 9, labels,
           .help = "Labels of its daemon's configuration, engine.labels.* in constraints."),
+    STRING(struct node_description, 10, authority,
+           .help = "Fingerprint of the authority that signed its certificate."),
+    STRINGS(struct node_description, 11, authorities,
+            .help = "Fingerprints of the authorities that it believes, the newest first."),
 };
 const struct schema node_description_schema =
     SCHEMA("node_description", struct node_description, node_description_fields,

@@ -25,6 +25,8 @@ struct node_description {
     const char *runtime_version; // "runc 1.1.5"
     const char *cgroup_mode;     // "v1", "hybrid", "v2"
     struct pairs labels;         // of the engine: from the daemon's configuration
+    const char *authority;       // fingerprint of what signed its certificate; "" = it has none
+    struct strings authorities;  // fingerprints of those that it believes
     struct bytes unknown;
 };
 struct node_status {

@@ -257,6 +257,13 @@ static const struct field join_token_reply_fields[] = {
 const struct schema join_token_reply_schema =
     SCHEMA("join_token_reply", struct join_token_reply, join_token_reply_fields, .help = "A join token.");
 
+static const struct field ca_rotate_reply_fields[] = {
+    STRING(struct ca_rotate_reply, 1, authority, .help = "Fingerprint of the new authority."),
+};
+const struct schema ca_rotate_reply_schema =
+    SCHEMA("ca_rotate_reply", struct ca_rotate_reply, ca_rotate_reply_fields,
+           .help = "A new authority is announced.");
+
 static const struct field logs_request_fields[] = {
     ID(struct logs_request, 1, service, .help = "All tasks of this service."),
     ID(struct logs_request, 2, task, .help = "This task."),

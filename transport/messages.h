@@ -224,6 +224,12 @@ struct join_token_reply {
     struct bytes unknown;
 };
 
+// Answers CA_ROTATE once the new authority is announced.
+struct ca_rotate_reply {
+    const char *authority; // its fingerprint
+    struct bytes unknown;
+};
+
 // Lines of the tasks of a service (or of one task), merged in time order.
 struct logs_request {
     struct id service, task;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -63,6 +64,53 @@ int certificates_make(const struct certificates_order *order, struct buf *out_au
     certificate_wipe_key(&authority_key);
     credentials_free(&own);
     return error_wrap(err, rc, "make the cluster's authority");
+}
+
+// --- who signed it ---
+
+void certificates_fingerprint(struct bytes pem, char out[CERTIFICATES_FINGERPRINT_BYTES]) {
+    uint8_t digest[CERTIFICATE_DIGEST_BYTES];
+    out[0] = '\0';
+    if (certificate_digest(pem, digest, NULL) == 0) {
+        for (size_t i = 0; i < CERTIFICATES_FINGERPRINT_BYTES / 2; i++) {
+            snprintf(out + 2 * i, 3, "%02x", digest[i]);
+        }
+    }
+}
+
+// The next certificate of PEM text, with what stands before it; empty at the end.
+static struct bytes next_certificate(const char **at) {
+    static const char end[] = "-----END CERTIFICATE-----\n";
+    const char *begin = *at, *found = strstr(begin, end);
+    *at = found != NULL ? found + sizeof end - 1 : begin + strlen(begin);
+    return (struct bytes){(const uint8_t *)begin, found != NULL ? (size_t)(*at - begin) : 0};
+}
+
+// Whatever the time: what has expired was signed by somebody too.
+static bool has_signed(struct bytes authority, struct bytes certificate) {
+    struct identity who;
+    return certificate_read(certificate, &who, NULL) == 0 &&
+           certificate_verify(certificate, authority,
+                              &(struct certificate_wanted){.unix_ms = who.not_before_unix_ms + 1000}, &who,
+                              NULL) == 0;
+}
+
+void certificates_describe(const char *dir, struct node_description *out, struct arena *arena) {
+    struct credentials own = {0};
+    out->authority = "";
+    out->authorities = (struct strings){0};
+    if (credentials_load(dir, &own, NULL) < 0) {
+        return;
+    }
+    const char *at = buf_text(&own.authorities);
+    for (struct bytes pem; (pem = next_certificate(&at)).len > 0;) {
+        char text[CERTIFICATES_FINGERPRINT_BYTES];
+        certificates_fingerprint(pem, text);
+        const char *fingerprint = arena_strdup(arena, text);
+        *ARENA_PUSH(arena, &out->authorities) = fingerprint;
+        out->authority = has_signed(pem, buf_bytes(&own.certificate)) ? fingerprint : out->authority;
+    }
+    credentials_free(&own);
 }
 
 int certificates_forget(const char *state_dir, struct error *err) {

@@ -20,6 +20,10 @@
 
 #include "transport/credentials.h"
 
+// An authority for people: the first 16 hexadecimal digits of the SHA-256 of its certificate. "" = unreadable.
+#define CERTIFICATES_FINGERPRINT_BYTES 17
+void certificates_fingerprint(struct bytes pem, char out[CERTIFICATES_FINGERPRINT_BYTES]);
+
 char *certificates_dir(const char *state_dir, const struct id *cluster_id); // the caller frees
 
 struct certificates_order {
@@ -32,6 +36,9 @@ struct certificates_order {
 // at.
 int certificates_make(const struct certificates_order *order, struct buf *out_authority,
                       struct buf *out_authority_key, struct error *err);
+// What a node says of its certificate: who signed it, and whom it believes. In the arena; "" and none without
+// one.
+void certificates_describe(const char *dir, struct node_description *out, struct arena *arena);
 // Removes those of all clusters.
 int certificates_forget(const char *state_dir, struct error *err);
 

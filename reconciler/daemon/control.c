@@ -22,12 +22,19 @@ static const struct handler {
     enum freshness freshness;
     void (*run)(const struct request *request);
 } handlers[] = {
-    {MESSAGE_LIST, false, FRESH, control_list},       {MESSAGE_APPLY, false, CHANGE, control_apply},
-    {MESSAGE_REMOVE, false, CHANGE, control_remove},  {MESSAGE_WATCH, false, ANY, control_watch},
-    {MESSAGE_HISTORY, false, FRESH, control_history}, {MESSAGE_LOGS, false, ANY, control_logs},
-    {MESSAGE_WHY, false, FRESH, control_why},         {MESSAGE_INFO, true, ANY, control_info},
-    {MESSAGE_INIT, true, ANY, control_init},          {MESSAGE_SWARM_JOIN, true, ANY, control_join},
-    {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},  {MESSAGE_JOIN_TOKEN, false, FRESH, control_join_token},
+    {MESSAGE_LIST, false, FRESH, control_list},
+    {MESSAGE_APPLY, false, CHANGE, control_apply},
+    {MESSAGE_REMOVE, false, CHANGE, control_remove},
+    {MESSAGE_WATCH, false, ANY, control_watch},
+    {MESSAGE_HISTORY, false, FRESH, control_history},
+    {MESSAGE_LOGS, false, ANY, control_logs},
+    {MESSAGE_WHY, false, FRESH, control_why},
+    {MESSAGE_INFO, true, ANY, control_info},
+    {MESSAGE_INIT, true, ANY, control_init},
+    {MESSAGE_SWARM_JOIN, true, ANY, control_join},
+    {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},
+    {MESSAGE_JOIN_TOKEN, false, FRESH, control_join_token},
+    {MESSAGE_CA_ROTATE, false, FRESH, control_ca_rotate},
 };
 
 // A request that waits until reads are fresh.

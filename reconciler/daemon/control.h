@@ -47,6 +47,7 @@ void control_leave(const struct request *request);
 void control_logs(const struct request *request);
 void control_why(const struct request *request);
 void control_join_token(const struct request *request);
+void control_ca_rotate(const struct request *request);
 
 // The tasks that a person means: an id, a unique prefix of one, or SERVICE.SLOT (the newest in the slot).
 // STORE_ABSENT, STORE_AMBIGUOUS.

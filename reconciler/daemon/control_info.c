@@ -274,6 +274,8 @@ static int propose(const struct request *request, struct arena *arena, struct er
     if (rc < 0) {
         return rc;
     }
+    self_see_certificate(request->daemon, &cluster.meta.id);
+    node.description = request->daemon->self.description;
     schema_init(&transaction_schema, &decision.transaction);
     transaction_add(&decision.transaction, CHANGE_CREATE, KIND_CLUSTER, &cluster, arena);
     transaction_add(&decision.transaction, CHANGE_CREATE, KIND_NODE, &node, arena);

@@ -43,6 +43,7 @@ struct daemon {
 
     struct self self;
     struct trust trust;
+    struct rotation rotation;
     struct planner planner;
     struct assign assign;
     int64_t looked_revision;   // of the store when a cluster was last looked for

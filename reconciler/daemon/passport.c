@@ -102,6 +102,7 @@ static int show(struct daemon *daemon, const struct credentials *credentials, st
     buf_clear(&passport->authorities);
     buf_add(&passport->authorities, credentials->authorities.data, credentials->authorities.len);
     set_next(passport, tls);
+    self_see_certificate(daemon, &identity.cluster_id);
     return 0;
 }
 

@@ -84,6 +84,7 @@ static int look(struct daemon *daemon, bool *out_asks, struct error *err) {
     int64_t valid_ms = ((struct cluster *)cluster)->spec.cert_expiry_ns / NS_PER_MS;
     *out_asks = role_of(daemon, node) != identity->role ||
                 identity->not_after_unix_ms - issued_unix_ms(identity) > valid_ms + CERTIFICATE_SLACK_MS;
+    *out_asks |= rotation_wants(((struct cluster *)cluster)->trust, &daemon->self.description);
     if (trust_authorities(daemon, &arena, &authorities, NULL) == 0) {
         *out_asks |= authorities.len != passport->authorities.len ||
                      memcmp(authorities.data, passport->authorities.data, authorities.len) != 0;

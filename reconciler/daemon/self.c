@@ -28,6 +28,16 @@ static const char *or_else(const char *text, const char *otherwise, struct arena
     return str_is_empty(text) ? arena_strdup(arena, otherwise) : text;
 }
 
+// Until it is seen anew.
+static void keep_certificate(const struct node_description *before, struct node_description *out,
+                             struct arena *arena) {
+    out->authority = arena_strdup(arena, before->authority != NULL ? before->authority : "");
+    out->authorities = (struct strings){0};
+    for (size_t i = 0; i < before->authorities.count; i++) {
+        *ARENA_PUSH(arena, &out->authorities) = arena_strdup(arena, before->authorities.items[i]);
+    }
+}
+
 static void complete(const struct daemon *daemon, struct node_description *description, struct arena *arena) {
     struct utsname machine;
     if (uname(&machine) != 0) {
@@ -38,6 +48,7 @@ static void complete(const struct daemon *daemon, struct node_description *descr
     description->arch = or_else(description->arch, machine.machine, arena);
     description->version = MUSTER_VERSION;
     description->labels = daemon->options->labels;
+    keep_certificate(&daemon->self.description, description, arena);
 }
 
 void self_probe(struct daemon *daemon) {
@@ -65,6 +76,12 @@ void self_probe(struct daemon *daemon) {
     self->description = description;
     self->trouble = trouble;
     self->is_news = true;
+}
+
+void self_see_certificate(struct daemon *daemon, const struct id *cluster_id) {
+    AUTO_FREE char *dir = certificates_dir(daemon->options->state_dir, cluster_id);
+    certificates_describe(dir, &daemon->self.description, &daemon->self.arena);
+    daemon->self.is_news = true;
 }
 
 // --- keeping the record true ---
@@ -125,10 +142,14 @@ int self_step(struct daemon *daemon, struct error *err) {
     }
     rc = store_load(read, KIND_NODE, &daemon->node_id, &arena, &object, err);
     store_read_end(read);
-    self->is_news = false;
     if (rc != 0) {
+        self->is_news = false;
         return rc < 0 ? rc : 0;
     }
+    if (str_is_empty(self->description.authority)) {
+        self_see_certificate(daemon, &daemon->cluster_id);
+    }
+    self->is_news = false;
     const char *message = message_of(self, &arena);
     return is_true(object, self, message) ? 0 : propose(daemon, object, message, &arena);
 }

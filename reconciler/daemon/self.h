@@ -26,6 +26,8 @@ struct self {
 void self_probe(struct daemon *daemon);
 // Probes when it is time, proposes the record when it changed.
 int self_step(struct daemon *daemon, struct error *err);
+// What the description says of the certificate, anew out of the files: also after they were changed.
+void self_see_certificate(struct daemon *daemon, const struct id *cluster_id);
 int64_t self_wake_mono_ms(const struct self *self);
 void self_deinit(struct self *self);
 

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "reconciler/daemon/rotation.h"
 #include "transport/certificate.h"
 #include "transport/openssl.h"
 
@@ -78,11 +79,11 @@ int tokens_replace(const struct token_keeper *keeper, enum node_role role, struc
 
 int tokens_read(const struct token_keeper *keeper, const struct cluster_trust *trust, enum node_role role,
                 struct join_token *out, struct error *err) {
-    if (trust->authorities.count == 0) {
+    const char *signer = rotation_signer(trust);
+    if (signer == NULL) {
         return error_set(err, ERR_CORRUPT, "the cluster has no authority");
     }
-    const char *newest = trust->authorities.items[0];
-    int rc = certificate_digest((struct bytes){(const uint8_t *)newest, strlen(newest)}, out->digest, err);
+    int rc = certificate_digest((struct bytes){(const uint8_t *)signer, strlen(signer)}, out->digest, err);
     return rc < 0 ? rc : open_secret(keeper, role, token_of(trust, role), &out->secret, err);
 }
 

@@ -29,7 +29,7 @@ struct cluster_token *tokens_of(struct cluster_trust *trust, enum node_role role
 // any more is not, and does not hinder.
 int tokens_replace(const struct token_keeper *keeper, enum node_role role, struct cluster_token *token,
                    struct arena *arena, struct error *err);
-// The whole token, with the digest of the newest authority.
+// The whole token, with the digest of the authority that signs.
 int tokens_read(const struct token_keeper *keeper, const struct cluster_trust *trust, enum node_role role,
                 struct join_token *out, struct error *err);
 // Which role the token gives. -ERR_DENIED: wrong, replaced, expired or used up, in words for who shows it.

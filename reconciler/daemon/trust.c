@@ -15,7 +15,6 @@
 #include "reconciler/daemon/daemon.h"
 #include "transport/certificate.h"
 
-#define KEY_PURPOSE "authority's key"
 #define RETRY_MS 60000
 
 static struct bytes bytes_of(const char *text) {
@@ -37,7 +36,7 @@ static int find_seal_key(const char *dir, struct seal_key *out, struct error *er
 static int fill(const struct token_keeper *keeper, const struct buf *authority, struct bytes authority_key,
                 struct cluster_trust *out, struct arena *arena, struct error *err) {
     AUTO_BUF sealed = {0};
-    const struct seal_label label = {keeper->cluster_id, KEY_PURPOSE};
+    const struct seal_label label = {keeper->cluster_id, ROTATION_KEY_PURPOSE};
     schema_init(&cluster_trust_schema, out);
     *ARENA_PUSH(arena, &out->authorities) = arena_strndup(arena, authority->data, authority->len);
     int rc = seal_close(keeper->key, &label, authority_key, &sealed, err);
@@ -238,14 +237,15 @@ int trust_sign(struct daemon *daemon, struct bytes csr_pem, const struct id *nod
                                           .role = role,
                                           .unix_ms = daemon->now.unix_ms,
                                           .valid_ms = cluster->spec.cert_expiry_ns / NS_PER_MS};
-    rc = seal_open(&opened.key, &(struct seal_label){&cluster->meta.id, KEY_PURPOSE},
+    rc = seal_open(&opened.key, &(struct seal_label){&cluster->meta.id, ROTATION_KEY_PURPOSE},
                    cluster->trust->authority_key, &key, err);
-    if (rc == 0 && cluster->trust->authorities.count == 0) {
+    const char *signer = rotation_signer(cluster->trust);
+    if (rc == 0 && signer == NULL) {
         rc = error_set(err, ERR_CORRUPT, "the cluster has a key, and no authority");
     }
-    rc = rc < 0 ? rc
-                : authority_sign(bytes_of(cluster->trust->authorities.items[0]), buf_bytes(&key), csr_pem,
-                                 &order, out_certificate_pem, err);
+    rc = rc < 0
+             ? rc
+             : authority_sign(bytes_of(signer), buf_bytes(&key), csr_pem, &order, out_certificate_pem, err);
     certificate_wipe_key(&key);
     return rc;
 }

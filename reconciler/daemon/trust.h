@@ -2,7 +2,7 @@
 //
 // reconciler/daemon/trust.h — whom the cluster believes: its authority signs, its join tokens let in.
 //
-// Model        Certificates of the authorities, the newest one's key and both join secrets are in the
+// Model        Certificates of the authorities, the key of the one that signs and both join secrets are in the
 //              cluster's object; what is secret there is sealed (seal.h). Any manager opens it with the seal
 //              key in its state directory, which it is given when it becomes one. Certificates are signed and
 //              tokens judged by whoever leads, on the newest state.
@@ -13,6 +13,7 @@
 #define MUSTER_RECONCILER_DAEMON_TRUST_H
 
 #include "reconciler/daemon/certificates.h"
+#include "reconciler/daemon/rotation.h"
 #include "reconciler/daemon/tokens.h"
 #include "reconciler/store/store.h"
 

@@ -126,7 +126,8 @@ static int step(struct daemon *daemon, struct error *err) {
     }
     rc = self_step(daemon, err);
     rc = rc < 0 ? rc : managers_step(daemon, err);
-    return rc < 0 ? rc : trust_step(daemon, err);
+    rc = rc < 0 ? rc : trust_step(daemon, err);
+    return rc < 0 ? rc : rotation_step(daemon, err);
 }
 
 static int persist(struct daemon *daemon, struct error *err) {

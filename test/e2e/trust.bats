@@ -6,8 +6,9 @@
 
 load ../lib/daemon_lib.bash
 
+# A loopback address of the test's own, as in test/lib/managers.bash.
 setup() {
-    daemon_start --executor fake --listen 127.0.0.1:0
+    daemon_start --executor fake --listen "127.$((64 + (BASHPID >> 16 & 63))).$((BASHPID >> 8 & 255)).$((BASHPID & 255)):2377"
 }
 
 teardown() {
@@ -37,10 +38,10 @@ digest_of() { # FILE
 }
 
 @test "swarm init tells how workers join, and how to find out how managers do" {
-    works swarm init --advertise-addr 127.0.0.1
+    works swarm init --advertise-addr 127.0.0.9
     has "$out" "To add a worker to this swarm, run the following command:
 
-    muster swarm join --token $(token worker) 127.0.0.1:"
+    muster swarm join --token $(token worker) 127.0.0.9:2377"
     has "$out" "To add a manager to this swarm, run 'muster swarm join-token manager' and follow the instructions."
 }
 
@@ -96,12 +97,19 @@ digest_of() { # FILE
     refused 2 'ttl' swarm join-token --rotate --ttl -1h worker
     refused 2 'uses' swarm join-token --rotate --uses -1 worker
     refused 2 'at most 1000000' swarm join-token --rotate --uses 1000001 worker
-    refused 2 'not in this version' swarm ca --rotate
+    refused 2 'needs --rotate' swarm ca --detach
     refused 2 'not in this version' swarm update --autolock
     refused 2 'nothing to change' swarm update
     refused 2 'cert-expiry' swarm update --cert-expiry soon
     refused 2 'cert_expiry' swarm update --cert-expiry 1m
     same "$before" "$(token worker)"
+}
+
+@test "a daemon without a port for others has no use for another authority" {
+    daemon_stop
+    daemon_start --executor fake --listen 127.0.0.1:0
+    works swarm init
+    refused 9 'has no port for other nodes' swarm ca --rotate
 }
 
 @test "swarm update changes what is named, and nothing else" {
@@ -126,6 +134,25 @@ digest_of() { # FILE
     openssl verify -CAfile "$DAEMON_DIR/ca.pem" "$DAEMON_DIR"/state/certificates/*/node.pem
 }
 
+@test "the authority of one manager is replaced in a moment; detached, it goes on by itself" {
+    works swarm init
+    "$MUSTER" swarm ca >"$DAEMON_DIR/before.pem"
+    works swarm ca --rotate --timeout 60s
+    has "$err_out" 'rotated TLS certificates: 1/1 nodes'
+    echo "$out" >"$DAEMON_DIR/after.pem"
+    [ "$(<"$DAEMON_DIR/before.pem")" != "$out" ]
+    openssl verify -CAfile "$DAEMON_DIR/after.pem" "$DAEMON_DIR"/state/certificates/*/node.pem
+    works swarm ca --rotate --detach -q
+    same '' "$out$err_out"
+    await is_replaced
+    works log
+    has "$out" 'all nodes have certificates by the new authority'
+}
+
+is_replaced() {
+    [ "$("$MUSTER" swarm ca | grep -c BEGIN)" = 1 ] && ! "$MUSTER" swarm ca | cmp -s - "$DAEMON_DIR/after.pem"
+}
+
 @test "neither secrets nor keys are anywhere but where they belong" {
     works swarm init
     local secret secrets=()
@@ -134,6 +161,7 @@ digest_of() { # FILE
         "$MUSTER" swarm join-token --rotate -q $role >/dev/null
     done
     secrets+=("$(secret_of "$(token worker)")" "$(secret_of "$(token manager)")")
+    works swarm ca --rotate --detach
     {
         for format in json yaml wide; do
             "$MUSTER" get cluster -o $format

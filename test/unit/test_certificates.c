@@ -91,10 +91,39 @@ static void the_certificate_of_the_cluster_is_found_by_its_authority(void **stat
     }
 }
 
+// Whatever the time: these are of years to come.
+static void a_node_says_who_signed_and_whom_it_believes(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    struct papers papers = papers_make(NOW), others = papers_make(NOW);
+    struct credentials kept = papers_issue(&papers, &node, ROLE_WORKER, NOW, DAY_MS);
+    char ours[CERTIFICATES_FINGERPRINT_BYTES], theirs[CERTIFICATES_FINGERPRINT_BYTES];
+    struct node_description said;
+    certificates_describe(state_dir, &said, &arena);
+    assert_string_equal(said.authority, "");
+    assert_int_equal(said.authorities.count, 0);
+    certificates_fingerprint(buf_bytes(&papers.authority), ours);
+    certificates_fingerprint(buf_bytes(&others.authority), theirs);
+    buf_clear(&kept.authorities);
+    buf_add(&kept.authorities, others.authority.data, others.authority.len);
+    buf_add(&kept.authorities, papers.authority.data, papers.authority.len);
+    buf_add(&kept.authorities, others.authority.data, others.authority.len);
+    assert_int_equal(credentials_save(state_dir, &kept, NULL), 0);
+    certificates_describe(state_dir, &said, &arena);
+    assert_string_equal(said.authority, ours);
+    assert_int_equal(said.authorities.count, 3);
+    assert_string_equal(said.authorities.items[0], theirs);
+    assert_string_equal(said.authorities.items[1], ours);
+    credentials_free(&kept);
+    papers_free(&papers);
+    papers_free(&others);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(the_key_to_join_with_stays_until_it_has_joined, begin, end),
     cmocka_unit_test_setup_teardown(a_cluster_that_was_left_takes_the_key_along, begin, end),
     cmocka_unit_test_setup_teardown(a_key_that_cannot_be_read_is_told, begin, end),
     cmocka_unit_test_setup_teardown(the_certificate_of_the_cluster_is_found_by_its_authority, begin, end),
+    cmocka_unit_test_setup_teardown(a_node_says_who_signed_and_whom_it_believes, begin, end),
 };
 CHECK_MAIN(tests)

@@ -282,6 +282,95 @@ static void a_use_is_counted_where_uses_are_limited(void **state) {
     assert_int_equal(spend(t, ROLE_WORKER, &one), -ERR_DENIED);
 }
 
+// --- another authority ---
+
+static void write_object(struct trusting *t, enum change_op op, enum object_kind kind, const void *object) {
+    struct transaction transaction;
+    schema_init(&transaction_schema, &transaction);
+    transaction.who = "test";
+    transaction_add(&transaction, op, kind, object, &t->store.arena);
+    assert_int_equal(submit(t, &transaction), 0);
+}
+
+static void say(struct trusting *t, const char *authority, struct strings believed) {
+    struct store_read *read = store_begin_read(&t->store);
+    void *object = NULL;
+    assert_int_equal(store_load(read, KIND_NODE, &t->daemon.node_id, &t->store.arena, &object, &t->err), 0);
+    store_read_end(read);
+    struct node *node = object;
+    node->description.authority = authority;
+    node->description.authorities = believed;
+    write_object(t, CHANGE_UPDATE, KIND_NODE, node);
+}
+
+static enum rotation_state rotate_on(struct trusting *t) {
+    struct proposer *proposer = t->daemon.proposals.proposer;
+    assert_int_equal(rotation_step(&t->daemon, &t->err), 0);
+    assert_int_equal(proposer->ops->turn(proposer, &t->err), 0);
+    return rotation_state(stored(t)->trust);
+}
+
+static const char *fingerprint(struct trusting *t, const char *pem) {
+    char text[CERTIFICATES_FINGERPRINT_BYTES];
+    certificates_fingerprint((struct bytes){(const uint8_t *)pem, strlen(pem)}, text);
+    return arena_strdup(&t->store.arena, text);
+}
+
+// A node that this one has, and one that left and is not waited for.
+static void add_nodes(struct trusting *t) {
+    struct node node;
+    schema_init(&node_schema, &node);
+    node.meta.id = t->daemon.node_id;
+    node.meta.name = "here";
+    node.spec.name = "here";
+    write_object(t, CHANGE_CREATE, KIND_NODE, &node);
+    node.meta.id = id_random();
+    node.meta.name = "left";
+    node.spec.name = "left";
+    node.status.left = true;
+    write_object(t, CHANGE_CREATE, KIND_NODE, &node);
+}
+
+static void begin_rotation(struct trusting *t) {
+    struct store_read *read = store_begin_read(&t->store);
+    struct trust_opened opened AUTO_TRUST = {0};
+    assert_int_equal(trust_open(&t->daemon, read, &t->store.arena, &opened, &t->err), 0);
+    store_read_end(read);
+    assert_int_equal(rotation_begin(&opened.key, &t->daemon.cluster_id, NOW, opened.cluster->trust,
+                                    &t->store.arena, &t->err),
+                     0);
+    write_object(t, CHANGE_UPDATE, KIND_CLUSTER, opened.cluster);
+}
+
+static void the_authority_is_replaced_as_nodes_say_that_they_are_through(void **state) {
+    struct trusting *t = *state;
+    char before[JOIN_TOKEN_LEN + 1], announced[JOIN_TOKEN_LEN + 1], after[JOIN_TOKEN_LEN + 1];
+    begin(t, /*has_trust=*/true);
+    add_nodes(t);
+    assert_int_equal(rotate_on(t), ROTATION_NONE);
+    assert_int_equal(trust_token(&t->daemon, ROLE_WORKER, before, &t->err), 0);
+    begin_rotation(t);
+    const struct strings pem = stored(t)->trust->authorities;
+    const char *both[] = {fingerprint(t, pem.items[0]), fingerprint(t, pem.items[1])};
+    say(t, both[1], (struct strings){1, both + 1});
+    assert_int_equal(rotate_on(t), ROTATION_ANNOUNCED); // it does not believe the new one yet
+    assert_int_equal(trust_token(&t->daemon, ROLE_WORKER, announced, &t->err), 0);
+    assert_string_equal(announced, before);
+    t->daemon.leads = false;
+    say(t, both[1], (struct strings){2, both});
+    assert_int_equal(rotate_on(t), ROTATION_ANNOUNCED); // another one leads
+    t->daemon.leads = true;
+    assert_int_equal(rotate_on(t), ROTATION_SIGNING);
+    assert_int_equal(rotate_on(t), ROTATION_SIGNING); // its certificate is by the one before
+    say(t, both[0], (struct strings){2, both});
+    assert_int_equal(rotate_on(t), ROTATION_NONE);
+    assert_int_equal(stored(t)->trust->authorities.count, 1);
+    assert_string_equal(stored(t)->trust->authorities.items[0], pem.items[0]);
+    assert_int_equal(trust_token(&t->daemon, ROLE_WORKER, after, &t->err), 0);
+    assert_string_equal(strrchr(after, '-'), strrchr(before, '-'));
+    assert_string_not_equal(after, before);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_cluster_has_it, setup, teardown),
@@ -291,6 +380,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_the_seal_key_nothing_opens_until_it_is_given, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_use_is_counted_where_uses_are_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_authority_is_replaced_as_nodes_say_that_they_are_through, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
