@@ -99,7 +99,7 @@ struct peers_callbacks {
     void (*on_agent_down)(void *context, uint64_t link);
     void (*on_agent_writable)(void *context, uint64_t link); // there is room again after a false
     // Whether nobody talks any more to the node that shows this, asked at each hello that comes with a
-    // certificate; NULL = about nobody.
+    // certificate, but for strangers': they may ask what they are. NULL = about nobody.
     bool (*is_blocked)(void *context, const struct identity *shown);
 };
 

@@ -135,7 +135,8 @@ enum error_code hello_mismatch(const struct line *line, const struct caller *cal
     const struct peers_callbacks *callbacks = &peers->callbacks;
     const struct id *cluster = &peers->self.cluster_id;
     const struct identity *who = link_identity(line->link);
-    if (who != NULL && callbacks->is_blocked != NULL && callbacks->is_blocked(callbacks->context, who)) {
+    if (who != NULL && !caller->is_stranger && callbacks->is_blocked != NULL &&
+        callbacks->is_blocked(callbacks->context, who)) {
         snprintf(
             text, text_bytes,
             "node %.12s was removed from the cluster: let it leave (muster swarm leave --force), then join "

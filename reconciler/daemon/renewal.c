@@ -173,15 +173,21 @@ static int sign_own(struct daemon *daemon, struct bytes csr, struct error *err) 
     return rc;
 }
 
-// Of a node without a store: the managers in turn.
+// Of one that does not know who leads: the managers in turn.
 static const char *next_manager(struct daemon *daemon, struct arena *arena) {
     struct renewal *renewal = &daemon->group.renewal;
     struct managers_file file;
-    struct error err = {0};
-    if (managers_file_read(daemon->options->state_dir, &file, arena, &err) < 0 || file.addresses.count == 0) {
-        return "";
+    struct strings all = group_addresses(daemon, arena);
+    if (all.count == 0 && managers_file_read(daemon->options->state_dir, &file, arena, NULL) == 0) {
+        all = file.addresses;
     }
-    return file.addresses.items[renewal->asked++ % file.addresses.count];
+    for (size_t i = 0; i < all.count; i++) {
+        const char *at = all.items[renewal->asked++ % all.count];
+        if (!str_equal(at, daemon->group.address)) {
+            return at;
+        }
+    }
+    return "";
 }
 
 static int ask(struct daemon *daemon, struct bytes csr, struct error *err) {
@@ -189,8 +195,10 @@ static int ask(struct daemon *daemon, struct bytes csr, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     AUTO_BUF body = {0};
     struct renew_request request;
-    const char *at = renewal->leader[0] != '\0' ? arena_strdup(&arena, renewal->leader)
-                                                : arena_strdup(&arena, group_leader_address(daemon));
+    const char *at = arena_strdup(&arena, renewal->leader);
+    if (str_is_empty(at) && renewal->failures % 2 == 0) { // this node may be wrong about who leads
+        at = arena_strdup(&arena, group_leader_address(daemon));
+    }
     at = str_is_empty(at) ? next_manager(daemon, &arena) : at;
     renewal->leader[0] = '\0';
     if (str_is_empty(at)) {

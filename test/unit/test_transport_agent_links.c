@@ -220,6 +220,12 @@ static void a_cut_ends_all_links_of_a_node_at_once(void **state) {
     sides_are_frozen = false;
     AWAIT(sides[1].refusals == 1);
     assert_int_equal(sides[1].refused, ERR_DENIED);
+    char address[32];
+    uint64_t number;
+    snprintf(address, sizeof address, "127.0.0.1:%d", sides[0].port);
+    assert_int_equal(peers_ask(sides[1].peers, address, MESSAGE_RENEW, no_bytes, 10000, &number, NULL), 0);
+    AWAIT(sides[1].answers == 1); // it may ask what it is
+    assert_int_equal(sides[1].answer_code, ERR_NONE);
 }
 
 // --- by hand: what no sound agent says ---
