@@ -157,7 +157,14 @@ static void take(struct daemon *daemon, const struct renew_reply *reply) {
 
 // --- asking ---
 
-// This one leads: it asks itself.
+// Who leads has nobody else to ask. A manager whose certificate has run out cannot ask: it signs by itself, as
+// it could at any time, for it has the authority's key; whether it still belongs to the group the others say.
+// Else all managers that were off for long would be out of each other's reach for good.
+static bool signs_own(const struct daemon *daemon) {
+    bool is_out = passport_is_expired(&daemon->group.passport, daemon->now.unix_ms);
+    return daemon->leads || (is_out && group_is_manager(daemon));
+}
+
 static int sign_own(struct daemon *daemon, struct bytes csr, struct error *err) {
     AUTO_ARENA arena = arena_make(0);
     AUTO_BUF certificate = {0};
@@ -218,7 +225,7 @@ static void begin(struct daemon *daemon) {
     int rc = certificate_make_key(&renewal->key, &err);
     rc = rc < 0 ? rc : certificate_request(buf_bytes(&renewal->key), &csr, &err);
     if (rc == 0) {
-        rc = daemon->leads ? sign_own(daemon, buf_bytes(&csr), &err) : ask(daemon, buf_bytes(&csr), &err);
+        rc = signs_own(daemon) ? sign_own(daemon, buf_bytes(&csr), &err) : ask(daemon, buf_bytes(&csr), &err);
     }
     if (rc < 0) {
         renewal->ask = 0;

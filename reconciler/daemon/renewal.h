@@ -8,7 +8,9 @@
 //              node has, when the authorities are others, or when it lives longer than the cluster now allows.
 //              The one that leads signs its own; others ask it over a link that shows the old one.
 // Failure      Tried again, 1 s to 5 min apart, for as long as the old one is good, and after that in case that
-//              clocks were wrong. Who has missed it comes back by `muster swarm join --token` (joining.c).
+//              clocks were wrong. A manager that has missed it, since it was off, signs its own by the key of
+//              the authority; a worker comes back by `muster swarm join --token` (joining.c), as does a
+//              manager that lost its store.
 // Loss         An answer that does not arrive costs nothing: the old one is good as before.
 #ifndef MUSTER_RECONCILER_DAEMON_RENEWAL_H
 #define MUSTER_RECONCILER_DAEMON_RENEWAL_H

@@ -346,6 +346,8 @@ join_point() { # JOINER CALL N
 
 point_second() {
     restore fresh 1
+    member_end 2
+    rm -rf "$crash/2/state/certificates" # of a time that this cluster knows nothing of any more
     member_again 1 && muster 1 apply --detach -f "$crash/three.yaml" >/dev/null && join_point 2 "$@" && agreed 1 2 && accepts 2
 }
 
