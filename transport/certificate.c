@@ -222,7 +222,7 @@ static int explain_time(const struct identity *who, bool is_early, int64_t unix_
                          ? "the certificate of node %.12s is valid from %s on, and here it is %s: set the "
                            "clocks of both machines"
                          : "the certificate of node %.12s expired at %s, and here it is %s: if this clock "
-                           "is right, let the node leave and join again",
+                           "is right, \"muster swarm join --token\" there brings the node back",
                      who->node_id.text, limit, now);
 }
 

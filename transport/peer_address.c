@@ -49,8 +49,8 @@ int peer_address_url(const char *address, bool is_secure, char out[PEER_URL_BYTE
     if (!is_secure && !is_loopback(is_v6, bytes)) {
         return error_set(
             err, ERR_UNSUPPORTED,
-            "%s is not a loopback address (127.0.0.0/8 or [::1]): secure links between machines are "
-            "not in this version",
+            "%s is not a loopback address (127.0.0.0/8 or [::1]): links without TLS do not leave this "
+            "machine",
             address);
     }
     snprintf(out, PEER_URL_BYTES, is_v6 ? "tcp://[%s]:%d" : "tcp://%s:%d", host, (int)port);

@@ -250,7 +250,7 @@ static const struct {
 } alerts[] = {
     {SSL_AD_CERTIFICATE_EXPIRED,
      "it says that this node's certificate is out of date: check both clocks; if they "
-     "are right, let this node leave and join again"},
+     "are right, \"muster swarm join --token TOKEN HOST:PORT\" brings this node back"},
     {SSL_AD_UNKNOWN_CA, "it says that this node's certificate is not of its cluster"},
     {SSL_AD_CERTIFICATE_UNKNOWN, NOT_ACCEPTED},
     {SSL_AD_BAD_CERTIFICATE, NOT_ACCEPTED},

@@ -17,7 +17,7 @@ teardown() {
 # start OPTION...: returns once the daemon says that it is ready; its log goes on in $dir/log.
 start() {
     rm -f "$dir/log" && mkfifo "$dir/said"
-    "$MUSTERD" --state-dir "$dir/state" --run-dir "$dir/run" --executor fake --node-name n1 "$@" 2>"$dir/said" 3>&- &
+    "$MUSTERD" --state-dir "$dir/state" --run-dir "$dir/run" --listen 127.0.0.1:0 --executor fake --node-name n1 "$@" 2>"$dir/said" 3>&- &
     pid=$!
     exec 7<"$dir/said"
     rm "$dir/said"

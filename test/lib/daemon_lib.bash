@@ -16,7 +16,7 @@ daemon_start() {
 
 # Once more on the same state.
 daemon_again() {
-    "$MUSTERD" --state-dir "$DAEMON_DIR/state" --run-dir "$DAEMON_DIR/run" --node-name alpha "$@" >>"$DAEMON_DIR/log" 2>&1 3>&- &
+    "$MUSTERD" --state-dir "$DAEMON_DIR/state" --run-dir "$DAEMON_DIR/run" --node-name alpha --listen 127.0.0.1:0 "$@" >>"$DAEMON_DIR/log" 2>&1 3>&- &
     DAEMON_PID=$!
     export DAEMON_PID
     await "$MUSTER" version >/dev/null || { cat "$DAEMON_DIR/log" >&2 && return 1; }

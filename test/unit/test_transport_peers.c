@@ -636,7 +636,7 @@ static void an_address_that_must_not_be_used_is_refused_and_the_others_served(vo
     struct peers *peers;
     struct peers_options options = {.listen = "0.0.0.0:0", .prng = &sides[0].prng};
     assert_int_equal(peers_open(&options, &peers, &err), -ERR_UNSUPPORTED);
-    assert_non_null(strstr(err.root, "not in this version"));
+    assert_non_null(strstr(err.root, "links without TLS"));
     char address[32];
     snprintf(address, sizeof address, "127.0.0.1:%d", sides[1].port);
     options.listen = address;
@@ -646,7 +646,7 @@ static void an_address_that_must_not_be_used_is_refused_and_the_others_served(vo
     AWAIT(side_reaches(&sides[0], 2));
     struct peers_status status;
     assert_true(peers_status(sides[0].peers, 3, &status));
-    assert_non_null(strstr(status.trouble, "not in this version"));
+    assert_non_null(strstr(status.trouble, "links without TLS"));
     uint64_t number;
     assert_int_equal(peers_ask(sides[0].peers, "192.0.2.1:1", MESSAGE_JOIN, no_bytes, 1000, &number, NULL),
                      -ERR_UNSUPPORTED);
