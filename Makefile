@@ -95,8 +95,8 @@ TEST_DEPS := clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka
     protobuf-compiler jq e2fsprogs procps nftables
 BENCH_DEPS := etcd-server libnghttp2-dev
 
-.PHONY: all check test unit sim sim-cluster soak e2e bench crash-points fuzz-smoke images demo install tidy hdr-check format lint docs clean help \
-    deps deps-test deps-bench FORCE
+.PHONY: all check test unit sim sim-cluster soak e2e bench crash-points fuzz-smoke images demo cluster cluster-stop install \
+    tidy hdr-check format lint docs clean help deps deps-test deps-bench FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -251,7 +251,14 @@ lint: ## clang-tidy and cppcheck
 images: ## OCI archives for examples and tests, made offline from Debian packages: build/images/NAME.tar
 	@[ ! -e examples/images/build.sh ] || examples/images/build.sh $(BUILD)/images
 
-demo: deps ## build, start musterd here, apply the example shop, break it, watch it heal (root)
+cluster: deps ## NODES machines on this one (5), MANAGERS of them managers (3), each in a network namespace of its own (root)
+	@$(SUBMAKE) all images
+	@BUILD='$(BUILD)' examples/cluster.sh start $(or $(NODES),5) $(MANAGERS)
+
+cluster-stop: ## take that cluster away
+	@examples/cluster.sh stop
+
+demo: deps ## build, start three nodes here, apply the example shop, break it, watch it heal (root)
 	@$(SUBMAKE) all images
 	@examples/demo.sh
 

@@ -123,19 +123,23 @@ cluster_nft() {
     cluster_in switch nft "$@"
 }
 
-# cluster_cut N [M]: packets are dropped, and nobody is told.
+# cluster_cut N [M]: the cable of N is pulled, or packets between two are dropped, of which nobody is told.
 cluster_cut() {
-    local pair
+    local way
+    [ $# = 2 ] || { ip -n "$(cluster_space switch)" link set "n$1" down && return; }
     cluster_nft add table bridge cluster
     cluster_nft add chain bridge cluster cut '{ type filter hook forward priority 0; }' || return
-    for pair in "iifname n$1 ${2:+oifname n$2}" "oifname n$1 ${2:+iifname n$2}"; do
-        # shellcheck disable=SC2086 # words
-        cluster_nft add rule bridge cluster cut $pair drop
+    for way in "n$1 n$2" "n$2 n$1"; do
+        cluster_nft add rule bridge cluster cut iifname "${way% *}" oifname "${way#* }" drop
     done
 }
 
 cluster_heal() {
-    cluster_nft flush ruleset
+    local number
+    for number in $(cluster_numbers); do
+        ip -n "$(cluster_space switch)" link set "n$number" up
+    done
+    ! command -v nft >/dev/null || cluster_nft flush ruleset
 }
 
 # --- daemons ---
@@ -148,6 +152,7 @@ cluster_begin() {
     setsid nsenter --net="/run/netns/$(cluster_space "$1")" "$cluster_build/musterd" --state-dir "$dir/state" --run-dir "$dir/run" \
         --listen "$(cluster_address "$1")" --node-name "n$1" "${@:2}" >>"$dir/log" 2>&1 </dev/null 3>&- &
     cluster_pid=$!
+    disown # bash tells of each that is killed, else
     echo "$cluster_pid" >"$dir/pid"
 }
 
@@ -196,7 +201,7 @@ cluster_are_ready() { # COUNT
 }
 
 cluster_is_there() {
-    [ -n "$(cluster_spaces)" ] || [ -d "$cluster" ]
+    [ -n "$(cluster_spaces)$(cluster_numbers)" ]
 }
 
 # cluster_start NODES MANAGERS [OPTION…]: with options for each daemon. All nodes are ready when it returns.
@@ -231,7 +236,10 @@ cluster_stop() {
         umount "$mount" || failed=1
     done
     [ $failed = 0 ] || cluster_fail "not all of it could be taken away" || return
-    rm -rf --one-file-system "$cluster"
+    for number in $(cluster_numbers); do
+        rm -rf --one-file-system "${cluster:?}/$number"
+    done
+    rmdir "$cluster" 2>/dev/null || : # what else is in it is not ours
 }
 
 cluster_is_empty() { # NAMESPACE

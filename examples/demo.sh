@@ -6,11 +6,14 @@
 #     examples/demo.sh         may be run again at any time
 #     examples/demo.sh stop    takes everything away that it made, and says so
 #
-# The daemon is the one of this machine: it is started if none runs, with its state in /var/lib/muster, and goes on when this script ends.
-# MUSTER_DEMO_DIR=/some/where keeps all of it there instead, beside a daemon that runs already.
+# It is three nodes, all managers, each in a network namespace of its own (examples/cluster.sh), in /var/lib/muster-demo. Where there can
+# be none, or with MUSTER_DEMO_NODES=1, it is one: the daemon of this machine, started if none runs, with its state in /var/lib/muster.
+# All of it goes on when this script ends. MUSTER_DEMO_DIR=/some/where keeps all of it there instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. examples/traces.sh
+
+MUSTER_CLUSTER_DIR=${MUSTER_DEMO_DIR:-/var/lib/muster-demo}
+. examples/cluster.sh
 
 build=${BUILD:-build}
 state=${MUSTER_DEMO_DIR:+$MUSTER_DEMO_DIR/state}
@@ -18,8 +21,8 @@ run=${MUSTER_DEMO_DIR:+$MUSTER_DEMO_DIR/run}
 state=${state:-/var/lib/muster}
 run=${run:-/run/muster}
 log=$state/musterd.log
-mark=$state/demo # there if the state is the demo's own, which `stop` removes
-export MUSTER_HOST=unix://$run/muster.sock
+mark=$state/demo # there if the state is the demo's own, which `stop` removes; $run/demo if that daemon is used
+is_many=
 services='web cart worker watch'
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
@@ -72,11 +75,67 @@ until_true() {
     done
 }
 
-# --- start ---
+# --- start: three nodes ---
+
+# Sets is_many.
+choose() {
+    if [ "${MUSTER_DEMO_NODES-3}" = 1 ]; then
+        is_many=
+    elif cluster_is_there || cluster_can; then
+        is_many=1
+    else
+        say "So it is one node, not three."
+    fi
+    export MUSTER_HOST=unix://$run/muster.sock
+    if [ -n "$is_many" ]; then
+        MUSTER_HOST=$(cluster_host 1)
+        log="$cluster/*/log"
+    fi
+}
+
+start_nodes() {
+    if is_running; then
+        say "The three nodes of the demo run already; they are used."
+    else
+        say "Starting three nodes, each in a network namespace of its own (logs: $log)"
+        cluster_stop # what is left of another time
+        cluster_start 3 3 || die "the nodes did not start"
+    fi
+    show muster node ls
+}
+
+# One that is no longer heard has no tasks that are to run, and nothing of the shop is missing.
+is_moved() {
+    [ -z "$(muster node ps n3 -q --filter desired-state=running)" ] && has_all
+}
+
+has_all() {
+    ! muster service ls --format '{{.Replicas}}' | awk -F'[/ ]' '$1 != $2' | grep -q .
+}
+
+node_is() { # STATUS
+    [ "$(muster node ls --filter name=n3 --format '{{.Status}}')" = "$1" ]
+}
+
+lose_node() {
+    say "Breaking more: the network cable of n3 is pulled"
+    prompt examples/cluster.sh cut 3
+    cluster_cut 3
+    until_true 60 node_is Down && until_true 60 is_moved || die "its tasks did not move within a minute; see $log"
+    show muster node ls
+    show muster ps --filter desired-state=running
+    say "What ran there runs elsewhere. The cable is back: n3 stops its old tasks, and has its one of 'watch' again."
+    prompt examples/cluster.sh heal
+    cluster_heal
+    until_true 60 node_is Ready && until_true 60 has_all || die "n3 is not back within a minute; see $log"
+}
+
+# --- start: one node ---
 
 start_daemon() {
     if is_running; then
         say "A musterd runs on this machine already; it is used."
+        touch "$run/demo"
         return
     fi
     say "Starting musterd on this machine (log: $log)"
@@ -87,6 +146,7 @@ start_daemon() {
     mkdir -p -m 700 "$run"
     setsid "$build/musterd" --state-dir "$state" --run-dir "$run" --listen 127.0.0.1:2377 >>"$log" 2>&1 </dev/null &
     echo $! >"$run/demo.pid"
+    touch "$run/demo"
     until_true 30 is_running || { tail -5 "$log" >&2 && die "musterd did not start"; }
 }
 
@@ -124,7 +184,7 @@ break_something() {
 
 goodbye() {
     say "Go on:"
-    [ -z "${MUSTER_DEMO_DIR-}" ] || printf '  export MUSTER_HOST=%s\n' "$MUSTER_HOST"
+    [ -z "$is_many${MUSTER_DEMO_DIR-}" ] || printf '  export MUSTER_HOST=%s\n' "$MUSTER_HOST"
     cat <<TEXT
   $build/muster service ls                  what runs
   $build/muster service logs worker         what it says
@@ -143,14 +203,20 @@ start() {
     for program in muster musterd muster-shim; do
         [ -x "$build/$program" ] || die "$build/$program is not there: run 'make demo'"
     done
-    start_daemon
-    join_cluster
+    choose
+    if [ -n "$is_many" ]; then
+        start_nodes
+    else
+        start_daemon
+        join_cluster
+    fi
     say "The shop, as examples/shop.yaml declares it"
     show muster apply -f examples/shop.yaml
     say "What runs"
     show muster service ls
     show muster ps
     break_something
+    [ -z "$is_many" ] || lose_node
     goodbye
 }
 
@@ -187,9 +253,27 @@ remove_services() {
 }
 
 stop() {
+    if cluster_is_there; then
+        say "Stopping the three nodes"
+        cluster_stop || die "not all of it could be taken away"
+    fi
+    export MUSTER_HOST=unix://$run/muster.sock
+    if [ -e "$mark" ] || [ -e "$run/demo" ]; then
+        stop_daemon
+    else
+        nothing_is_left
+    fi
+}
+
+nothing_is_left() {
+    say "Done: no process, namespace, mount, control group or file of the demo is left."
+}
+
+stop_daemon() {
     local pid
     say "Removing the services"
     remove_services
+    rm -f "$run/demo"
     if ! pid=$(daemon_pid); then
         if is_running; then
             say "Done. musterd was not started by the demo and goes on."
@@ -208,7 +292,7 @@ stop() {
     traces_sweep "$state" "$run" || die "something is left: $(traces_processes "$state" "$run") $(traces_mounts "$state" "$run")"
     rm -rf --one-file-system "$state" "$run"
     [ -z "${MUSTER_DEMO_DIR-}" ] || rmdir "$MUSTER_DEMO_DIR" 2>/dev/null || :
-    say "Done: no process, mount, control group or file of the demo is left."
+    nothing_is_left
 }
 
 [ "$(id -u)" = 0 ] || die "containers need root: sudo make demo"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# test/e2e/demo.bats — the demo, twice, and its end without a trace.
+# test/e2e/demo.bats — the demo, on three nodes and on one, twice, and its end without a trace.
 
 load ../lib/musterd.bash
+load ../lib/cluster.bash
 
 setup_file() {
     "$repo/examples/images/build.sh" "$IMAGES"
@@ -12,12 +13,14 @@ setup_file() {
 setup() {
     musterd_setup
     export MUSTER_DEMO_DIR=$node
+    cluster=$node
 }
 
 teardown() {
     if [ -f "$node/run/demo.pid" ]; then # it did not end well
         kill -KILL "$(cat "$node/run/demo.pid")" || :
     fi
+    cluster_stop
     musterd_remove
 }
 
@@ -25,7 +28,50 @@ demo() {
     BUILD=$build timeout 120 "$repo/examples/demo.sh" "$@" 3>&-
 }
 
-@test "the demo starts, breaks, mends, may be repeated, and goes without a trace" {
+says_all() { # FILE PATTERN…
+    local line
+    for line in "${@:2}"; do
+        grep -qE "$line" "$1" || { echo "no '$line' in:" && cat "$1" && return 1; } >&2
+    done
+}
+
+many_left() { # what is there of three nodes, but for the directory, which is not the demo's
+    cluster_traces 3 | grep -v '^file '
+}
+
+@test "three nodes: a shop, a process that dies, a node that is cut off, mended; again; and gone without a trace" {
+    demo >"$node/first" 2>"$node/waiting"
+    says_all "$node/first" 'n3 +Ready +Active' 'web .* 3/3' 'watch .* 3/3' 'kill -KILL [0-9]+' 'cluster\.sh cut 3' 'n3 +Down' 'demo\.sh stop'
+    [ "$(wc -l <"$node/first")" -lt 80 ]
+    refute grep -q $'\e' "$node/first"
+    on 1 node ls --filter name=n3 | grep -q Ready
+    pid=$(cluster_daemon 2)
+    demo >"$node/second" 2>>"$node/waiting"
+    says_all "$node/second" 'three nodes of the demo run already'
+    same "$pid" "$(cluster_daemon 2)"
+    kill -KILL "$pid" "$(cluster_daemon 1)"
+    demo stop >"$node/end"
+    grep -q 'no process, namespace, mount, control group or file' "$node/end"
+    same '' "$(many_left)"
+    same 'end first second waiting ' "$(ls "$node" | tr '\n' ' ')"
+}
+
+@test "where there can be no namespaces, it says why and is one node" {
+    mkdir "$node/bin"
+    printf '#!/bin/sh\necho "not permitted" >&2\nexit 1\n' >"$node/bin/ip"
+    chmod +x "$node/bin/ip"
+    PATH=$node/bin:$PATH demo >"$node/first" 2>"$node/waiting"
+    says_all "$node/waiting" 'no network namespaces with a bridge here: not permitted'
+    says_all "$node/first" 'So it is one node' 'web .* 3/3' 'kill -KILL [0-9]+'
+    demo stop >"$node/end"
+    nothing_left
+    same '' "$(many_left)"
+}
+
+# --- one node ---
+
+@test "one node: the demo starts, breaks, mends, may be repeated, and goes without a trace" {
+    export MUSTER_DEMO_NODES=1
     demo >"$node/first"
     for line in 'web .* 3/3' 'cart .* 1/1' 'worker .* 2/2' 'watch .* 1/1' 'kill -KILL [0-9]+' 'demo\.sh stop'; do
         grep -qE "$line" "$node/first"
@@ -42,7 +88,7 @@ demo() {
     same "$pid" "$(cat "$node/run/demo.pid")"
 
     demo stop >"$node/end"
-    grep -q 'no process, mount, control group or file' "$node/end"
+    grep -q 'no process, namespace, mount, control group or file' "$node/end"
     is_gone "$pid"
     nothing_left
     same 'end first second ' "$(ls "$node" | tr '\n' ' ')"
@@ -50,6 +96,7 @@ demo() {
 }
 
 @test "stop takes everything away after the daemon was killed, too" {
+    export MUSTER_DEMO_NODES=1
     demo >/dev/null
     kill -KILL "$(cat "$node/run/demo.pid")"
     demo stop >"$node/end"
@@ -58,6 +105,7 @@ demo() {
 }
 
 @test "stop leaves a daemon alone that it did not start" {
+    export MUSTER_DEMO_NODES=1
     musterd_cluster
     demo >"$node/first"
     demo stop >"$node/end"

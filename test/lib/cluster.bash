@@ -6,7 +6,7 @@
 #     cluster_of NODES MANAGERS [OPTION…]  starts that many, joined by token
 #     cluster_cut N [M], cluster_heal      nothing passes between N and all others, or M alone / all passes again
 #     cluster_remove                       in teardown
-#     nothing_left                         fails, and tells, when a process, namespace, mount, control group or file is still there
+#     cluster_is_gone N                    fails, and tells, when a process, namespace, mount, control group or file is still there
 #
 # What is in test/lib/managers.bash works with them, each by its number: manager_end, manager_start, manager_pause, on, leader …
 
@@ -29,6 +29,12 @@ manager_begin() { # NUMBER [OPTION…]
     manager_pids[$1]=$cluster_pid
 }
 
+manager_end() { # NUMBER [SIGNAL]
+    kill -"${2:-KILL}" "${manager_pids[$1]}" 2>/dev/null || :
+    await is_gone "${manager_pids[$1]}"
+    unset "manager_pids[$1]"
+}
+
 cluster_of() {
     local number
     cluster_start "$1" "$2" --executor "$executor" "${@:3}" || return
@@ -38,7 +44,8 @@ cluster_of() {
 }
 
 cluster_remove() {
-    [ -z "${cluster-}" ] || cluster_stop
+    [ -n "${cluster-}" ] || return 0
+    cluster_stop && rm -rf --one-file-system "$cluster"
 }
 
 # What is still there of the cluster in $cluster, or of the directory given.
@@ -54,6 +61,6 @@ cluster_traces() { # [DIRECTORY NODES]
     ls -d "$cluster" 2>/dev/null | sed 's/^/file /'
 }
 
-nothing_left() { # NODES
+cluster_is_gone() { # NODES
     same '' "$(cluster_traces "$1")"
 }
