@@ -76,7 +76,7 @@ SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.
     $(filter-out %/test_store_planted.c %/test_cluster_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 # Programs that tests start.
-HELPERS := $(T)/judge_history $(T)/register_client
+HELPERS := $(T)/judge_history $(T)/register_client $(T)/clock_shift.so
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
 # The planted bugs break assertions on purpose; one flavour of them is enough.
@@ -156,6 +156,12 @@ $(T)/bench_consensus: $(patsubst %,$(B)/test/bench/%.o,bench_consensus etcd grpc
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(OUR_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_test) -lnghttp2
+
+# Loaded into a daemon before everything else.
+$(T)/%.so: test/lib/preload/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC  )
+	$(Q)$(CC) $(DIALECT) $(WARNINGS) $(ERRORS) -O2 -fPIC -shared -o $@ $<
 
 # It runs the program that judges what clients wrote down.
 $(T)/test_linear: | $(T)/judge_history
