@@ -37,6 +37,8 @@ struct agent_task {
     struct list_node node, report;
     bool is_unsent; // which of the lists `report` is on
     bool is_listed;
+    bool is_recovered; // it was not over when the daemon before this one ended
+    bool is_again;     // it begins anew once nothing of it is left
     enum executor_presence presence;
     int64_t sent_ms;
     uint64_t generation; // of the full set that named it last
@@ -278,10 +280,44 @@ static void agent_step(struct agent *agent, struct agent_task *task, const struc
     agent_act(agent, task, &effects);
 }
 
+// --- beginning anew ---
+
+static void begin_again(struct agent *agent, struct agent_task *task) {
+    task->is_again = task->is_recovered = false;
+    task->run = taskrun_again(&task->run);
+    task_own_texts(task);
+    log_event(LOG_WARN, "task.again", LOG_STR("task", task->id.text));
+    report_later(agent, task);
+    agent_keep(agent, task);
+}
+
+size_t agent_start_again(struct agent *agent) {
+    size_t count = 0;
+    LIST_EACH(node, &agent->tasks) {
+        struct agent_task *task = LIST_ENTRY(node, struct agent_task, node);
+        if (!task->is_recovered || task->is_again || !taskrun_is_lost(&task->run)) {
+            continue;
+        }
+        count++;
+        arena_clear(&agent->scratch);
+        if (task->run.is_held) {
+            task->is_again = true;
+            agent->executor->ops->remove(agent->executor, &task->id);
+        } else {
+            begin_again(agent, task);
+        }
+    }
+    return count;
+}
+
 void agent_on_event(void *context, const struct executor_event *event) {
     struct agent *agent = context;
     struct agent_task *task = map_get(&agent->by_id, event->task_id.text);
-    if (task != NULL) {
+    if (task != NULL && task->is_again && event->kind == EXECUTOR_REMOVED) {
+        arena_clear(&agent->scratch);
+        task->run.is_held = false;
+        begin_again(agent, task);
+    } else if (task != NULL) {
         arena_clear(&agent->scratch);
         agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_EXECUTOR, .executor = event});
     }
@@ -311,6 +347,7 @@ static void agent_take(struct agent *agent, const struct assignment *assignment)
         task_own_texts(task);
     }
     task->generation = agent->generation;
+    task->is_again = task->is_recovered = false; // who assigns it hears how it ended
     if (task->assignment_len == encoded.len && memcmp(task->assignment, encoded.data, encoded.len) == 0 &&
         !task->run.is_released) {
         return;
@@ -324,6 +361,7 @@ static void agent_take(struct agent *agent, const struct assignment *assignment)
 
 static void agent_release(struct agent *agent, struct agent_task *task) {
     arena_clear(&agent->scratch);
+    task->is_again = false;
     report_unlink(agent, task);
     agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_RELEASE});
 }
@@ -433,6 +471,7 @@ static void recover_file(void *context, const struct id *id) {
         struct taskrun_wish wish = wish_of(&assignment);
         struct taskrun run = taskrun_recovered(&file.status, &wish);
         struct agent_task *task = task_new(agent, id, &run);
+        task->is_recovered = !taskrun_is_over(&run);
         task_own_texts(task);
         task_set_assignment(task, file.assignment);
         report_later(agent, task);

@@ -57,6 +57,10 @@ void agent_flush(struct agent *agent);
 // second.
 void agent_tick(struct agent *agent);
 
+// Tasks that the machine lost when it went down, and whose end nobody was told yet, begin anew under their
+// own ids: for a node that has come up where no manager is. How many.
+size_t agent_start_again(struct agent *agent);
+
 // Reports again, at the next flush, all that was not acknowledged: whoever heard it may be gone.
 void agent_resend(struct agent *agent);
 

@@ -6,7 +6,8 @@
 // Model        An event changes what is known (state, status, flags); then `advance` compares that with what
 //              is wanted and asks for what misses. Each call is asked for once in the life of the daemon,
 //              remembered by its flag; that an answer got lost shows in the executor's list.
-// Invariants   (1) The observed state only rises (base/sm.h asserts it). (2) What is over stays over. (3) A
+// Invariants   (1) The observed state only rises (base/sm.h asserts it). (2) What is over stays over, but for
+//              what a machine lost that has no manager (taskrun_again). (3) A
 //              task is started from READY only; or again when the list says that it is still PREPARED though
 //              its start was kept, which means that the executor never heard of it. (4) Nothing that stood at
 //              STARTING or above is prepared anew.
@@ -452,5 +453,20 @@ struct taskrun taskrun_recovered(const struct task_status *kept, const struct ta
     struct taskrun run = at(state == TASKRUN_ASSIGNED ? TASKRUN_ACCEPTED : state, kept);
     run.wish = *wish;
     run.is_kept = run.is_held = true; // until the list says otherwise
+    return run;
+}
+
+bool taskrun_is_lost(const struct taskrun *run) {
+    int64_t reason = run->status.reason;
+    return run->machine.state == TASKRUN_FAILED && run->status.exit.kind == EXIT_UNKNOWN &&
+           !wants_stop(run) && (reason == REASON_NODE_REBOOTED || reason == REASON_SUPERVISOR_LOST);
+}
+
+struct taskrun taskrun_again(const struct taskrun *lost) {
+    ASSERT(taskrun_is_lost(lost) && !lost->is_held);
+    struct task_status status = {
+        .since_unix_ms = lost->status.since_unix_ms, .message = "assigned", .error = ""};
+    struct taskrun run = at(TASKRUN_ACCEPTED, &status);
+    run.wish = lost->wish;
     return run;
 }

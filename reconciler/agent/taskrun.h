@@ -88,6 +88,12 @@ struct taskrun taskrun_recovered(const struct task_status *kept, const struct ta
 void taskrun_step(const struct taskrun *before, const struct taskrun_event *event, int64_t now_unix_ms,
                   struct arena *arena, struct taskrun *after, struct taskrun_effects *effects);
 
+// Whether it ended without anybody knowing how, for the machine went down, and is wanted to run.
+bool taskrun_is_lost(const struct taskrun *run);
+// One that is lost, of which nothing is left on the machine, from its beginning: for when nobody can be asked
+// for another one in its place, and nobody was told that it ended.
+struct taskrun taskrun_again(const struct taskrun *lost);
+
 static inline bool taskrun_is_over(const struct taskrun *run) {
     return run->machine.state >= TASKRUN_COMPLETE;
 }

@@ -370,6 +370,67 @@ static void a_reboot_fails_what_ran(void **state) {
     assert_string_equal(task->error, "task: exit status unknown: node rebooted");
 }
 
+static void told_nobody(void *context, const struct reports *reports) {
+    (void)context;
+    (void)reports;
+}
+
+// Until it is told otherwise the agent is where nobody hears it.
+static void reboot_alone(void) {
+    struct error err = {0};
+    die();
+    fake_machine_reboot(sim.machine);
+    sim.executor = executor_fake_new(sim.machine, forward, NULL);
+    struct agent_options options = {
+        .state_dir = sim.dir, .now_unix_ms = sim_now, .executor = sim.executor, .on_reports = told_nobody};
+    assert_int_equal(agent_new(&options, &sim.agent, &err), 0);
+    assert_int_equal(agent_recover(sim.agent, &err), 0);
+    pass(1000);
+}
+
+static void after_a_reboot_without_managers_the_last_known_set_begins_anew(void **state) {
+    (void)state;
+    begin(15);
+    want("forever", TASK_RUNNING);
+    struct wanted *stopped = want("forever", TASK_RUNNING);
+    assign_all();
+    pass(1000);
+    stopped->desired = TASK_SHUTDOWN;
+    assign_all();
+    pass(1000);
+    for (int round = 1; round <= 2; round++) { // also what began anew itself
+        reboot_alone();
+        assert_int_equal(fake_machine_counts(sim.machine).running, 0);
+        assert_int_equal(agent_start_again(sim.agent), 1);
+        assert_int_equal(agent_start_again(sim.agent), 0);
+        pass(1000);
+        assert_int_equal(fake_machine_counts(sim.machine).running, 1);
+        assert_int_equal(agent_start_again(sim.agent), 0);
+        assert_int_equal(fake_machine_counts(sim.machine).starts, 2 + round);
+    }
+    assign_all(); // a manager is back, and knows them
+    pass(1000);
+    assert_int_equal(fake_machine_counts(sim.machine).running, 1);
+    die();
+    live();
+    pass(1000);
+    assert_int_equal(fake_machine_counts(sim.machine).running, 1);
+    assert_int_equal(sim.tasks[0].told.state, TASK_RUNNING);
+}
+
+static void what_a_manager_has_assigned_since_a_reboot_does_not_begin_anew(void **state) {
+    (void)state;
+    begin(16);
+    want("forever", TASK_RUNNING);
+    assign_all();
+    pass(1000);
+    reboot_alone();
+    assign_all();
+    assert_int_equal(agent_start_again(sim.agent), 0);
+    reboot_alone(); // it is known to have ended, and maybe replaced
+    assert_int_equal(agent_start_again(sim.agent), 0);
+}
+
 static void each_damaged_file_fails_its_task_only(void **state) {
     (void)state;
     for (unsigned kind = 0; kind < 4; kind++) {
@@ -651,6 +712,8 @@ int main(void) {
         TEST(a_restart_loses_no_task_and_no_exit),
         TEST(what_nobody_assigned_is_removed),
         TEST(a_reboot_fails_what_ran),
+        TEST(after_a_reboot_without_managers_the_last_known_set_begins_anew),
+        TEST(what_a_manager_has_assigned_since_a_reboot_does_not_begin_anew),
         TEST(each_damaged_file_fails_its_task_only),
         TEST(on_a_full_disk_nothing_begins),
         TEST(what_programs_say_becomes_a_clean_text),
