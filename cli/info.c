@@ -69,6 +69,23 @@ static void add_manager(const struct info_reply *info, struct buf *out) {
     number(out, " Tasks Running", info->tasks_running);
 }
 
+static void add_worker(const struct info_reply *info, struct buf *out) {
+    char since[40];
+    bool is_connected = info->session_manager[0] != '\0';
+    clock_format_rfc3339(info->session_since_unix_ms, since, sizeof since);
+    line(out, " ClusterID", info->cluster_id.text);
+    line(out, " Session", is_connected ? info->session_manager : "(none)");
+    line(out, "  Since", since);
+    if (!is_connected && info->session_trouble[0] != '\0') {
+        line(out, "  Trouble", info->session_trouble);
+    }
+    buf_adds(out, " Manager Addresses:\n");
+    for (size_t i = 0; i < info->manager_addresses.count; i++) {
+        buf_addf(out, "  %s\n", info->manager_addresses.items[i]);
+    }
+    number(out, " Tasks", info->tasks);
+}
+
 static void add_node(const struct info_reply *info, struct buf *out) {
     const struct node_description *about = &info->description;
     char text[64];
@@ -101,6 +118,8 @@ static void info_text(const struct info_reply *info, struct buf *out) {
     }
     if (info->is_initialized && info->is_manager) {
         add_manager(info, out);
+    } else if (info->is_initialized) {
+        add_worker(info, out);
     }
     add_node(info, out);
 }

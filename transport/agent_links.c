@@ -128,7 +128,11 @@ static void line_on_failure(struct agent_line *line, struct bytes body) {
     AUTO_ARENA arena = arena_make(0);
     struct agent_failure failure;
     struct error err = {0};
+    const struct agent_links_callbacks *callbacks = &line->links->callbacks;
     int rc = wire_decode(&agent_failure_schema, body, &failure, &arena, &err);
+    if (rc == 0 && callbacks->on_refused != NULL) {
+        callbacks->on_refused(callbacks->context, line->number, error_code_from_name(failure.code));
+    }
     line_lost(line, rc < 0 ? err.root : failure.text);
 }
 

@@ -33,6 +33,9 @@ struct agent_links_callbacks {
     void (*on_message)(void *context, uint64_t link, uint16_t number, struct bytes body);
     // The link ended, or did not come to be; not after agent_links_hang_up. The reason is for people.
     void (*on_down)(void *context, uint64_t link, const char *reason);
+    // The manager does not let us in; on_down follows. ERR_DENIED: it says that the node was removed. May be
+    // NULL.
+    void (*on_refused)(void *context, uint64_t link, enum error_code code);
     void *context;
 };
 struct agent_links_options {

@@ -192,6 +192,9 @@ static const struct field info_reply_fields[] = {
     INT(struct info_reply, 29, raft_term, 0, INT64_MAX, .help = "Raft's term."),
     INT(struct info_reply, 30, raft_applied, 0, INT64_MAX, .help = "Index of the last log entry applied."),
     BOOL(struct info_reply, 31, is_pending, .help = "Whether it is joining a cluster, or leaving one."),
+    STRING(struct info_reply, 32, session_manager, .help = "Manager that this worker has a session with."),
+    STRING(struct info_reply, 33, session_trouble, .help = "Why it has none."),
+    TIME(struct info_reply, 34, session_since_unix_ms, .help = "Since when it has one, or has none."),
 };
 const struct schema info_reply_schema =
     SCHEMA("info_reply", struct info_reply, info_reply_fields, .help = "What a daemon is and holds.");

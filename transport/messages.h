@@ -178,6 +178,10 @@ struct info_reply {
     const char *raft_role;            // of this manager
     int64_t raft_term, raft_applied;
     bool is_pending; // joining a cluster, or leaving one
+    // of a worker
+    const char *session_manager;   // with whom it has a session; "" = with nobody
+    const char *session_trouble;   // why not
+    int64_t session_since_unix_ms; // it is like that
     struct bytes unknown;
 };
 

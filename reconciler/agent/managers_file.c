@@ -94,3 +94,8 @@ int managers_file_read(const char *state_dir, struct managers_file *out, struct 
     rc = rc < 0 ? rc : managers_file_decode(buf_bytes(&in), out, arena, err);
     return error_wrap(err, rc, "read the list of managers");
 }
+
+int managers_file_forget(const char *state_dir, struct error *err) {
+    AUTO_FREE char *path = xasprintf("%s/managers", state_dir);
+    return error_wrap(err, fs_remove_tree(AT_FDCWD, path, err), "forget the list of managers");
+}

@@ -19,6 +19,7 @@ int managers_file_write(const char *state_dir, const struct managers_file *file,
 // -ERR_NOT_FOUND: it was never written. -ERR_CORRUPT: it is damaged, or of a newer version.
 int managers_file_read(const char *state_dir, struct managers_file *out, struct arena *arena,
                        struct error *err);
+int managers_file_forget(const char *state_dir, struct error *err); // absent is fine
 
 // The coding alone, for bytes of any origin.
 void managers_file_encode(const struct managers_file *file, struct buf *out);

@@ -264,19 +264,24 @@ static void on_redirect(struct stepping *at, const void *payload) {
     }
 }
 
+// Whether the node is in the cluster still.
+static void hear_place(struct stepping *at, bool is_removed) {
+    struct session *session = at->session;
+    session->removals = is_removed ? session->removals + 1 : 0;
+    session->failures = is_removed ? FAILURES_REMOVED : session->failures;
+    at->out->is_removed = session->removals >= SESSION_REMOVALS_MIN || (is_removed && session->is_leaving);
+}
+
 static void on_end(struct stepping *at, const void *payload) {
     const struct session_end *end = payload;
     struct session *session = at->session;
     const char *why = arena_printf(at->arena, "the manager ended the session: %s", end->text);
-    session->removals = end->is_removed ? session->removals + 1 : 0;
-    at->out->is_removed =
-        session->removals >= SESSION_REMOVALS_MIN || (end->is_removed && session->is_leaving);
+    hear_place(at, end->is_removed);
     // What will not change soon. Of two that have the same identity, each would take the session from the
     // other.
-    if (end->is_removed) {
-        session->failures = FAILURES_REMOVED;
-    } else if (!error_is_retryable((int)error_code_from_name(end->code)) &&
-               !str_equal(end->code, "NOT_FOUND")) {
+    bool may_change =
+        error_is_retryable((int)error_code_from_name(end->code)) || str_equal(end->code, "NOT_FOUND");
+    if (!end->is_removed && !may_change) {
         session->failures = FAILURES_MAX;
     }
     give_up(at, why);
@@ -480,6 +485,13 @@ static void on_connected(struct stepping *at) {
     }
 }
 
+static void on_link_down(struct stepping *at, const struct session_event *event) {
+    if (event->is_removed) {
+        hear_place(at, true);
+    }
+    rest(at, event->text);
+}
+
 static void on_description(struct stepping *at, const struct node_description *description) {
     struct session *session = at->session;
     if (session->description != NULL &&
@@ -508,7 +520,7 @@ void session_step(struct session *session, const struct session_event *event, in
         break;
     case SESSION_ON_LINK_DOWN:
         if (session->machine.state != SESSION_RESTING) {
-            rest(&at, event->text);
+            on_link_down(&at, event);
         }
         break;
     case SESSION_ON_MESSAGE:

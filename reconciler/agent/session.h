@@ -68,7 +68,8 @@ struct session {
 enum session_event_kind {
     SESSION_ON_TIME,
     SESSION_ON_CONNECTED,
-    SESSION_ON_LINK_DOWN,   // the link ended, or could not be made; `text` says why
+    SESSION_ON_LINK_DOWN,   // the link ended, or could not be made; `text` says why, `is_removed` that a
+                            // manager took the node for removed
     SESSION_ON_MESSAGE,     // of a manager (rows with the sender DISPATCHER)
     SESSION_ON_REPORTS,     // to be said if it is possible now
     SESSION_ON_DESCRIPTION, // what the node is, from now on
@@ -77,6 +78,7 @@ enum session_event_kind {
 struct session_event {
     enum session_event_kind kind;
     const char *text;
+    bool is_removed;
     uint16_t number;
     struct bytes body;
     LIST_OF(const struct task_report) reports;

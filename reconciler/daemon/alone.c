@@ -184,7 +184,7 @@ static int check(const struct daemon *daemon, struct error *err) {
         membership_find(replica_membership(daemon->replica), replica_id(daemon->replica));
     struct replica_status status;
     replica_status(daemon->replica, &status);
-    if (!replica_has_group(daemon->replica)) {
+    if (!replica_has_group(daemon->replica) && !worker_is(daemon)) {
         return error_set(
             err, ERR_CONFLICT,
             "this node is not part of a swarm, so there is nothing to go on with: \"muster swarm "
@@ -193,7 +193,7 @@ static int check(const struct daemon *daemon, struct error *err) {
     if (daemon->group.leaving != NULL || daemon->group.alone != NULL) {
         return error_set(err, ERR_BUSY, "this node is leaving its swarm, or going on alone, already");
     }
-    if (self == NULL || !(self->is_voter || self->wants_vote)) {
+    if (worker_is(daemon) || self == NULL || !(self->is_voter || self->wants_vote)) {
         return error_set(err, ERR_GUARD,
                          "this node is no manager: ask on one, which has what the managers acknowledged");
     }

@@ -92,7 +92,6 @@ static void run_fresh(const struct handler *handler, const struct request *reque
     conversation_set_state(request->conversation, deferred);
 }
 
-// Workers of this version have the state, and later ones will not: nobody is to get used to it.
 static int check_role(const struct daemon *daemon, struct error *err) {
     if (!daemon_is_initialized(daemon)) {
         return error_set(err, ERR_UNREACHABLE,
@@ -102,9 +101,9 @@ static int check_role(const struct daemon *daemon, struct error *err) {
     return group_is_manager(daemon)
                ? 0
                : error_set(err, ERR_UNREACHABLE,
-                           "this node is a worker and shows or changes nothing of the cluster: ask on a "
-                           "manager, or make it one there with \"muster node promote %s\"",
-                           daemon->node_name);
+                           "This node is not a swarm manager. Worker nodes can't be used to view or modify "
+                           "cluster state. Please run this command on a manager node or promote the current "
+                           "node to a manager.");
 }
 
 // At once, what would come of it after a while.

@@ -150,8 +150,12 @@ static int fill_info(const struct daemon *daemon, struct info_reply *info, struc
     if (info->is_initialized) {
         info->node_id = daemon->node_id;
         info->cluster_id = daemon->cluster_id;
-        rc = fill_cluster(daemon, info, arena, err);
-        fill_group(daemon, info, arena);
+        if (worker_is(daemon)) {
+            worker_fill_info(daemon, info, arena);
+        } else {
+            rc = fill_cluster(daemon, info, arena, err);
+            fill_group(daemon, info, arena);
+        }
     }
     add_warnings(daemon, info, arena);
     return rc;

@@ -122,6 +122,10 @@ static int open_loop(struct daemon *daemon, struct error *err) {
 // Called by the agent in between turns.
 static void on_reports(void *context, const struct reports *reports) {
     struct daemon *daemon = context;
+    if (worker_is(daemon)) {
+        worker_report(daemon, reports);
+        return;
+    }
     for (size_t i = 0; i < reports->count; i++) {
         status_post(&daemon->status, &daemon->node_id, &reports->items[i]);
     }
@@ -172,7 +176,8 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     }
     rc = rc < 0 ? rc : open_server(daemon, err);
     rc = rc < 0 ? rc : daemon_find_cluster(daemon, err);
-    return rc < 0 ? rc : group_begin(daemon, err);
+    rc = rc < 0 ? rc : group_begin(daemon, err);
+    return rc < 0 ? rc : roles_begin(daemon, err);
 }
 
 // Clients are told what became of the changes under way.
@@ -203,6 +208,8 @@ void daemon_close(struct daemon *daemon) {
     close_server(daemon);
     streams_free(daemon);
     group_close(daemon);
+    dispatcher_free(daemon);
+    worker_free(daemon);
     if (daemon->agent != NULL) {
         agent_free(daemon->agent);
     }

@@ -11,12 +11,15 @@
 #define MUSTER_RECONCILER_DAEMON_DAEMON_H
 
 #include "reconciler/agent/agent.h"
+#include "reconciler/daemon/dispatcher.h"
 #include "reconciler/daemon/group.h"
 #include "reconciler/daemon/options.h"
 #include "reconciler/daemon/planner.h"
 #include "reconciler/daemon/proposals.h"
+#include "reconciler/daemon/roles.h"
 #include "reconciler/daemon/self.h"
 #include "reconciler/daemon/trust.h"
+#include "reconciler/daemon/worker.h"
 #include "reconciler/dispatch/assign.h"
 #include "reconciler/dispatch/status.h"
 #include "transport/server.h"
@@ -37,6 +40,8 @@ struct daemon {
     struct proposals proposals;
     bool leads; // as of the last turn
     struct group group;
+    struct dispatcher dispatcher; // of a manager
+    struct worker *worker;        // NULL = it is none
     struct executor *executor;
     struct agent *agent;
     struct server *server;
@@ -57,9 +62,9 @@ struct daemon {
     unsigned streams_doubt_count; // likewise, of the group
     int64_t streams_poll_mono_ms; // when one wants to look at files again; 0 = none
     bool must_stop;
-    bool begins_anew; // after that, in the same process: without the cluster that was left, or alone
-    bool sets_store_aside; // before it begins anew: the cluster went on without who wrote that
-    bool is_broken;   // the store failed: nothing is written any more
+    bool begins_anew;      // after that, in the same process: without the cluster that was left, or alone
+    bool sets_store_aside; // before it begins anew: it is a worker now
+    bool is_broken;        // the store failed: nothing is written any more
 };
 
 static inline bool daemon_is_initialized(const struct daemon *daemon) {

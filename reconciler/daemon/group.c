@@ -96,7 +96,8 @@ static void on_down(void *context, uint64_t raft_id) {
 static void on_refused(void *context, uint64_t raft_id, const struct error *err) {
     struct daemon *daemon = context;
     log_failure(LOG_WARN, "manager.refused", err, LOG_STR("node", node_of(context, raft_id)));
-    daemon->group.is_removed |= err->code == ERR_DENIED;
+    daemon->group.is_refused |= err->code == ERR_DENIED;
+    daemon->group.must_ask_role |= err->code == ERR_DENIED || err->code == ERR_CONFLICT;
     if (err->code == ERR_OUTDATED) {
         const struct member *member = membership_find(replica_membership(daemon->replica), raft_id);
         outdated_note(daemon, member != NULL ? member->address : "");
@@ -192,6 +193,9 @@ static int open_peers(struct daemon *daemon, struct error *err) {
                       .is_member = is_member,
                       .context = daemon,
                       .is_its_node = is_its_node,
+                      .on_agent = dispatcher_on_agent,
+                      .on_agent_down = dispatcher_on_agent_down,
+                      .on_agent_writable = dispatcher_on_agent_writable,
                       .is_blocked = is_blocked},
     };
     int rc = peers_open(&options, &group->peers, err);
@@ -304,6 +308,15 @@ static size_t add_callers(const struct daemon *daemon, const struct membership *
     return count;
 }
 
+// For when it is a worker, or has to find back.
+static void keep_managers(const struct daemon *daemon) {
+    AUTO_ARENA arena = arena_make(0);
+    struct strings addresses = group_addresses(daemon, &arena);
+    if (!outdated_is(daemon)) {
+        roles_keep_managers(daemon, &addresses);
+    }
+}
+
 static void follow(struct daemon *daemon) {
     const struct membership *membership = members_of(daemon);
     struct peers_member members[PEERS_MEMBERS_MAX];
@@ -314,6 +327,7 @@ static void follow(struct daemon *daemon) {
     }
     count = outdated_is(daemon) ? 0 : add_callers(daemon, membership, members, count);
     rejoin_keep_card(daemon, membership);
+    keep_managers(daemon);
     daemon_introduce(daemon);
     struct error err = {0};
     if (peers_set_members(daemon->group.peers, members, count, &err) < 0) {
@@ -375,6 +389,7 @@ int group_take(struct daemon *daemon, struct error *err) {
         joining_step(daemon);
         entrants_step(daemon);
         renewal_step(daemon);
+        roles_step(daemon);
         group->rc = group->rc < 0 ? group->rc : removed_step(daemon, &group->failure);
         peers_tick(group->peers, daemon->now.mono_ms); // last: it dials whom the others name
         doubt(daemon);
@@ -425,7 +440,8 @@ struct strings group_addresses(const struct daemon *daemon, struct arena *arena)
 bool group_is_manager(const struct daemon *daemon) {
     const struct member *self =
         membership_find(replica_membership(daemon->replica), replica_id(daemon->replica));
-    return daemon_is_initialized(daemon) && (self == NULL || self->is_voter || self->wants_vote);
+    return daemon_is_initialized(daemon) && !worker_is(daemon) &&
+           (self == NULL || self->is_voter || self->wants_vote);
 }
 
 bool group_is_pending(const struct daemon *daemon) {

@@ -47,9 +47,14 @@ struct group {
     struct leaving *leaving; // this one leaves (leaving.c); NULL = not
     struct alone *alone;     // this one is to go on alone (alone.c); NULL = not
     char outdated_by[64];    // a manager that went on without this one is found there (outdated.c); "" = none
-    bool is_removed;         // a member says so, for whom that is committed
-    bool is_changing;        // as of the last turn: who belongs to the group is not committed
-    int64_t managers_mono_ms; // when the records of managers are next held against the group
+    bool is_refused;         // a member says that this one is none, and for it that is committed
+    bool must_ask_role;      // or that it is not the manager that it says: the leader knows (roles.c)
+    char asked_with[CERTIFICATE_SERIAL_BYTES]; // the certificate that it asked with; "" = it did not
+    int64_t role_mono_ms;                      // when a manager without a group asks again
+    bool is_removed;                           // from the cluster: the leader says so
+    bool is_changing;         // as of the last turn: who belongs to the group is not committed
+    int64_t managers_mono_ms; // when the records of nodes are next held against what is known of them
+    uint64_t managers_turns;  // of the workers' sessions, when that was done
     bool is_managers_proposed;
     char managers_trouble[200]; // why a change of them is not made; "" = nothing known
     struct silence silence;     // of managers, while this one leads
@@ -86,7 +91,7 @@ bool group_leads(const struct daemon *daemon);                 // as Raft has it
 const char *group_leader_address(const struct daemon *daemon); // "" = it is here, or not known
 // Of the managers, as this one knows them; in the arena.
 struct strings group_addresses(const struct daemon *daemon, struct arena *arena);
-// Whether this node votes, or is about to; a worker follows the log only.
+// Whether this node votes, or is about to.
 bool group_is_manager(const struct daemon *daemon);
 bool group_is_pending(const struct daemon *daemon); // joining, or leaving
 // Whether a member's daemon answers, though perhaps not as one that decides: its disk may be full.

@@ -242,6 +242,7 @@ static int become_worker(struct daemon *daemon, const struct join_reply *reply, 
     int rc = managers_file_write(daemon->options->state_dir, &file, err);
     if (rc == 0) {
         group_introduce(daemon, &reply->cluster_id, reply->epoch);
+        rc = worker_start(daemon, &reply->cluster_id, err);
     }
     return rc;
 }

@@ -18,11 +18,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/managers_file.h"
 #include "reconciler/daemon/certificates.h"
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
 
 #define LEAVE_MS 20000
+#define LEAVE_AS_WORKER_MS 5000 // then its session tells the leader by its silence
 #define LEAVING_FILE "leaving"
 
 enum leaving_step { LEAVING_ASKS, LEAVING_SAYS, LEAVING_WAITS, LEAVING_STOPS };
@@ -96,6 +98,7 @@ int leaving_forget(struct daemon *daemon, const char *store_dir, struct error *e
     }
     int rc = fs_remove_tree(AT_FDCWD, store_dir, err);
     rc = rc < 0 ? rc : certificates_forget(daemon->options->state_dir, err);
+    rc = rc < 0 ? rc : managers_file_forget(daemon->options->state_dir, err);
     if (rc < 0) {
         return error_wrap(err, rc, "forget the cluster that was left");
     }
@@ -243,8 +246,23 @@ static void on_fresh(void *context, int rc, const struct error *err) {
     }
 }
 
+// A worker waits for the end of its session; where it has none, there is nobody to tell.
+static void ask_as_worker(struct daemon *daemon) {
+    struct leaving *leaving = daemon->group.leaving;
+    if (!worker_leave(daemon)) {
+        stop(daemon);
+        return;
+    }
+    leaving->step = LEAVING_WAITS;
+    leaving->deadline_mono_ms = daemon->now.mono_ms + LEAVE_AS_WORKER_MS;
+}
+
 static void ask(struct daemon *daemon) {
     struct leaving *leaving = daemon->group.leaving;
+    if (worker_is(daemon)) {
+        ask_as_worker(daemon);
+        return;
+    }
     leaving->is_open = !replica_read(daemon->replica, on_fresh, daemon);
     if (!leaving->is_open) {
         say(daemon);
@@ -271,12 +289,13 @@ static int refuse_last(struct error *err) {
 
 static void step_wait(struct daemon *daemon) {
     struct error err = {0};
-    if (daemon->group.is_removed) {
+    bool is_late = daemon->now.mono_ms >= daemon->group.leaving->deadline_mono_ms;
+    if (daemon->group.is_removed || daemon->group.is_refused || (is_late && worker_is(daemon))) {
         stop(daemon);
     } else if (is_last_manager(daemon)) { // another one was faster
         refuse_last(&err);
         fail(daemon, &err);
-    } else if (daemon->now.mono_ms >= daemon->group.leaving->deadline_mono_ms) {
+    } else if (is_late) {
         error_set(&err, ERR_TIMEOUT,
                   "the managers know that this node leaves, and have not let it go yet: try again");
         hinder(daemon, &err);
@@ -302,7 +321,7 @@ void leaving_step(struct daemon *daemon) {
 // --- the request of a client ---
 
 static int check(const struct daemon *daemon, bool is_forced, struct error *err) {
-    bool is_member = replica_has_group(daemon->replica);
+    bool is_member = replica_has_group(daemon->replica) || worker_is(daemon);
     if (daemon->group.leaving != NULL) {
         return error_set(err, ERR_BUSY, "this node is leaving already");
     }

@@ -67,7 +67,7 @@ static int live(const struct daemon_options *options, bool *out_again, struct er
     daemon_close(&daemon);
     if (sets_store_aside) {
         struct error why = {0};
-        error_set(&why, ERR_OUTDATED, "the cluster went on without the managers that this worker followed");
+        error_set(&why, ERR_OUTDATED, "this node is no manager any more, but a worker");
         set_store_aside(options, &why);
     }
     return rc;

@@ -4,10 +4,10 @@
 //
 // What people see of managers (leader, reachable, address) is in the records of their nodes, so that lists,
 // watches and the console have it. And the other way round: whose node was made a worker votes no more, whose
-// node was made a manager votes, and whose node left or is gone leaves the group. In this version workers
-// follow the log too, as members without a vote, so the group knows of all nodes who is there: whoever has
-// not answered for a while is down, and ready again when it answers. Tasks of nodes that are down are
-// replaced elsewhere (reconciler/plan/enforce.c); the node stops them when it is back.
+// node was made a worker, left or is gone leaves the group. Who is there, the group knows of managers: whoever
+// has not answered for a while is down (silence.h); of workers, their sessions (dispatcher.h). Who answers is
+// ready again. Tasks of nodes that are down are replaced elsewhere (reconciler/plan/enforce.c); the node
+// stops them when it is back.
 #include <string.h>
 
 #include "base/clock.h"
@@ -37,24 +37,40 @@ struct truth {
     bool is_last;                                // that votes: nobody could take its place
     enum node_state state;
     int64_t silent_since_unix_ms; // if it is down
+    bool is_session;              // it is not the group that knows
 };
+
+static void look_at_member(struct daemon *daemon, const struct replica_member_status *member,
+                           const struct id *node_id, struct truth *out) {
+    bool is_heard = member->is_reachable || group_hears(daemon, member->raft_id);
+    out->silent_since_unix_ms = silence_note(&daemon->group.silence, node_id, is_heard, daemon->now.unix_ms);
+    out->state = is_heard ? NODE_READY : out->silent_since_unix_ms > 0 ? NODE_DOWN : out->state;
+    dispatcher_release(daemon, node_id);
+}
+
+// A worker, or a node that is yet to come into the group, or has left it.
+static void look_at_session(struct daemon *daemon, const struct id *node_id, struct truth *out) {
+    int64_t silent_ms;
+    enum session_presence presence = dispatcher_presence(daemon, node_id, &silent_ms);
+    (void)silence_note(&daemon->group.silence, node_id, /*is_heard=*/true, daemon->now.unix_ms);
+    out->is_session = true;
+    out->silent_since_unix_ms = daemon->now.unix_ms - silent_ms;
+    out->state = presence == SESSION_HEARD ? NODE_READY : presence == SESSION_DOWN ? NODE_DOWN : out->state;
+}
 
 static struct truth find_truth(struct daemon *daemon, const struct replica_status *status,
                                const struct node *node) {
     const struct replica_member_status *member = find_status(status, &node->meta.id);
-    bool is_heard = member != NULL && (member->is_reachable || group_hears(daemon, member->raft_id));
     struct truth truth = {.state = node->status.state};
-    truth.silent_since_unix_ms =
-        silence_note(&daemon->group.silence, &node->meta.id, is_heard, daemon->now.unix_ms);
     truth.is_last = member != NULL && member->is_voter && status->voters == 1;
     bool votes = member != NULL && (member->is_voter || member->wants_vote);
     truth.manager = votes && (!node->status.left || truth.is_last) ? member : NULL;
     if (node->status.left && !truth.is_last) {
         truth.state = NODE_DOWN;
-    } else if (is_heard) {
-        truth.state = NODE_READY;
-    } else if (truth.silent_since_unix_ms > 0) {
-        truth.state = NODE_DOWN;
+    } else if (member != NULL) {
+        look_at_member(daemon, member, &node->meta.id, &truth);
+    } else {
+        look_at_session(daemon, &node->meta.id, &truth);
     }
     return truth;
 }
@@ -81,7 +97,9 @@ static void correct_state(struct node *node, const struct truth *truth, int64_t 
     node->status.message = "";
     if (is_down) {
         clock_format_rfc3339(truth->silent_since_unix_ms, since, sizeof since);
-        node->status.message = arena_printf(arena, "no answer from it since %s", since);
+        node->status.message = truth->is_session
+                                   ? arena_printf(arena, "heartbeat failure: not heard since %s", since)
+                                   : arena_printf(arena, "no answer from it since %s", since);
     }
     log_event(is_down ? LOG_WARN : LOG_INFO, is_down ? "node.down" : "node.ready",
               LOG_STR("node", node->spec.name));
@@ -111,9 +129,8 @@ static void correct(struct node *node, const struct truth *truth, int64_t now_un
 
 // --- the group ---
 
-static const char *const change_events[] = {[MEMBER_REMOVE] = "manager.remove",
-                                            [MEMBER_DEMOTE] = "manager.demote",
-                                            [MEMBER_PROMOTE] = "manager.promote"};
+static const char *const change_events[] = {
+    [MEMBER_REMOVE] = "manager.remove", [MEMBER_PROMOTE] = "manager.promote"};
 
 // Tried again at each look, and logged once.
 static void note_trouble(struct group *group, const char *text) {
@@ -151,13 +168,10 @@ static bool change_member(struct daemon *daemon, const struct replica_member_sta
 // MEMBER_ADD = none.
 static enum replica_change change_due(const struct node *node, const struct replica_member_status *member) {
     bool votes = member->is_voter || member->wants_vote;
-    if (node == NULL || node->status.left) {
+    if (node == NULL || node->status.left || node->spec.role == ROLE_WORKER) {
         return MEMBER_REMOVE;
     }
-    if ((node->spec.role == ROLE_MANAGER) == votes) {
-        return MEMBER_ADD;
-    }
-    return votes ? MEMBER_DEMOTE : MEMBER_PROMOTE;
+    return votes ? MEMBER_ADD : MEMBER_PROMOTE;
 }
 
 static int check_members(struct daemon *daemon, struct store_read *read, const struct replica_status *status,
@@ -217,7 +231,9 @@ int managers_step(struct daemon *daemon, struct error *err) {
         silence_free(&group->silence);
         return 0;
     }
-    if (group->is_managers_proposed || daemon->now.mono_ms < group->managers_mono_ms) {
+    bool is_due =
+        daemon->now.mono_ms >= group->managers_mono_ms || dispatcher_turns(daemon) != group->managers_turns;
+    if (group->is_managers_proposed || !is_due) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);
@@ -225,6 +241,7 @@ int managers_step(struct daemon *daemon, struct error *err) {
     struct replica_status status;
     struct store_read *read;
     group->managers_mono_ms = daemon->now.mono_ms + CHECK_MS;
+    group->managers_turns = dispatcher_turns(daemon);
     replica_status(daemon->replica, &status);
     schema_init(&transaction_schema, &decision.transaction);
     int rc = store_read_begin(daemon->store, &read, err);

@@ -8,9 +8,6 @@
 // clusters would run the same services. It keeps what it has, in case that the wrong one was forced, and
 // its tasks run. What takes it back in is for a person to type. The card of the group keeps that over a
 // restart.
-//
-// A worker comes over by itself: it has acknowledged nothing, so its store is set aside, and it asks to be
-// let in again like one that lost it (rejoin.c). Its tasks run on, and are assigned to it again.
 #include "base/log.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
@@ -27,19 +24,9 @@ int outdated_explain(const struct daemon *daemon, struct error *err) {
         daemon->group.outdated_by);
 }
 
-static bool is_worker(const struct daemon *daemon) {
-    const struct member *self =
-        membership_find(replica_membership(daemon->replica), replica_id(daemon->replica));
-    return self != NULL && !self->is_voter && !self->wants_vote;
-}
-
 void outdated_note(struct daemon *daemon, const char *address) {
     struct group *group = &daemon->group;
     struct error err = {0};
-    if (is_worker(daemon)) {
-        daemon->must_stop = daemon->begins_anew = daemon->sets_store_aside = true;
-        return;
-    }
     if (outdated_is(daemon) || str_is_empty(address) ||
         !str_copy(group->outdated_by, sizeof group->outdated_by, address)) {
         return;

@@ -84,7 +84,7 @@ void rejoin_start(struct daemon *daemon, const char *dir) {
     AUTO_ARENA arena = arena_make(0);
     struct group_card card;
     struct strings others;
-    if (daemon->group.peers == NULL || !read_card(dir, &card, &others, &arena)) {
+    if (daemon->group.peers == NULL || roles_is_worker(daemon) || !read_card(dir, &card, &others, &arena)) {
         return;
     }
     if (!replica_has_group(daemon->replica)) {

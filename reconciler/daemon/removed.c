@@ -28,7 +28,10 @@ static const struct node *find_record(struct daemon *daemon, const struct id *no
 bool removed_is(struct daemon *daemon, const struct identity *shown) {
     AUTO_ARENA arena = arena_make(0);
     int64_t age_ms = daemon->now.unix_ms - shown->not_before_unix_ms - CERTIFICATE_SLACK_MS;
-    if (!daemon_is_initialized(daemon) || !daemon->is_current || is_in_group(daemon, &shown->node_id)) {
+    struct replica_status status;
+    replica_status(daemon->replica, &status);
+    if (!daemon_is_initialized(daemon) || !daemon->is_current || status.leader == 0 ||
+        is_in_group(daemon, &shown->node_id)) {
         return false;
     }
     const struct node *node = find_record(daemon, &shown->node_id, &arena);

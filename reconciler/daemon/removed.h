@@ -8,7 +8,8 @@
 //              nothing else has to be kept. Of members of the group of managers the group says that: who has
 //              to leave it must be heard until that is decided.
 // Lag          A manager that is behind does not have the records of nodes that have just joined: one that shows
-//              a new certificate is not taken for removed. What it may do the leader decides.
+//              a new certificate is not taken for removed, nor anybody by a manager that knows of no leader. What it
+//              may do the leader decides.
 #ifndef MUSTER_RECONCILER_DAEMON_REMOVED_H
 #define MUSTER_RECONCILER_DAEMON_REMOVED_H
 

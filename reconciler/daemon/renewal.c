@@ -148,6 +148,7 @@ static void take(struct daemon *daemon, const struct renew_reply *reply) {
     }
     char until[40];
     renewal->failures = 0;
+    renewal->refused = ERR_NONE;
     renewal->retry_mono_ms = 0;
     certificate_wipe_key(&renewal->key);
     clock_format_rfc3339(daemon->group.passport.identity.not_after_unix_ms, until, sizeof until);
@@ -255,7 +256,8 @@ static void on_reply(struct daemon *daemon, const struct renew_reply *reply) {
         take(daemon, reply);
         return;
     }
-    error_set(&err, error_code_from_name(reply->code), "%s", reply->text);
+    renewal->refused = error_code_from_name(reply->code);
+    error_set(&err, renewal->refused, "%s", reply->text);
     retry(daemon, &err);
     if (str_copy(renewal->leader, sizeof renewal->leader, reply->leader) && reply->leader[0] != '\0') {
         renewal->retry_mono_ms = 0;

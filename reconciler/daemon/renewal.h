@@ -22,16 +22,17 @@
 struct daemon;
 
 struct renewal {
-    char serial[64];       // of the certificate for which `due` was drawn
-    int64_t due_unix_ms;   // when the next one is asked for
-    int64_t look_mono_ms;  // when it is next held against the store
-    int64_t revision;      // of the store when that was done
-    int64_t retry_mono_ms; // not before
-    unsigned failures;     // in a row
-    uint64_t ask;          // the question that is open; 0 = none
-    struct buf key;        // for the certificate that is asked for
-    char leader[64];       // ask there; "" = whom there is
-    unsigned asked;        // managers in turn
+    char serial[64];         // of the certificate for which `due` was drawn
+    int64_t due_unix_ms;     // when the next one is asked for
+    int64_t look_mono_ms;    // when it is next held against the store
+    int64_t revision;        // of the store when that was done
+    int64_t retry_mono_ms;   // not before
+    unsigned failures;       // in a row
+    uint64_t ask;            // the question that is open; 0 = none
+    struct buf key;          // for the certificate that is asked for
+    char leader[64];         // ask there; "" = whom there is
+    unsigned asked;          // managers in turn
+    enum error_code refused; // the last question; NONE = it was not
 };
 
 void renewal_step(struct daemon *daemon);

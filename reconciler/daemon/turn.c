@@ -5,10 +5,11 @@
 //
 //   wait      the loop sleeps until a descriptor, a child or a timer has something (loop.c)
 //   take      requests of clients are read: they answer at once, propose a change, or become a stream
-//   step      what this node has to say (status of its tasks, its own record) is proposed
+//   step      what this node has to say (status of its tasks, its own record) is proposed, and what workers
+//             said; a worker says it to the leader (worker.h), and has no other phases but take and reply
 //   persist   everything proposed so far becomes durable, in one synced transaction; results go back
 //   plan      services that are not as declared get new, stopped or moved tasks, proposed for the next turn
-//   dispatch  the agent of this node is told what to hold
+//   dispatch  the agent of this node is told what to hold, and so are those of workers
 //   reply     streams (lists, watches, logs) send on, as far as their readers keep up
 //
 // Packets of other managers are taken first, and what consensus has to say leaves in persist, some of it
@@ -119,12 +120,17 @@ static int find_cluster(struct daemon *daemon, struct error *err) {
 }
 
 static int step(struct daemon *daemon, struct error *err) {
+    if (worker_is(daemon)) {
+        worker_step(daemon);
+        return 0;
+    }
     int rc = find_cluster(daemon, err);
     rc = rc < 0 ? rc : step_status(daemon, err);
     if (rc < 0 || !daemon_is_initialized(daemon)) {
         return rc;
     }
     rc = self_step(daemon, err);
+    rc = rc < 0 ? rc : dispatcher_step(daemon, err);
     rc = rc < 0 ? rc : managers_step(daemon, err);
     rc = rc < 0 ? rc : trust_step(daemon, err);
     return rc < 0 ? rc : rotation_step(daemon, err);
@@ -138,8 +144,8 @@ static int persist(struct daemon *daemon, struct error *err) {
 // Whoever comes to lead looks at everything: what the one before remembered is not known here.
 static int plan(struct daemon *daemon, struct error *err) {
     const struct proposer *proposer = daemon->proposals.proposer;
-    bool leads =
-        daemon_is_initialized(daemon) && !leaving_is_stopping(daemon) && proposer->ops->is_leader(proposer);
+    bool leads = daemon_is_initialized(daemon) && !worker_is(daemon) && !leaving_is_stopping(daemon) &&
+                 proposer->ops->is_leader(proposer);
     if (leads && !daemon->leads) {
         planner_restart(&daemon->planner);
     }
@@ -173,10 +179,9 @@ static bool has_caught_up(struct daemon *daemon) {
     return daemon->is_current;
 }
 
-static int dispatch(struct daemon *daemon, struct error *err) {
+static int follow_store(struct daemon *daemon, struct error *err) {
     int64_t revision = store_revision(daemon->store);
-    if (!daemon_is_initialized(daemon) || leaving_is_stopping(daemon) ||
-        daemon->assigned_revision == revision || !has_caught_up(daemon)) {
+    if (leaving_is_stopping(daemon) || daemon->assigned_revision == revision || !has_caught_up(daemon)) {
         return 0;
     }
     AUTO_ARENA arena = arena_make(0);
@@ -197,6 +202,14 @@ static int dispatch(struct daemon *daemon, struct error *err) {
         log_event(LOG_ERROR, "dispatch.no_spec", LOG_INT("tasks", without_spec));
     }
     return rc;
+}
+
+static int dispatch(struct daemon *daemon, struct error *err) {
+    if (worker_is(daemon) || !daemon_is_initialized(daemon)) {
+        return 0;
+    }
+    int rc = follow_store(daemon, err);
+    return rc < 0 ? rc : dispatcher_deliver(daemon, err);
 }
 
 static int reply(struct daemon *daemon, struct error *err) {
@@ -228,7 +241,9 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
     if (daemon->must_stop || proposer->ops->has_work(proposer) || streams_have_work(daemon)) {
         return 0;
     }
-    if (daemon_is_initialized(daemon)) {
+    if (worker_is(daemon)) {
+        at_latest(&wait_ms, worker_wake_mono_ms(daemon) - daemon->now.mono_ms);
+    } else if (daemon_is_initialized(daemon)) {
         bool has_news = daemon->is_current && daemon->assigned_revision != store_revision(daemon->store);
         if (has_news || has_status_to_say(daemon)) {
             return 0;
@@ -236,6 +251,8 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
         int64_t wake = daemon->leads ? planner_wake_mono_ms(&daemon->planner, &daemon->now) : INT64_MAX;
         at_latest(&wait_ms, wake == INT64_MAX ? TICK_MS : wake - daemon->now.mono_ms);
         at_latest(&wait_ms, self_wake_mono_ms(&daemon->self) - daemon->now.mono_ms);
+        int64_t dispatcher_wake = dispatcher_wake_mono_ms(daemon);
+        at_latest(&wait_ms, dispatcher_wake == INT64_MAX ? TICK_MS : dispatcher_wake - daemon->now.mono_ms);
     }
     int64_t replica_wake = replica_wake_mono_ms(daemon->replica);
     if (replica_wake != INT64_MAX) {

@@ -212,11 +212,7 @@ sleeping_on() { # NUMBER
     return 0
 }
 
-has_come_over() { # NUMBER
-    [ "$(manager_said "$1" store.quarantine)" = 1 ] && [ "$(on "$1" info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null)" = 'active false' ]
-}
-
-@test "tasks of the others are replaced, its own and those of workers run on; a worker comes over by itself" {
+@test "tasks of the others are replaced, its own and those of workers run on; a worker finds the new leader by itself" {
     executor=process
     managers_cluster 3
     on 1 node demote n3 2>/dev/null
@@ -227,7 +223,7 @@ has_come_over() { # NUMBER
     same '2 2' "$(wc -w <<<"$own") $(wc -w <<<"$of_worker")"
     manager_end 2
     on 1 swarm init --force-new-cluster >/dev/null
-    await has_come_over 3
+    await has_session_with 3 1
     await sleeping_is 8 # two of a node whose daemon is gone
     for pid in $own $of_worker; do
         kill -0 "$pid"

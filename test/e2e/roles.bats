@@ -83,7 +83,7 @@ is_inactive() { # NUMBER
     await is_worker 3
     same 'Node n3 is already a worker.' "$(on 1 node demote n3)"
     exits 3 on 3 node ls
-    matches 'this node is a worker .*muster node promote n3' "$output"
+    matches 'This node is not a swarm manager' "$output"
     same "$pids" "$(sleeping | sort -n)"
     create 2 without-it
     manager_end 3 # and a worker finds back

@@ -142,7 +142,7 @@ static struct tls *make_tls(const struct papers *papers, const struct id *node_i
 
 struct crowd *crowd_new(const struct crowd_options *options) {
     struct crowd *crowd = NEW(struct crowd);
-    struct agent_links_options links = {{on_connected, on_message, on_down, crowd}};
+    struct agent_links_options links = {{on_connected, on_message, on_down, NULL, crowd}};
     struct strings managers = {.items = (const char **)(uintptr_t)options->managers};
     while (managers.items[managers.count] != NULL) {
         managers.count++;

@@ -141,6 +141,22 @@ follower() {
     return 1
 }
 
+session_of() { # NUMBER: the manager that this worker has a session with
+    on "$1" info -o json 2>/dev/null | jq -r .session_manager
+}
+
+has_session() { # NUMBER
+    [ -n "$(session_of "$1")" ]
+}
+
+has_session_with() { # NUMBER MANAGER
+    [ "$(session_of "$1")" = "$(address "$2")" ]
+}
+
+has_no_session() { # NUMBER
+    [ -z "$(session_of "$1")" ]
+}
+
 raft_term() { # NUMBER
     on "$1" info -o json 2>/dev/null | jq -r .raft_term
 }

@@ -607,6 +607,21 @@ static void that_it_was_removed_is_believed_at_the_second_time(void **state) {
     assert_true(s->did.is_removed);
 }
 
+static void who_is_not_let_in_as_one_that_was_removed_believes_it_likewise(void **state) {
+    struct subject *s = *state;
+    const struct session_event refused = {
+        .kind = SESSION_ON_LINK_DOWN, .text = "it was removed", .is_removed = true};
+    open(s, 50);
+    on(s, SESSION_ON_LINK_DOWN); // it was cut before it heard why
+    for (int i = 0; i < 2; i++) {
+        wake(s);
+        assert_non_null(s->did.dial);
+        step(s, &refused);
+        assert_int_equal(s->did.is_removed, i == 1);
+        assert_in_range(session_wake_ms(&s->session) - s->now_ms, 1600, 3200);
+    }
+}
+
 static void who_leaves_says_so_and_believes_the_answer_at_once(void **state) {
     struct subject *s = *state;
     on(s, SESSION_ON_LEAVE); // nobody hears it
@@ -681,6 +696,7 @@ int main(void) {
         TEST(acknowledgements_are_handed_on),
         TEST(registering_anew_on_the_same_link_is_a_new_session),
         TEST(that_it_was_removed_is_believed_at_the_second_time),
+        TEST(who_is_not_let_in_as_one_that_was_removed_believes_it_likewise),
         TEST(who_leaves_says_so_and_believes_the_answer_at_once),
         TEST(it_tells_that_it_is_to_be_a_manager),
     };

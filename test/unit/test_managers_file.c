@@ -33,6 +33,9 @@ static void what_was_kept_is_read(void **state) {
     assert_true(id_equal(&read.cluster_id, &file.cluster_id));
     assert_int_equal(read.addresses.count, 1);
     assert_string_equal(read.addresses.items[0], "10.0.0.1:2377");
+    assert_int_equal(managers_file_forget(dir, &err), 0);
+    assert_int_equal(managers_file_read(dir, &read, &arena, NULL), -ERR_NOT_FOUND);
+    assert_int_equal(managers_file_forget(dir, &err), 0);
     assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &err), 0);
     assert_int_equal(managers_file_write(dir, &file, &err), -ERR_SYSTEM);
 }

@@ -26,6 +26,7 @@ static struct {
     uint16_t number;
     size_t len;
     char reason[ERROR_ROOT_BYTES];
+    enum error_code refused;
 } heard;
 
 static void on_connected(void *context, uint64_t link) {
@@ -49,10 +50,16 @@ static void on_down(void *context, uint64_t link, const char *reason) {
     snprintf(heard.reason, sizeof heard.reason, "%s", reason);
 }
 
+static void on_refused(void *context, uint64_t link, enum error_code code) {
+    (void)context;
+    (void)link;
+    heard.refused = code;
+}
+
 static int begin(void **state) {
     int rc = sides_begin_secure(state);
     memset(&heard, 0, sizeof heard);
-    struct agent_links_options options = {{on_connected, on_message, on_down, NULL}};
+    struct agent_links_options options = {{on_connected, on_message, on_down, on_refused, NULL}};
     return rc != 0 ? rc : agent_links_open(&options, &sides_agents, NULL);
 }
 
@@ -137,6 +144,7 @@ static void one_that_was_removed_is_refused(void **state) {
     sides[0].blocked = sides[1].shown.node_id;
     (void)dial();
     EXPECT_REFUSED("was removed");
+    assert_int_equal(heard.refused, ERR_DENIED);
 }
 
 static void one_that_has_expired_is_refused(void **state) {
