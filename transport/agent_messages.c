@@ -37,6 +37,7 @@ static const struct field session_register_fields[] = {
     ID(struct session_register, 5, previous, .help = "Session that it had last."),
     STRUCT(struct session_register, 6, description, &node_description_schema, struct node_description,
            .help = "What the node says of itself."),
+    STRING(struct session_register, 7, trouble, .help = "Why it cannot run tasks."),
 };
 const struct schema session_register_schema = SCHEMA("session_register", struct session_register,
                                                      session_register_fields, .help = "Asks for a session.");
@@ -94,6 +95,7 @@ static const struct field session_describe_fields[] = {
     SESSION(struct session_describe),
     STRUCT(struct session_describe, 2, description, &node_description_schema, struct node_description,
            .help = "What the node says of itself now."),
+    STRING(struct session_describe, 3, trouble, .help = "Why it cannot run tasks."),
 };
 const struct schema session_describe_schema =
     SCHEMA("session_describe", struct session_describe, session_describe_fields, .help = "The node changed.");

@@ -50,6 +50,7 @@ struct session_register {
     struct id cluster_id, node_id;
     struct id previous; // session it had last; none = it was started since
     struct node_description description;
+    const char *trouble; // why the node cannot run tasks; "" = it can
     struct bytes unknown;
 };
 struct session_registered {
@@ -93,6 +94,7 @@ struct session_leave {
 struct session_describe {
     struct id session_id;
     struct node_description description;
+    const char *trouble; // as above
     struct bytes unknown;
 };
 

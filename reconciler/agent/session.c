@@ -117,6 +117,7 @@ static void say_register(struct stepping *at) {
     asked.previous = session->id;
     if (session->description != NULL) {
         asked.description = *session->description;
+        asked.trouble = session->trouble;
     }
     say(at, MESSAGE_SESSION_REGISTER, &asked);
 }
@@ -126,6 +127,7 @@ static void say_description(struct stepping *at) {
     schema_init(&session_describe_schema, &said);
     said.session_id = at->session->id;
     said.description = *at->session->description;
+    said.trouble = at->session->trouble;
     say(at, MESSAGE_SESSION_DESCRIBE, &said);
 }
 
@@ -492,14 +494,16 @@ static void on_link_down(struct stepping *at, const struct session_event *event)
     rest(at, event->text);
 }
 
-static void on_description(struct stepping *at, const struct node_description *description) {
+static void on_description(struct stepping *at, const struct session_event *event) {
     struct session *session = at->session;
-    if (session->description != NULL &&
-        schema_equal(&node_description_schema, session->description, description)) {
+    const char *trouble = event->trouble != NULL ? event->trouble : "";
+    if (session->description != NULL && str_equal(session->trouble, trouble) &&
+        schema_equal(&node_description_schema, session->description, event->description)) {
         return;
     }
     struct arena fresh = {0};
-    session->description = schema_copy(&node_description_schema, description, &fresh);
+    session->description = schema_copy(&node_description_schema, event->description, &fresh);
+    session->trouble = arena_strdup(&fresh, trouble);
     arena_free(&session->description_arena);
     session->description_arena = fresh;
     if (session->machine.state == SESSION_OPEN) {
@@ -532,7 +536,7 @@ void session_step(struct session *session, const struct session_event *event, in
         }
         break;
     case SESSION_ON_DESCRIPTION:
-        on_description(&at, event->description);
+        on_description(&at, event);
         break;
     case SESSION_ON_LEAVE:
         session->is_leaving = session->machine.state == SESSION_OPEN;

@@ -49,6 +49,7 @@ struct session {
     struct id id; // of the session; when it is over, still the one it had
     struct arena description_arena;
     struct node_description *description; // NULL = nothing to say
+    const char *trouble;                  // why it cannot run tasks
     size_t managers_count;
     char managers[AGENT_MANAGERS_MAX][AGENT_ADDRESS_BYTES];
     char next[AGENT_ADDRESS_BYTES]; // to be dialed next; "" = any
@@ -83,6 +84,7 @@ struct session_event {
     struct bytes body;
     LIST_OF(const struct task_report) reports;
     const struct node_description *description;
+    const char *trouble; // why it cannot run tasks; NULL, "" = it can
 };
 
 struct session_message {

@@ -228,6 +228,11 @@ enum session_presence dispatcher_presence(struct daemon *daemon, const struct id
                : SESSION_AWAITED;
 }
 
+const char *dispatcher_trouble(const struct daemon *daemon, const struct id *node_id) {
+    const struct dispatcher *dispatcher = &daemon->dispatcher;
+    return dispatcher->sessions != NULL ? sessions_trouble(dispatcher->sessions, node_id) : "";
+}
+
 void dispatcher_release(struct daemon *daemon, const struct id *node_id) {
     if (daemon->dispatcher.sessions != NULL) {
         sessions_release(daemon->dispatcher.sessions, node_id);

@@ -41,9 +41,11 @@ void dispatcher_free(struct daemon *daemon); // the links are closed by then
 // Of a node without a place in the group of managers, while this one leads.
 enum session_presence dispatcher_presence(struct daemon *daemon, const struct id *node_id,
                                           int64_t *out_silent_ms);
+// Why it cannot run tasks, as it says; "" = it can. Borrowed until the next call.
+const char *dispatcher_trouble(const struct daemon *daemon, const struct id *node_id);
 // The node is a manager now: what its agent said, or did not say, is of no consequence any more.
 void dispatcher_release(struct daemon *daemon, const struct id *node_id);
-// Changes whenever some presence did.
+// Changes whenever some presence, or trouble, did.
 uint64_t dispatcher_turns(const struct daemon *daemon);
 
 #endif

@@ -38,6 +38,7 @@ struct truth {
     enum node_state state;
     int64_t silent_since_unix_ms; // if it is down
     bool is_session;              // it is not the group that knows
+    const char *trouble;          // why it cannot run tasks; "" = it can, NULL = it has no session to say so
 };
 
 static void look_at_member(struct daemon *daemon, const struct replica_member_status *member,
@@ -54,6 +55,7 @@ static void look_at_session(struct daemon *daemon, const struct id *node_id, str
     enum session_presence presence = dispatcher_presence(daemon, node_id, &silent_ms);
     (void)silence_note(&daemon->group.silence, node_id, /*is_heard=*/true, daemon->now.unix_ms);
     out->is_session = true;
+    out->trouble = presence == SESSION_HEARD ? dispatcher_trouble(daemon, node_id) : NULL;
     out->silent_since_unix_ms = daemon->now.unix_ms - silent_ms;
     out->state = presence == SESSION_HEARD ? NODE_READY : presence == SESSION_DOWN ? NODE_DOWN : out->state;
 }
@@ -83,9 +85,22 @@ static bool is_manager_true(const struct node *node, const struct replica_member
            (str_is_empty(member->address) || str_equal(node->manager->address, member->address));
 }
 
+#define TROUBLE "cannot run tasks: " // as managers say of themselves (self.c)
+
+static bool is_trouble_true(const struct node *node, const struct truth *truth) {
+    const char *message = node->status.message;
+    if (truth->trouble == NULL || truth->state != NODE_READY) {
+        return true;
+    }
+    return str_is_empty(truth->trouble)
+               ? !str_starts(message, TROUBLE)
+               : str_starts(message, TROUBLE) && str_equal(message + strlen(TROUBLE), truth->trouble);
+}
+
 static bool is_true(const struct node *node, const struct truth *truth) {
     bool is_role_true = !truth->is_last || (node->spec.role == ROLE_MANAGER && !node->status.left);
-    return is_role_true && node->status.state == truth->state && is_manager_true(node, truth->manager);
+    return is_role_true && node->status.state == truth->state && is_trouble_true(node, truth) &&
+           is_manager_true(node, truth->manager);
 }
 
 static void correct_state(struct node *node, const struct truth *truth, int64_t now_unix_ms,
@@ -123,6 +138,10 @@ static void correct(struct node *node, const struct truth *truth, int64_t now_un
     }
     if (node->status.state != truth->state) {
         correct_state(node, truth, now_unix_ms, arena);
+    }
+    if (!is_trouble_true(node, truth)) {
+        node->status.message =
+            str_is_empty(truth->trouble) ? "" : arena_printf(arena, TROUBLE "%s", truth->trouble);
     }
     transaction_add(&decision->transaction, CHANGE_UPDATE, KIND_NODE, node, arena);
 }

@@ -255,8 +255,9 @@ static void describe(struct daemon *daemon) {
         self_probe(daemon);
     }
     if (TAKE(self->is_news)) {
-        feed(daemon,
-             &(struct session_event){.kind = SESSION_ON_DESCRIPTION, .description = &self->description});
+        feed(daemon, &(struct session_event){.kind = SESSION_ON_DESCRIPTION,
+                                             .description = &self->description,
+                                             .trouble = self->trouble});
     }
 }
 

@@ -167,6 +167,14 @@ static struct session_node *node_get(struct sessions *sessions, const struct id 
     return node;
 }
 
+static void node_troubled(struct sessions *sessions, struct session_node *node, const char *trouble) {
+    if (!str_equal(node->trouble != NULL ? node->trouble : "", trouble)) {
+        xfree(node->trouble);
+        node->trouble = str_is_empty(trouble) ? NULL : xstrdup(trouble);
+        sessions->turns++;
+    }
+}
+
 static void node_heard(struct sessions *sessions, struct session_node *node) {
     sessions->turns += !node->was_heard || node->is_down;
     node->was_heard = true;
@@ -208,6 +216,7 @@ static void node_free(struct session_node *node) {
         list_remove(&node->age);
     }
     hearsay_forget(node);
+    xfree(node->trouble);
     xfree(node);
 }
 
@@ -355,6 +364,7 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
     node_heard(sessions, node);
     open_session(sessions, node, link);
     hearsay_describe(sessions, node, &asked->description);
+    node_troubled(sessions, node, asked->trouble);
     schema_init(&session_registered_schema, &registered);
     registered.version = PROTOCOL_VERSION;
     registered.session_id = node->id;
@@ -396,7 +406,9 @@ static void on_leave(struct sessions *sessions, struct session_node *node, const
 }
 
 static void on_describe(struct sessions *sessions, struct session_node *node, const void *payload) {
-    hearsay_describe(sessions, node, &((const struct session_describe *)payload)->description);
+    const struct session_describe *said = payload;
+    hearsay_describe(sessions, node, &said->description);
+    node_troubled(sessions, node, said->trouble);
 }
 
 static void on_again(struct sessions *sessions, struct session_node *node, const void *payload) {
@@ -509,6 +521,11 @@ void sessions_tick(struct sessions *sessions, int64_t mono_ms) {
     expire(sessions, &sessions->heard, grace_ms);
     expire(sessions, &sessions->unheard, SESSIONS_NEW_LEADER_FACTOR * grace_ms);
     delivery_tick(sessions);
+}
+
+const char *sessions_trouble(const struct sessions *sessions, const struct id *node_id) {
+    const struct session_node *node = sessions_find(sessions, node_id);
+    return node != NULL && node->trouble != NULL ? node->trouble : "";
 }
 
 uint64_t sessions_turns(const struct sessions *sessions) {

@@ -78,8 +78,10 @@ void sessions_tick(struct sessions *sessions, int64_t mono_ms);
 enum session_presence { SESSION_AWAITED, SESSION_HEARD, SESSION_DOWN };
 enum session_presence sessions_presence(struct sessions *sessions, const struct id *node_id,
                                         int64_t *out_silent_ms);
+// Why a node that is heard cannot run tasks, as it says; "" = it can. Borrowed until the next call.
+const char *sessions_trouble(const struct sessions *sessions, const struct id *node_id);
 size_t sessions_count(const struct sessions *sessions); // that are open
-// How often that has changed for some node.
+// How often presence, or trouble, has changed for some node.
 uint64_t sessions_turns(const struct sessions *sessions);
 // The node has no agent any more that would register: its silence says nothing. One with a session stays.
 void sessions_release(struct sessions *sessions, const struct id *node_id);

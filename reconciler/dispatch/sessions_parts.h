@@ -38,6 +38,7 @@ struct session_node {
     struct id id;
     int64_t managers_told; // which list of them
     bool is_manager, was_told_manager;
+    char *trouble; // why the node cannot run tasks; NULL = it can
     struct delivery delivery;
     struct list_node work; // on `work` or `blocked`, when there is something to tell it
     // what the node says of itself, until it is stored; NULL = nothing

@@ -351,6 +351,11 @@ static void a_change_of_the_node_is_said_once(void **state) {
     hear_registered(s, 50);
     step(s, &event);
     assert_int_equal(s->did.messages.count, 0);
+    event.trouble = "no runc";
+    step(s, &event);
+    assert_string_equal(((struct session_describe *)said(s, MESSAGE_SESSION_DESCRIBE))->trouble, "no runc");
+    step(s, &event);
+    assert_int_equal(s->did.messages.count, 0);
     description.hostname = "h2";
     step(s, &event);
     assert_string_equal(((struct session_describe *)said(s, MESSAGE_SESSION_DESCRIBE))->description.hostname,

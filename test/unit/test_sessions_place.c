@@ -36,6 +36,25 @@ static void a_node_that_is_to_be_a_manager_is_told_at_once_and_goes_on_with_its_
     assert_false(told_manager(h, 101));
 }
 
+static void a_node_that_cannot_run_tasks_says_so_until_it_can(void **state) {
+    struct host *h = *state;
+    struct id id = store_id(1);
+    struct session_describe said;
+    schema_init(&session_describe_schema, &said);
+    assert_string_equal(sessions_trouble(h->sessions, &id), "");
+    said.session_id = host_enter(h, 100, 1);
+    uint64_t turns = sessions_turns(h->sessions);
+    said.trouble = "no runc";
+    host_take(h, 100, 1, MESSAGE_SESSION_DESCRIBE, &said);
+    host_take(h, 100, 1, MESSAGE_SESSION_DESCRIBE, &said);
+    assert_string_equal(sessions_trouble(h->sessions, &id), "no runc");
+    assert_int_equal(sessions_turns(h->sessions), turns + 1);
+    said.trouble = "";
+    host_take(h, 100, 1, MESSAGE_SESSION_DESCRIBE, &said);
+    assert_string_equal(sessions_trouble(h->sessions, &id), "");
+    assert_int_equal(sessions_turns(h->sessions), turns + 2);
+}
+
 static void silence_of_a_node_without_an_agent_is_forgotten(void **state) {
     struct host *h = *state;
     struct id id = store_id(1);
@@ -88,6 +107,7 @@ static void who_leaves_is_down_at_once_and_told_when_that_is_stored(void **state
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_node_that_is_to_be_a_manager_is_told_at_once_and_goes_on_with_its_session),
+        TEST(a_node_that_cannot_run_tasks_says_so_until_it_can),
         TEST(silence_of_a_node_without_an_agent_is_forgotten),
         TEST(who_leaves_is_down_at_once_and_told_when_that_is_stored),
     };
