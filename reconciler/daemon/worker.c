@@ -93,11 +93,19 @@ static void keep_managers(struct daemon *daemon, struct arena *arena) {
     }
 }
 
+// What keeps it from having a session is told once, until it is something else.
+static void note_trouble(struct worker *worker, const char *trouble) {
+    if (!worker->was_open && !str_equal(trouble, worker->trouble)) {
+        log_event(LOG_WARN, "session.refused", LOG_STR("manager", worker->manager), LOG_STR("why", trouble));
+    }
+    (void)str_copy(worker->trouble, sizeof worker->trouble, trouble);
+}
+
 static void note_state(struct daemon *daemon, const struct session_actions *actions) {
     struct worker *worker = daemon->worker;
     bool is_open = worker->session.machine.state == SESSION_OPEN;
     if (actions->trouble != NULL) {
-        (void)str_copy(worker->trouble, sizeof worker->trouble, actions->trouble);
+        note_trouble(worker, actions->trouble);
     }
     if (is_open == worker->was_open) {
         return;

@@ -34,7 +34,7 @@ nodes_with_tasks() {
     same '3 managers 2 workers' "$(on 1 node ls --format '{{if .ManagerStatus}}managers{{else}}workers{{end}}' | sort | uniq -c | xargs)"
     grep -q "export MUSTER_HOST=unix://$cluster/1/run/muster.sock" "$cluster.out"
     on 1 apply -f "$repo/examples/shop.yaml" 2>/dev/null
-    matches 'n1 n2 n3' "$(nodes_with_tasks)"
+    same 'n1 n2 n3 n4 n5' "$(nodes_with_tasks)"
     exits 1 script start
     matches "there is one in $cluster already" "$output"
     exits 2 script start 3 4
