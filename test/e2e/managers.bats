@@ -4,19 +4,19 @@
 # test/e2e/managers.bats — several managers as processes: asked anywhere, killed, paused, restarted; what their users see.
 
 load ../lib/managers.bash
+load ../lib/sleepers.bash
 
 setup() {
     managers_setup
-    tag=1$BASHPID$RANDOM # seconds that only our processes sleep
+    sleepers_setup
+    executor=fake # where a test says nothing else
 }
 
 teardown() {
     [ -n "$BATS_TEST_COMPLETED" ] || tail -n 20 "$cluster"/*/log >&2
     [ ! -S "$cluster/tmux" ] || terminal kill-server
     managers_remove
-    for pid in $(sleeping); do
-        kill -KILL "$pid" || :
-    done
+    sleepers_remove
 }
 
 # create NUMBER NAME: acknowledged by that manager.
@@ -43,30 +43,6 @@ create_soon() {
     done
     echo "$output" >&2
     return 1
-}
-
-# sleepers SERVICE REPLICAS: real processes.
-sleepers() {
-    printf '%s\n' 'kind: service' "name: $1" 'image: none' "command: [sleep, '$tag']" "deploy: {replicas: $2}" >"$cluster/$1.yaml"
-    on 1 apply -f "$cluster/$1.yaml" 2>/dev/null
-}
-
-# Their pids, in order.
-sleeping() {
-    pgrep -fx "sleep $tag" | sort -n
-}
-
-sleep_count_is() { # COUNT
-    [ "$(sleeping | grep -c .)" = "$1" ]
-}
-
-# Id, node, state and its time of each task that is to run.
-running() { # NUMBER SERVICE
-    on "$1" service ps "$2" --filter desired-state=running -o json | jq -c '[.. | objects | select(has("desired")) | [.id, .node, .status.state, .status.since]] | sort'
-}
-
-replicas_are() { # SERVICE N/M
-    [ "$(on 1 service ls --filter "name=$1" --format '{{.Replicas}}')" = "$2" ]
 }
 
 # --- everybody answers ---
@@ -151,7 +127,7 @@ replicas_are() { # SERVICE N/M
     managers_cluster 3
     sleepers web 6
     await sleep_count_is 6
-    before=$(running 1 web)
+    before=$(running web)
     same 6 "$(jq length <<<"$before")"
     pids=$(sleeping)
     for signal in KILL TERM KILL TERM KILL TERM KILL TERM KILL TERM; do
@@ -161,7 +137,7 @@ replicas_are() { # SERVICE N/M
         await has_leader
         await all_answer 3
     done
-    same "$before" "$(running 1 web)"
+    same "$before" "$(running web)"
     same "$pids" "$(sleeping)"
 }
 
