@@ -115,7 +115,7 @@ static enum error_code misdirected(const struct peers *peers, const struct peer_
     if (self->raft_id != 0 && hello->epoch != self->epoch) {
         snprintf(text, text_bytes, "the caller's group is of epoch %lld, this one of epoch %lld",
                  (long long)hello->epoch, (long long)self->epoch);
-        return hello->epoch < self->epoch ? ERR_OUTDATED : ERR_CONFLICT;
+        return ERR_CONFLICT;
     }
     if (self->raft_id == 0 || to != self->raft_id) {
         snprintf(text, text_bytes, "manager %s is not here, this is %s", raft_id_text(to).text,
@@ -182,11 +182,26 @@ static enum error_code duplicated(const struct line *newer, const struct peer_he
     return ERR_NONE;
 }
 
+// Before all else: a manager that the cluster went on without, by force, left it in the records; but it was
+// not removed, and is not to forget what it has.
+static enum error_code outdated(const struct peers *peers, const struct peer_hello *hello, char *text,
+                                size_t text_bytes) {
+    const struct peers_self *self = &peers->self;
+    bool is_ours = hello->to != 0 && self->raft_id != 0 && id_equal(&hello->cluster_id, &self->cluster_id);
+    if (!is_ours || hello->epoch >= self->epoch) {
+        return ERR_NONE;
+    }
+    snprintf(text, text_bytes, "the caller's group is of epoch %lld, this one of epoch %lld",
+             (long long)hello->epoch, (long long)self->epoch);
+    return ERR_OUTDATED;
+}
+
 static enum error_code hello_refusal(const struct line *line, const struct peer_hello *hello, char *text,
                                      size_t text_bytes) {
     const struct peers *peers = line->peers;
     struct caller caller = {hello->version_min, hello->version_max, &hello->cluster_id, hello->to == 0};
-    enum error_code code = hello_mismatch(line, &caller, text, text_bytes);
+    enum error_code code = outdated(peers, hello, text, text_bytes);
+    code = code != ERR_NONE ? code : hello_mismatch(line, &caller, text, text_bytes);
     if (code != ERR_NONE || caller.is_stranger) {
         return code;
     }

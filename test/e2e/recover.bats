@@ -147,6 +147,7 @@ voters_are() { # NUMBER COUNT
     same inactive "$(on 4 info --format '{{.Swarm.LocalNodeState}}')"
     on 1 node demote n3 2>/dev/null
     await voters_are 1 2
+    await has_session 3
     exits 9 on 3 swarm init --force-new-cluster
     matches 'no manager' "$output"
     on 1 node demote n2 >/dev/null

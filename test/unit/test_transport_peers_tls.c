@@ -75,6 +75,17 @@ static void another_node_is_not_that_member(void **state) {
     assert_int_equal(sides[0].ups + sides[1].ups, 0);
 }
 
+// The new group has it as one that left: that is no removal.
+static void one_of_an_earlier_epoch_is_told_that_first_whatever_the_records_say(void **state) {
+    (void)state;
+    sides[0].epoch++;
+    sides[0].blocked = sides_nodes[1];
+    side_set_self(&sides[0], sides_cluster);
+    sides_make_members(2);
+    AWAIT(sides[1].refusals > 0);
+    assert_int_equal(sides[1].refused, ERR_OUTDATED);
+}
+
 static void one_of_another_cluster_is_refused_by_both(void **state) {
     (void)state;
     struct papers theirs = papers_make(clock_unix_ms());
@@ -409,6 +420,7 @@ static const struct CMUnitTest tests[] = {
     TEST(both_know_the_others_certificate),
     TEST(a_worker_is_no_manager),
     TEST(another_node_is_not_that_member),
+    TEST(one_of_an_earlier_epoch_is_told_that_first_whatever_the_records_say),
     TEST(one_of_another_cluster_is_refused_by_both),
     TEST(one_that_has_expired_is_refused_and_told),
     TEST(a_renewed_certificate_is_shown_by_the_next_links),
