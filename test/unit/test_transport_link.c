@@ -19,6 +19,8 @@
 #include "transport/frame.h"
 #include "transport/link.h"
 
+static const struct bytes no_bytes = {(const uint8_t *)"", 0};
+
 struct side {
     char dir[64];
     char path[96];
@@ -324,6 +326,67 @@ static void dialling_says_why_it_fails(void **state) {
     close(listening);
 }
 
+static void a_listener_accepts_no_more_than_it_may(void **state) {
+    struct side *side = *state;
+    int fds[4];
+    listener_limit(side->listener, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        fds[i] = peer_connect(side->path); // the kernel keeps those that are too many
+    }
+    for (unsigned may = 2; may <= 4; may++) {
+        listener_limit(side->listener, may);
+        for (unsigned i = 0; i < (may == 2 ? 2 : 1); i++) {
+            struct link_letter *letter = expect(side, LINK_ACCEPTED);
+            link_discard(letter->stream);
+            link_letter_free(letter);
+        }
+        assert_null(take(side, 20));
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        close(fds[i]);
+    }
+}
+
+static void nobody_says_what_the_link_was_narrowed_to_exclude(void **state) {
+    struct side *side = *state;
+    struct link *link;
+    int fd = connect_pair(side, SENDER_CLIENT, &link);
+    link_narrow(link, LINK_FROM(SENDER_CLIENT) | LINK_FROM(SENDER_AGENT));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(peer_send_frame(fd, i == 0 ? MESSAGE_INFO : MESSAGE_SESSION_HEARTBEAT, 1, no_bytes));
+        expect_frame(side, 1, no_bytes);
+    }
+    link_narrow(link, LINK_FROM(SENDER_AGENT));
+    assert_true(peer_send_frame(fd, MESSAGE_INFO, 1, no_bytes));
+    assert_string_equal(await_down(side, link), "message from the wrong side");
+    close(fd);
+}
+
+static void a_full_queue_says_when_it_has_room(void **state) {
+    enum { ROOM = 256 * KIB };
+    struct side *side = *state;
+    struct link *link;
+    AUTO_FREE uint8_t *body = xcalloc(1, ROOM / 4);
+    struct bytes part = {body, ROOM / 4};
+    int fd = connect_pair(side, SENDER_CLIENT, &link);
+    while (link_send_within(link, MESSAGE_OBJECTS, 1, part, ROOM)) {
+    }
+    struct link_letter *letter;
+    while ((letter = take(side, 0)) == NULL) {
+        uint8_t bytes[4096];
+        struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
+                               {.fd = mailbox_fd(&side->mailbox), .events = POLLIN}};
+        assert_true(poll(fds, 2, 10000) > 0);
+        (void)recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    }
+    assert_int_equal(letter->kind, LINK_WRITABLE);
+    link_letter_free(letter);
+    assert_true(link_send_within(link, MESSAGE_OBJECTS, 1, part, ROOM));
+    link_close(link, "done");
+    (void)await_down(side, link);
+    close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 static const struct CMUnitTest tests[] = {
     TEST(frames_arrive_however_the_stream_is_cut),
@@ -334,5 +397,8 @@ static const struct CMUnitTest tests[] = {
     TEST(a_link_hears_only_what_its_peer_may_say),
     TEST(links_closed_under_traffic_all_end_and_leave_nothing),
     TEST(dialling_says_why_it_fails),
+    TEST(a_listener_accepts_no_more_than_it_may),
+    TEST(nobody_says_what_the_link_was_narrowed_to_exclude),
+    TEST(a_full_queue_says_when_it_has_room),
 };
 CHECK_MAIN(tests)
