@@ -247,7 +247,6 @@ void peers_tick(struct peers *peers, int64_t mono_ms) {
     }
     asks_tick(peers);
     gate_tick(peers);
-    incoming_tick_each(peers, LINE_CALLER);
     incoming_tick_each(peers, LINE_ORDINARY);
     incoming_tick_each(peers, LINE_LEAVING);
     agents_tick(peers);

@@ -14,6 +14,8 @@
 
 #include "base/mem.h"
 
+#define GATE_LOOK_MS 50 // between two looks at all callers
+
 // --- places ---
 
 void gate_open(struct peers *peers) {
@@ -169,10 +171,16 @@ void gate_thin_out(struct peers *peers, enum line_sort sort) {
     }
 }
 
+// Ticks come as often as the loop turns, thousands of callers perhaps with them.
 void gate_tick(struct peers *peers) {
+    if (peers->now_ms < peers->gate_ms) {
+        return;
+    }
+    peers->gate_ms = peers->now_ms + GATE_LOOK_MS;
     LIST_EACH(node, &peers->lines[LINE_CALLER]) {
         struct line *line = LIST_ENTRY(node, struct line, node);
         listen_to(line);
+        incoming_tick(line);
         if (is_stuck(line)) {
             line_end(line, "others wait");
         }

@@ -129,6 +129,7 @@ struct peers {
     struct list lines[LINE_SORTS];
     struct map incoming;   // lines by `key`
     uint64_t accepted_max; // in all
+    int64_t gate_ms;       // when callers are looked at next
     unsigned shaking;
     struct list knocking; // the first that came is the first
     size_t agent_count;

@@ -44,7 +44,7 @@
 
 struct figures { // each written by one process
     atomic_int port;
-    atomic_size_t links, sessions, downs; // downs: nodes that were ever taken for it
+    atomic_size_t links, sessions, downs; // downs: how often a node was taken for it
     atomic_llong silent_ms;               // the longest that any was
     atomic_llong resident_kib, cpu_us;
     atomic_size_t open, troubles;
@@ -70,7 +70,7 @@ struct manager {
     struct sessions *sessions;
     struct peers *peers;
     struct prng prng;
-    bool *was_down;
+    bool *is_down;
     int64_t counted_ms;
 };
 
@@ -196,7 +196,7 @@ static void open_manager(struct manager *m, bool is_first) {
     int rc = store_fixture_open(&m->store);
     ASSERT(rc == 0);
     prng_seed(&m->prng, (uint64_t)clock_mono_ns());
-    m->was_down = xcalloc(agents, 1);
+    m->is_down = xcalloc(agents, 1);
     if (is_first) {
         fill(m);
     }
@@ -241,10 +241,8 @@ static void count_nodes(struct manager *m) {
         int64_t silent_ms = 0;
         enum session_presence presence = sessions_presence(m->sessions, &nodes[i], &silent_ms);
         longest_ms = presence == SESSION_HEARD && silent_ms > longest_ms ? silent_ms : longest_ms;
-        if (presence == SESSION_DOWN && !m->was_down[i]) {
-            m->was_down[i] = true;
-            figures->downs++;
-        }
+        figures->downs += presence == SESSION_DOWN && !m->is_down[i];
+        m->is_down[i] = presence == SESSION_DOWN;
     }
     figures->silent_ms = longest_ms > figures->silent_ms ? longest_ms : figures->silent_ms;
     figures->resident_kib = resident_kib();
@@ -457,6 +455,7 @@ int main(int argc, char **argv) {
         look();
     }
     print("all agents are there, after the first", await_all(), "s");
+    figures->downs = 0; // while their certificates were made, they were not there
     measure_rest();
     measure_strangers();
     measure_return_among_strangers();
