@@ -80,6 +80,9 @@ static const struct field session_heartbeat_reply_fields[] = {
     INT(struct session_heartbeat_reply, 3, part, 0, INT64_MAX, .help = "Number of the part sent last."),
     MANAGERS(struct session_heartbeat_reply, 4),
     BOOL(struct session_heartbeat_reply, 5, is_manager, .help = "The node is to be a manager."),
+    STRING(struct session_heartbeat_reply, 6, trust, .help = "Fingerprints of the authorities."),
+    INT(struct session_heartbeat_reply, 7, certificate_ms, 0, INT64_MAX,
+        .help = "Longest life of a certificate."),
 };
 const struct schema session_heartbeat_reply_schema =
     SCHEMA("session_heartbeat_reply", struct session_heartbeat_reply, session_heartbeat_reply_fields,

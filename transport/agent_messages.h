@@ -84,6 +84,8 @@ struct session_heartbeat_reply {
     int64_t part;            // number of the last part that was sent; 0 = none yet
     struct strings managers; // when they changed; else empty
     bool is_manager;         // the node is to be a manager: what it lacks for that, it asks for
+    const char *trust;       // fingerprints: of the authority that signs, then of all; "" = not known
+    int64_t certificate_ms;  // the longest life of a certificate; 0 = not known
     struct bytes unknown;
 };
 // The node leaves the cluster. When that is stored, the session ends with is_removed.

@@ -312,6 +312,8 @@ static void on_heartbeat_reply(struct stepping *at, const void *payload) {
         ask_again(at);
     }
     at->out->is_promoted = reply->is_manager;
+    at->out->trust = arena_strdup(at->arena, reply->trust);
+    at->out->certificate_ms = reply->certificate_ms;
 }
 
 static void on_stored(struct stepping *at, const void *payload) {

@@ -108,8 +108,10 @@ struct session_actions {
     LIST_OF(struct session_stored) stored; // reports that are acknowledged
     bool keep_managers;                    // they changed: keep the list for the next start
     bool is_promoted;                      // the node is to be a manager
-    bool is_removed;                       // the node is in the cluster no more
-    const char *trouble;                   // why it dials again, for the log; NULL = nothing new
+    const char *trust;      // what its certificate is to be like (session_heartbeat_reply); NULL = nothing
+    int64_t certificate_ms; // is said of that
+    bool is_removed;        // the node is in the cluster no more
+    const char *trouble;    // why it dials again, for the log; NULL = nothing new
 };
 
 // `known`: addresses of managers; longer ones than AGENT_ADDRESS_BYTES, and more than AGENT_MANAGERS_MAX, are

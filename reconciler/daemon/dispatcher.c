@@ -102,7 +102,10 @@ static int follow_settings(struct daemon *daemon, struct error *err) {
     store_read_end(read);
     if (rc == 0) {
         const struct cluster_spec *spec = &((struct cluster *)cluster)->spec;
+        AUTO_BUF trust = {0};
+        renewal_mark_trust(((struct cluster *)cluster)->trust, &trust);
         sessions_set(dispatcher->sessions, spec->dispatcher_heartbeat_ns / NS_PER_MS, 0);
+        sessions_set_trust(dispatcher->sessions, buf_text(&trust), spec->cert_expiry_ns / NS_PER_MS);
         dispatcher->settings_revision = revision;
     }
     return rc < 0 ? error_wrap(err, rc, "read the settings of the cluster") : 0;

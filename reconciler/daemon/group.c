@@ -75,7 +75,7 @@ static void on_answer(void *context, uint64_t ask, const struct error *err, uint
     if (ask == daemon->group.renewal.ask) {
         renewal_on_answer(daemon, err, body);
     } else {
-        joining_on_answer(daemon, err, body);
+        joining_on_answer(daemon, ask, err, body);
     }
 }
 

@@ -111,7 +111,7 @@ struct joining_order {
 // On failure the client is not answered. -ERR_INVALID: not a token. -ERR_NOT_FOUND: no certificate.
 int joining_start(struct daemon *daemon, const struct joining_order *order, struct error *err);
 void joining_step(struct daemon *daemon);
-void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
+void joining_on_answer(struct daemon *daemon, uint64_t question, const struct error *err, struct bytes body);
 int64_t joining_wake_mono_ms(const struct daemon *daemon); // as group_wake_mono_ms
 void joining_free(struct daemon *daemon);
 

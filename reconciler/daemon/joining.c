@@ -39,7 +39,8 @@ struct joining {
     struct buf key, csr, certificate;
     size_t asked; // how many were
     uint64_t raft_id;
-    const char *at; // who is asked now, borrowed from remotes or the arena
+    const char *at;    // who is asked now, borrowed from remotes or the arena
+    uint64_t question; // of peers_ask: an answer to an earlier attempt is none
     bool is_asking, is_let_in;
     enum node_role role;                   // that it was let in with
     bool is_somebody_there;                // a manager has answered, whatever it said
@@ -183,7 +184,6 @@ static void ask(struct daemon *daemon, struct joining *joining) {
     AUTO_BUF body = {0};
     struct node node;
     struct join_request request;
-    uint64_t number;
     joining->at = joining->leader != NULL ? TAKE(joining->leader)
                                           : joining->remotes.items[joining->asked++ % joining->remotes.count];
     describe(daemon, joining, &node, &arena);
@@ -201,7 +201,7 @@ static void ask(struct daemon *daemon, struct joining *joining) {
     wire_encode(&join_request_schema, &request, &body);
     joining->ask_mono_ms = daemon->now.mono_ms + REST_MS;
     joining->is_asking = peers_ask(daemon->group.peers, joining->at, MESSAGE_JOIN, buf_bytes(&body), ASK_MS,
-                                   &number, &joining->last) == 0;
+                                   &joining->question, &joining->last) == 0;
 }
 
 // --- let in ---
@@ -277,11 +277,11 @@ static void note_unanswered(struct daemon *daemon, const struct error *err) {
     }
 }
 
-void joining_on_answer(struct daemon *daemon, const struct error *err, struct bytes body) {
+void joining_on_answer(struct daemon *daemon, uint64_t question, const struct error *err, struct bytes body) {
     struct joining *joining = daemon->group.joining;
     AUTO_ARENA arena = arena_make(0);
     struct join_reply reply;
-    if (joining == NULL || joining->is_let_in) {
+    if (joining == NULL || joining->is_let_in || question != joining->question) {
         return;
     }
     joining->is_asking = false;
@@ -372,6 +372,13 @@ static int check_remotes(const struct daemon *daemon, const struct strings *remo
     return 0;
 }
 
+// A manager that lost its store asks with its certificate, which may have run out: a token is better.
+static bool asks_by_itself(const struct daemon *daemon) {
+    const struct joining *joining = daemon->group.joining;
+    return joining != NULL && joining->answer.conversation == NULL && joining->token[0] == '\0' &&
+           !joining->is_let_in;
+}
+
 // Who is in one already may come back by the same command, once its certificate has run out.
 static int check_state(const struct daemon *daemon, struct error *err) {
     bool is_member = daemon_is_initialized(daemon) || replica_has_group(daemon->replica);
@@ -381,7 +388,7 @@ static int check_state(const struct daemon *daemon, struct error *err) {
             "This node is already part of a swarm. \"muster info\" tells which one, \"muster swarm "
             "leave\" takes it out.");
     }
-    if (daemon->group.joining != NULL) {
+    if (daemon->group.joining != NULL && !asks_by_itself(daemon)) {
         return error_set(err, ERR_BUSY, "this node is joining already");
     }
     if (daemon->group.peers == NULL) {
@@ -416,6 +423,9 @@ void control_join(const struct request *request) {
     struct error err = {0};
     int rc = check(daemon, join, &err);
     rc = rc < 0 ? rc : group_advertise(daemon, join->advertise_address, &err);
+    if (rc == 0) {
+        joining_free(daemon); // of one that asks by itself
+    }
     rc = rc < 0 ? rc : joining_start(daemon, &order, &err);
     if (rc < 0) {
         server_fail(request->conversation, &err);

@@ -25,6 +25,15 @@ static const struct node *find_record(struct daemon *daemon, const struct id *no
     return rc == 0 ? node : NULL;
 }
 
+static bool was_seen(const struct removed *removed, const struct id *node_id) {
+    for (unsigned i = 0; i < REMOVED_SEEN_MAX; i++) {
+        if (id_equal(&removed->seen[i], node_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool removed_is(struct daemon *daemon, const struct identity *shown) {
     AUTO_ARENA arena = arena_make(0);
     int64_t age_ms = daemon->now.unix_ms - shown->not_before_unix_ms - CERTIFICATE_SLACK_MS;
@@ -35,7 +44,10 @@ bool removed_is(struct daemon *daemon, const struct identity *shown) {
         return false;
     }
     const struct node *node = find_record(daemon, &shown->node_id, &arena);
-    return node != NULL ? node->status.left : age_ms >= NEW_MS;
+    if (node != NULL) {
+        return node->status.left;
+    }
+    return was_seen(&daemon->group.removed, &shown->node_id) || (daemon->leads && age_ms >= NEW_MS);
 }
 
 bool removed_is_worker(struct daemon *daemon, const struct id *node_id) {
@@ -67,6 +79,9 @@ static int cut(struct daemon *daemon, struct store_read *read, struct error *err
         count = events.count;
         for (size_t i = 0; i < count; i++) {
             const struct event *event = &events.items[i];
+            if (event->op == CHANGE_DELETE) {
+                removed->seen[removed->seen_next++ % REMOVED_SEEN_MAX] = event->id;
+            }
             if (is_end(event, &arena) && !is_in_group(daemon, &event->id)) {
                 peers_cut(daemon->group.peers, &event->id, "it was removed from the cluster");
             }

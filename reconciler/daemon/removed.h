@@ -7,9 +7,9 @@
 //              was, and it has not left. So the records say who is out, for as long as certificates live, and
 //              nothing else has to be kept. Of members of the group of managers the group says that: who has
 //              to leave it must be heard until that is decided.
-// Lag          A manager that is behind does not have the records of nodes that have just joined: one that shows
-//              a new certificate is not taken for removed, nor anybody by a manager that knows of no leader. What it
-//              may do the leader decides.
+// Lag          A manager that is behind does not have the records of nodes that joined meanwhile. Who is taken
+//              for removed forgets its cluster, so only the leader goes by a record that is missing, and not
+//              where the certificate is new; others go by a removal that they have seen.
 #ifndef MUSTER_RECONCILER_DAEMON_REMOVED_H
 #define MUSTER_RECONCILER_DAEMON_REMOVED_H
 
@@ -18,7 +18,11 @@
 
 struct daemon;
 
+#define REMOVED_SEEN_MAX 256
+
 struct removed {
+    struct id seen[REMOVED_SEEN_MAX]; // by this process: the last ones
+    unsigned seen_next;
     struct store_position position; // of the history: removals up to there have ended the links
     int64_t revision;               // of the store at that time; 0 = not begun
 };

@@ -12,7 +12,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/agent/managers_file.h"
+#include "reconciler/daemon/certificates.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/rotation.h"
 #include "reconciler/daemon/trust.h"
 
 #define ASK_MS 5000
@@ -20,6 +22,7 @@
 #define RETRY_MS_MIN 1000
 #define RETRY_MS_MAX (5 * 60 * 1000)
 #define SPREAD_MS 2000 // when many have a reason at the same moment
+#define SPREAD_WORKERS_MS 10000
 
 // --- when ---
 
@@ -45,8 +48,8 @@ static void draw_due(struct daemon *daemon) {
 }
 
 // Soon: not all nodes at the same moment.
-static void bring_forward(struct daemon *daemon) {
-    int64_t soon = daemon->now.unix_ms + draw(&daemon->group.prng, SPREAD_MS);
+static void bring_forward(struct daemon *daemon, int64_t spread_ms) {
+    int64_t soon = daemon->now.unix_ms + draw(&daemon->group.prng, spread_ms);
     struct renewal *renewal = &daemon->group.renewal;
     renewal->due_unix_ms = renewal->due_unix_ms < soon ? renewal->due_unix_ms : soon;
 }
@@ -106,7 +109,48 @@ static void look_around(struct daemon *daemon) {
     if (look(daemon, &asks, &err) < 0) {
         log_failure(LOG_ERROR, "node.renew", &err, LOG_NONE);
     } else if (asks) {
-        bring_forward(daemon);
+        bring_forward(daemon, SPREAD_MS);
+    }
+}
+
+static void mark(const char *signer, const struct strings *authorities, struct buf *out) {
+    buf_adds(out, signer);
+    for (size_t i = 0; i < authorities->count; i++) {
+        buf_addf(out, " %s", authorities->items[i]);
+    }
+}
+
+static const char *fingerprint(const char *pem, struct arena *arena) {
+    char text[CERTIFICATES_FINGERPRINT_BYTES];
+    certificates_fingerprint((struct bytes){(const uint8_t *)pem, strlen(pem)}, text);
+    return arena_strdup(arena, text);
+}
+
+void renewal_mark_trust(const struct cluster_trust *trust, struct buf *out) {
+    AUTO_ARENA arena = arena_make(0);
+    struct strings all = {0};
+    const char *signer = trust == NULL ? NULL : rotation_signer(trust);
+    if (signer == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < trust->authorities.count; i++) {
+        *ARENA_PUSH(&arena, &all) = fingerprint(trust->authorities.items[i], &arena);
+    }
+    mark(fingerprint(signer, &arena), &all, out);
+}
+
+void renewal_hear(struct daemon *daemon, const char *trust, int64_t certificate_ms) {
+    const struct identity *identity = &daemon->group.passport.identity;
+    const struct node_description *own = &daemon->self.description;
+    AUTO_BUF have = {0};
+    if (str_is_empty(trust) || str_is_empty(own->authority)) {
+        return;
+    }
+    mark(own->authority, &own->authorities, &have);
+    int64_t life_ms = identity->not_after_unix_ms - issued_unix_ms(identity);
+    if (!str_equal(trust, buf_text(&have)) ||
+        (certificate_ms > 0 && life_ms > certificate_ms + CERTIFICATE_SLACK_MS)) {
+        bring_forward(daemon, SPREAD_WORKERS_MS);
     }
 }
 

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "specs/cluster.h"
 
 struct daemon;
 
@@ -37,6 +38,9 @@ struct renewal {
 
 void renewal_step(struct daemon *daemon);
 void renewal_hurry(struct daemon *daemon); // asks at the next turn: the node's role has changed
+// What the leader says of certificates, for a node without a store; and how the leader puts it: fingerprints.
+void renewal_hear(struct daemon *daemon, const char *trust, int64_t certificate_ms);
+void renewal_mark_trust(const struct cluster_trust *trust, struct buf *out); // nothing for NULL
 void renewal_on_answer(struct daemon *daemon, const struct error *err, struct bytes body);
 void renewal_free(struct renewal *renewal);
 // From another node, on the link `via`.

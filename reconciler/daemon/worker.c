@@ -140,6 +140,9 @@ static void act(struct daemon *daemon, const struct session_actions *actions, st
     if (actions->is_promoted) {
         renewal_hurry(daemon);
     }
+    if (actions->trust != NULL) {
+        renewal_hear(daemon, actions->trust, actions->certificate_ms);
+    }
     daemon->group.is_removed |= actions->is_removed;
 }
 

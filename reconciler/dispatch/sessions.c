@@ -35,6 +35,13 @@ void sessions_set(struct sessions *sessions, int64_t heartbeat_ms, int missed_ma
     sessions->missed_max = missed_max > 0 ? missed_max : SESSIONS_MISSED_MAX;
 }
 
+void sessions_set_trust(struct sessions *sessions, const char *trust, int64_t certificate_ms) {
+    if (!str_copy(sessions->trust, sizeof sessions->trust, trust)) {
+        sessions->trust[0] = '\0'; // so many authorities there are not
+    }
+    sessions->certificate_ms = certificate_ms;
+}
+
 static bool are_equal(const struct strings *a, const struct strings *b) {
     bool is_same = a->count == b->count;
     for (size_t i = 0; is_same && i < a->count; i++) {
@@ -387,6 +394,8 @@ bool session_tell(struct sessions *sessions, struct session_node *node) {
         reply.managers = sessions->managers;
     }
     reply.is_manager = node->is_manager;
+    reply.trust = sessions->trust;
+    reply.certificate_ms = sessions->certificate_ms;
     if (!session_send(sessions, node, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply)) {
         return false;
     }

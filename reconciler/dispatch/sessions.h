@@ -62,6 +62,9 @@ void sessions_free(struct sessions *sessions); // says nothing to anybody; accep
 void sessions_set(struct sessions *sessions, int64_t heartbeat_ms, int missed_max);
 // Where managers are, told to agents; at most AGENT_MANAGERS_MAX count. Copied.
 void sessions_set_managers(struct sessions *sessions, const struct strings *addresses);
+// What certificates of nodes are to be like (session_heartbeat_reply). Copied.
+#define SESSIONS_TRUST_BYTES 256
+void sessions_set_trust(struct sessions *sessions, const char *trust, int64_t certificate_ms);
 // This manager leads from now on, or another: then all sessions are told, and are over. "" = who leads is not
 // known. Repeating is harmless.
 void sessions_lead(struct sessions *sessions);

@@ -52,6 +52,8 @@ struct session_node {
 struct sessions {
     struct sessions_options options;
     int64_t heartbeat_ms;
+    char trust[SESSIONS_TRUST_BYTES];
+    int64_t certificate_ms;
     int missed_max;
     bool leads;
     char leader[AGENT_ADDRESS_BYTES];

@@ -652,6 +652,21 @@ static void it_tells_that_it_is_to_be_a_manager(void **state) {
     assert_true(s->did.is_promoted);
 }
 
+static void it_tells_what_its_certificate_is_to_be_like(void **state) {
+    struct subject *s = *state;
+    struct session_heartbeat_reply reply;
+    open(s, 50);
+    assert_null(s->did.trust);
+    schema_init(&session_heartbeat_reply_schema, &reply);
+    reply.session_id = id_of(50);
+    reply.heartbeat_ms = 4800;
+    reply.trust = "0123456789abcdef 0123456789abcdef";
+    reply.certificate_ms = 3600000;
+    hear(s, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply);
+    assert_string_equal(s->did.trust, reply.trust);
+    assert_int_equal(s->did.certificate_ms, 3600000);
+}
+
 static void registering_anew_on_the_same_link_is_a_new_session(void **state) {
     struct subject *s = *state;
     open(s, 50);
@@ -704,6 +719,7 @@ int main(void) {
         TEST(who_is_not_let_in_as_one_that_was_removed_believes_it_likewise),
         TEST(who_leaves_says_so_and_believes_the_answer_at_once),
         TEST(it_tells_that_it_is_to_be_a_manager),
+        TEST(it_tells_what_its_certificate_is_to_be_like),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
 }

@@ -292,6 +292,23 @@ static void managers_that_changed_are_told_once_with_a_heartbeat(void **state) {
     assert_int_equal(reply->managers.count, 0);
 }
 
+static void a_heartbeat_says_what_certificates_are_to_be_like(void **state) {
+    struct host *h = *state;
+    struct id session = host_enter(h, 100, 1);
+    char many[2 * SESSIONS_TRUST_BYTES];
+    sessions_set_trust(h->sessions, "0123456789abcdef 0123456789abcdef", 3600000);
+    host_beat(h, 100, 1, &session);
+    const struct session_heartbeat_reply *reply = host_last(h, 100, MESSAGE_SESSION_HEARTBEAT_REPLY);
+    assert_string_equal(reply->trust, "0123456789abcdef 0123456789abcdef");
+    assert_int_equal(reply->certificate_ms, 3600000);
+    memset(many, 'a', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    sessions_set_trust(h->sessions, many, 0); // half of it would be another one
+    host_beat(h, 100, 1, &session);
+    reply = host_last(h, 100, MESSAGE_SESSION_HEARTBEAT_REPLY);
+    assert_string_equal(reply->trust, "");
+}
+
 // --- assignments ---
 
 static void a_change_goes_to_the_node_of_its_task_only(void **state) {
@@ -683,6 +700,7 @@ int main(void) {
         TEST(a_new_leader_waits_twice_as_long),
         TEST(a_leader_that_was_stopped_finds_nobody_silent_for_that),
         TEST(managers_that_changed_are_told_once_with_a_heartbeat),
+        TEST(a_heartbeat_says_what_certificates_are_to_be_like),
         TEST(a_change_goes_to_the_node_of_its_task_only),
         TEST(a_heartbeat_says_which_part_was_sent_last),
         TEST(a_large_set_is_cut_into_parts),
