@@ -43,9 +43,8 @@ bool removed_is(struct daemon *daemon, const struct identity *shown) {
         is_in_group(daemon, &shown->node_id)) {
         return false;
     }
-    const struct node *node = find_record(daemon, &shown->node_id, &arena);
-    if (node != NULL) {
-        return node->status.left;
+    if (find_record(daemon, &shown->node_id, &arena) != NULL) {
+        return false;
     }
     return was_seen(&daemon->group.removed, &shown->node_id) || (daemon->leads && age_ms >= NEW_MS);
 }
@@ -53,7 +52,8 @@ bool removed_is(struct daemon *daemon, const struct identity *shown) {
 bool removed_is_worker(struct daemon *daemon, const struct id *node_id) {
     AUTO_ARENA arena = arena_make(0);
     const struct node *node = find_record(daemon, node_id, &arena);
-    return node != NULL && node->spec.role == ROLE_WORKER && !is_in_group(daemon, node_id);
+    return node != NULL && !node->status.left && node->spec.role == ROLE_WORKER &&
+           !is_in_group(daemon, node_id);
 }
 
 static bool is_end(const struct event *event, struct arena *arena) {

@@ -4,9 +4,9 @@
 // certificate they show.
 //
 // Model        A node is part of the cluster as long as there is a record of it, made before its certificate
-//              was, and it has not left. So the records say who is out, for as long as certificates live, and
-//              nothing else has to be kept. Of members of the group of managers the group says that: who has
-//              to leave it must be heard until that is decided.
+//              was. So the records say who is out, for as long as certificates live, and nothing else has to be
+//              kept. Of members of the group of managers the group says that: who has to leave it must be heard
+//              until that is decided. Who has left, or was left behind, has a record, and is answered that.
 // Lag          A manager that is behind does not have the records of nodes that joined meanwhile. Who is taken
 //              for removed forgets its cluster, so only the leader goes by a record that is missing, and not
 //              where the certificate is new; others go by a removal that they have seen.
