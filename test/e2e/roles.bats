@@ -254,6 +254,7 @@ YAML
     manager_start 3
     await is_active 3
     is_worker 3
+    await has_session 3 # or nobody would hear that it leaves
     on 3 swarm leave >/dev/null
     has_words 3 Down ''
     on 2 swarm leave >/dev/null

@@ -88,3 +88,51 @@ authorities() { # NUMBER COUNT
     done
     await all_answer 3
 }
+
+worker_join() { # NUMBER
+    manager_start "$1"
+    on "$1" swarm join --token "$(on 1 swarm join-token -q worker)" "$(address 1)" >/dev/null
+}
+
+@test "workers are told with their heartbeats, and one that is away holds it open" {
+    managers_cluster 1
+    on 1 swarm update --dispatcher-heartbeat 1s
+    worker_join 2
+    worker_join 3
+    on 1 swarm ca --rotate --timeout 60s >"$cluster/after.pem"
+    for number in 1 2 3; do
+        await is_of "$number" "$cluster/after.pem"
+    done
+    exits 3 on 2 swarm join-token worker
+    matches 'not a swarm manager' "$output"
+    exits 3 on 2 swarm ca
+    manager_end 3
+    exits 8 on 1 swarm ca --rotate --timeout 6s
+    matches 'waits for n3' "$output"
+    manager_start 3
+    await authorities 1 1
+    on 1 swarm ca >"$cluster/after.pem"
+    for number in 1 2 3; do
+        await is_of "$number" "$cluster/after.pem"
+    done
+}
+
+# STATUS ARGUMENT…: what that one says is told at the end.
+says_exit() {
+    local status=0
+    on 1 "${@:2}" >/dev/null 2>&1 || status=$?
+    [ "$status" = "$1" ] || echo "$*: exit status $status" >>"$cluster/wrong"
+}
+
+@test "without a quorum nothing of it is changed, nor is a token shown that may be replaced already" {
+    managers_cluster 3
+    manager_end 2
+    manager_end 3
+    local pids=() # at once, for each of them waits for others to answer
+    says_exit 3 swarm join-token worker 3>&- & pids+=($!)
+    says_exit 3 swarm join-token --rotate manager 3>&- & pids+=($!)
+    says_exit 3 swarm ca --rotate 3>&- & pids+=($!)
+    says_exit 3 swarm update --task-history-limit 1 3>&- & pids+=($!)
+    wait "${pids[@]}"
+    same '' "$(cat "$cluster/wrong" 2>/dev/null)"
+}

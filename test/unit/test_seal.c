@@ -119,7 +119,7 @@ static void a_file_that_holds_something_else_is_no_key(void **state) {
     (void)state;
     static const char good[] = "test/golden/format/v1/seal-key";
     char dir[] = "/tmp/muster-seal.XXXXXX";
-    struct seal_key read;
+    struct seal_key read = {0};
     struct error err = {0};
     AUTO_BUF text = {0};
     assert_non_null(mkdtemp(dir));
