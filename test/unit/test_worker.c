@@ -272,6 +272,7 @@ static int teardown(void **state) {
     peers_close(world.manager.group.peers);
     dispatcher_free(&world.manager);
     passport_free(&world.manager.group.passport);
+    self_deinit(&world.manager.self);
     planner_deinit(&world.manager.planner);
     proposals_deinit(&world.manager.proposals);
     store_close(world.manager.store);
