@@ -36,11 +36,12 @@ create() { # NAME OPTION…
     refused 2 '--cert-expiry' swarm init --cert-expiry soon
     refused 2 '--availability' swarm init --availability maybe
     refused 2 'needs --default-addr-pool' swarm init --default-addr-pool-mask-length 24
-    works swarm init --task-history-limit 3 --cert-expiry 100h --autolock --advertise-addr 127.0.0.1
+    works swarm init --task-history-limit 3 --cert-expiry 100h --autolock --advertise-addr 127.0.0.1 --data-path-addr 127.0.0.1
     [[ $out =~ ^'Swarm initialized: current node ('[0-9a-z]{25}') is now a manager.' ]]
     has "$out" 'muster apply -f FILE'
     has "$err_out" 'autolock is stored, but not yet acting'
-    has "$err_out" '--advertise-addr is accepted, but does not act yet'
+    has "$err_out" '--data-path-addr is accepted, but does not act yet'
+    has "$out" 'muster swarm join --token MUSTKN-1-[0-9a-z-]* 127.0.0.1:'
     refused 5 'already part of a swarm' swarm init
 }
 
