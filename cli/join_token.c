@@ -41,10 +41,10 @@ static void print_limits(const struct join_token_reply *reply) {
                at);
     }
     if (reply->uses_max > 0) {
-        printf(reply->uses >= reply->uses_max
-                   ? "All of its %lld uses are used up: get a new one with --rotate.\n"
-                   : "It is for %lld nodes, %lld of which have joined by it.\n",
-               (long long)reply->uses_max, (long long)reply->uses);
+        bool is_used_up = reply->uses >= reply->uses_max;
+        printf("It is for %lld node%s, %lld of which %s joined by it%s.\n", (long long)reply->uses_max,
+               reply->uses_max == 1 ? "" : "s", (long long)reply->uses, reply->uses == 1 ? "has" : "have",
+               is_used_up ? ": get a new one with --rotate" : "");
     }
 }
 

@@ -51,7 +51,7 @@ static int find(struct daemon *daemon, struct managers_file *out, enum node_role
 bool roles_is_worker(struct daemon *daemon) {
     AUTO_ARENA arena = arena_make(0);
     struct managers_file file;
-    enum node_role role;
+    enum node_role role = ROLE_MANAGER;
     return find(daemon, &file, &role, &arena, NULL) == 0 && role == ROLE_WORKER;
 }
 

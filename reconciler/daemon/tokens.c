@@ -99,9 +99,9 @@ int tokens_check_limits(const struct cluster_token *token, int64_t now_unix_ms, 
     }
     if (token->uses_max > 0 && token->uses >= token->uses_max) {
         return error_set(err, ERR_DENIED,
-                         "the join token is used up: it was for %lld nodes; get a new one on a manager, by "
+                         "the join token is used up: it was for %lld node%s; get a new one on a manager, by "
                          "'muster swarm join-token --rotate'",
-                         (long long)token->uses_max);
+                         (long long)token->uses_max, token->uses_max == 1 ? "" : "s");
     }
     return 0;
 }

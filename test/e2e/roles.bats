@@ -197,15 +197,15 @@ one_manager_is_left() {
 @test "a daemon that is killed while it stops the tasks of the swarm it left goes on with that" {
     executor=process
     managers_cluster 1
-    cat >"$cluster/stubborn.yaml" <<YAML
+    cat >"$cluster/deaf.yaml" <<YAML
 kind: service
-name: stubborn
+name: deaf
 image: none
 command: [sh, -c, "trap '' TERM; while :; do sleep $tag; done"]
 stop_grace_period: 1h
 deploy: {replicas: 2}
 YAML
-    on 1 apply -f "$cluster/stubborn.yaml" 2>/dev/null
+    on 1 apply -f "$cluster/deaf.yaml" 2>/dev/null
     await sleeping_is 2
     on 1 swarm leave --force 3>&- &
     asked=$!

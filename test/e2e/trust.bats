@@ -80,7 +80,7 @@ digest_of() { # FILE
     works swarm join-token manager
     has "$out" "It expired at 20*--rotate"
     works swarm join-token --rotate --uses 1 manager
-    [[ $out != *expired* && $out == *"It is for 1 nodes"* ]]
+    [[ $out != *expired* && $out == *"It is for 1 node, "* ]]
     works swarm join-token --rotate manager
     [[ $out != *"It is for"* ]]
 }

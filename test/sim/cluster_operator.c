@@ -25,22 +25,6 @@ static void on_result(void *context, const struct proposal_result *result) {
     (void)context, (void)result; // he looks himself
 }
 
-static void add_change(struct transaction *transaction, struct arena *arena, enum change_op op,
-                       enum object_kind kind, const void *object) {
-    const struct meta *meta = object_meta_const(object);
-    struct change *change = ARENA_PUSH(arena, &transaction->changes);
-    schema_init(&change_schema, change);
-    change->op = op;
-    change->kind = kind;
-    change->id = meta->id;
-    change->expected_version = op == CHANGE_CREATE ? 0 : meta->version;
-    if (op != CHANGE_DELETE) {
-        AUTO_BUF bytes = {0};
-        wire_encode(object_schema(kind), object, &bytes);
-        change->object = (struct bytes){arena_copy(arena, bytes.data, bytes.len), bytes.len};
-    }
-}
-
 static void submit(struct cluster_manager *m, struct transaction *transaction, const char *who) {
     struct error err = {0};
     transaction->request_id = "";
@@ -87,7 +71,7 @@ static void want_node(struct cluster_manager *leader, const struct cluster_manag
     }
     schema_init(&transaction_schema, &transaction);
     make_node(m, &node);
-    add_change(&transaction, &arena, CHANGE_CREATE, KIND_NODE, &node);
+    transaction_add(&transaction, CHANGE_CREATE, KIND_NODE, &node, &arena);
     submit(leader, &transaction, "operator");
 }
 
@@ -99,7 +83,7 @@ static void want_no_node(struct cluster_manager *leader, const struct cluster_ma
         return;
     }
     schema_init(&transaction_schema, &transaction);
-    add_change(&transaction, &arena, CHANGE_DELETE, KIND_NODE, object);
+    transaction_add(&transaction, CHANGE_DELETE, KIND_NODE, object, &arena);
     submit(leader, &transaction, "operator");
 }
 
@@ -276,9 +260,9 @@ static void propose_beginning(struct cluster_manager *m) {
     schema_init(&cluster_schema, &cluster);
     cluster.meta.id = id_from_prng(&c->prng);
     cluster.meta.name = cluster.spec.name = "default";
-    add_change(&transaction, &arena, CHANGE_CREATE, KIND_CLUSTER, &cluster);
+    transaction_add(&transaction, CHANGE_CREATE, KIND_CLUSTER, &cluster, &arena);
     make_node(m, &node);
-    add_change(&transaction, &arena, CHANGE_CREATE, KIND_NODE, &node);
+    transaction_add(&transaction, CHANGE_CREATE, KIND_NODE, &node, &arena);
     for (unsigned i = 0; i < c->knobs.keys; i++) {
         AUTO_BUF object = {0};
         cluster_key_encode(&c->keys[i], UINT64_MAX, 0, &object);
@@ -343,7 +327,7 @@ static void add_revision(struct cluster_sim *c, struct transaction *transaction,
     revision.revision = service->revision;
     revision.who = "user";
     revision.spec = service->spec;
-    add_change(transaction, arena, CHANGE_CREATE, KIND_REVISION, &revision);
+    transaction_add(transaction, CHANGE_CREATE, KIND_REVISION, &revision, arena);
 }
 
 static void create_service(struct cluster_sim *c, struct transaction *transaction, struct arena *arena) {
@@ -357,7 +341,7 @@ static void create_service(struct cluster_sim *c, struct transaction *transactio
     service.spec.deploy.replicas = (int64_t)cluster_below(c, 6);
     service.spec.deploy.restart_policy.delay_ns = INT64_C(1000000000);
     service.revision = service.restart_revision = 1;
-    add_change(transaction, arena, CHANGE_CREATE, KIND_SERVICE, &service);
+    transaction_add(transaction, CHANGE_CREATE, KIND_SERVICE, &service, arena);
     add_revision(c, transaction, arena, &service);
     cluster_totals->services++;
 }
@@ -366,7 +350,7 @@ static void change_service(struct cluster_sim *c, struct transaction *transactio
                            struct service *service) {
     if (cluster_below(c, 5) == 0) {
         service->removing = true;
-        add_change(transaction, arena, CHANGE_UPDATE, KIND_SERVICE, service);
+        transaction_add(transaction, CHANGE_UPDATE, KIND_SERVICE, service, arena);
         return;
     }
     service->revision++;
@@ -376,7 +360,7 @@ static void change_service(struct cluster_sim *c, struct transaction *transactio
     } else {
         service->spec.deploy.replicas = (int64_t)cluster_below(c, 8);
     }
-    add_change(transaction, arena, CHANGE_UPDATE, KIND_SERVICE, service);
+    transaction_add(transaction, CHANGE_UPDATE, KIND_SERVICE, service, arena);
     add_revision(c, transaction, arena, service);
 }
 
@@ -420,7 +404,7 @@ static void settle_services(struct cluster_sim *c) {
         schema_init(&transaction_schema, &transaction);
         service->spec.image = "good";
         service->restart_revision = ++service->revision;
-        add_change(&transaction, &arena, CHANGE_UPDATE, KIND_SERVICE, service);
+        transaction_add(&transaction, CHANGE_UPDATE, KIND_SERVICE, service, &arena);
         add_revision(c, &transaction, &arena, service);
         submit(leader, &transaction, "user");
     }

@@ -813,7 +813,7 @@ static void closing_sends_what_is_queued_and_says_why(void **state) {
     assert_int_equal(a->closed, 1);
 }
 
-static void closing_does_not_wait_for_ever_for_a_stubborn_peer(void **state) {
+static void closing_does_not_wait_for_ever_for_a_peer_that_stays(void **state) {
     struct answerer *a = *state;
     int fd = open_peer(a);
     struct watch_request watch;
@@ -879,7 +879,7 @@ static const struct CMUnitTest tests[] = {
     TEST(nobody_there_is_said_with_the_remedy),
     TEST(a_full_queue_of_connections_is_tried_again),
     TEST(closing_sends_what_is_queued_and_says_why),
-    TEST(closing_does_not_wait_for_ever_for_a_stubborn_peer),
+    TEST(closing_does_not_wait_for_ever_for_a_peer_that_stays),
     TEST(connections_that_come_while_closing_are_given_back),
 };
 
