@@ -4,11 +4,12 @@
 //
 // Apply reads everything first; with one mistake anywhere nothing is sent. Declarations then go as one
 // transaction, removals (--prune) after it, guarded. What was changed is waited for.
+#include "cli/apply.h"
+
 #include <string.h>
 
 #include "base/str.h"
 #include "cli/connect.h"
-#include "cli/declare.h"
 #include "cli/output.h"
 #include "cli/wait.h"
 
@@ -113,8 +114,8 @@ static void print_result(const struct invocation *in, const struct apply_result 
     }
 }
 
-static void print_applied(const struct invocation *in, const struct applied *applied, bool dry_run,
-                          const struct diagnostics *diagnostics) {
+static void tell_all(const struct invocation *in, const struct apply_job *job, const struct applied *applied,
+                     const struct diagnostics *diagnostics) {
     if (str_equal(in->shared.output, "json")) {
         AUTO_BUF out = {0};
         json_write(&applied_schema, applied, JSON_INDENT, TEXT_DEFAULTS, &out);
@@ -124,13 +125,13 @@ static void print_applied(const struct invocation *in, const struct applied *app
     for (size_t i = 0; i < applied->results.count; i++) {
         print_warnings(&applied->results.items[i], diagnostics);
         if (!str_equal(in->shared.output, "json")) {
-            print_result(in, &applied->results.items[i], dry_run);
+            job->tell(in, &applied->results.items[i], job->dry_run);
         }
     }
 }
 
-static int prune(const struct invocation *in, struct client *client, const struct comparisons *comparisons,
-                 bool dry_run, struct error *err) {
+static int prune(const struct invocation *in, const struct apply_job *job, struct client *client,
+                 const struct comparisons *comparisons, struct error *err) {
     for (size_t i = 0; i < comparisons->count; i++) {
         const struct comparison *item = &comparisons->items[i];
         if (item->action != DECLARE_REMOVED) {
@@ -140,15 +141,15 @@ static int prune(const struct invocation *in, struct client *client, const struc
         struct strings references = {1, &id};
         struct applied *applied = NULL;
         const char *why = in->shared.why[0] != '\0' ? in->shared.why : "no longer declared";
-        int rc = dry_run ? 0
-                         : connect_remove(client, item->kind, &references, why, /*force=*/false, in->arena,
-                                          &applied, err);
+        int rc = job->dry_run ? 0
+                              : connect_remove(client, item->kind, &references, why, /*force=*/false,
+                                               in->arena, &applied, err);
         if (rc < 0) {
             return error_wrap(err, rc, "remove %s %s", object_kind_name(item->kind), item->name);
         }
         struct apply_result result = {.kind = item->kind, .name = item->name, .action = ACTION_REMOVED};
         if (!str_equal(in->shared.output, "json")) {
-            print_result(in, &result, dry_run);
+            job->tell(in, &result, job->dry_run);
         }
     }
     return 0;
@@ -159,31 +160,28 @@ static const char *look_again(const struct wait_targets *targets, struct arena *
     return targets->count == 1 ? arena_printf(arena, "muster ps %s", targets->items[0].name) : "muster ls";
 }
 
-static int send_all(const struct invocation *in, const struct apply_args *args,
-                    const struct declarations *declared, const struct diagnostics *diagnostics,
-                    struct client *client, struct error *err) {
+int apply_send(const struct invocation *in, const struct apply_job *job, const struct declarations *declared,
+               const struct diagnostics *diagnostics, struct client *client, struct error *err) {
     struct comparisons comparisons = {0};
     struct apply_request request;
     struct applied *applied = NULL;
     int rc = 0;
-    if (args->prune) {
-        rc =
-            declare_compare(client, &args->source, declared, /* prune= */ true, in->arena, &comparisons, err);
-        rc = rc < 0 ? rc : declare_guard(&comparisons, in->shared.yes || args->dry_run, err);
+    if (job->prune) {
+        rc = declare_compare(client, &job->source, declared, /* prune= */ true, in->arena, &comparisons, err);
+        rc = rc < 0 ? rc : declare_guard(&comparisons, in->shared.yes || job->dry_run, err);
     }
-    make_request(in, &args->source, declared, args->dry_run, &request);
+    make_request(in, &job->source, declared, job->dry_run, &request);
     rc = rc < 0 ? rc : connect_apply(client, &request, in->arena, &applied, err);
     if (rc < 0) {
         return rc;
     }
-    print_applied(in, applied, args->dry_run, diagnostics);
-    rc = prune(in, client, &comparisons, args->dry_run, err);
-    if (rc < 0 || args->dry_run) {
+    tell_all(in, job, applied, diagnostics);
+    rc = prune(in, job, client, &comparisons, err);
+    if (rc < 0 || job->dry_run) {
         return rc;
     }
     struct wait_targets targets = wait_targets_of(applied, in->arena);
-    int64_t monitor_ns = invocation_has(in, "monitor") ? args->monitor_ns : -1;
-    return wait_converged(in, client, &targets, monitor_ns, look_again(&targets, in->arena), err);
+    return wait_converged(in, client, &targets, job->monitor_ns, look_again(&targets, in->arena), err);
 }
 
 static int run_apply(struct invocation *in, struct error *err) {
@@ -199,8 +197,13 @@ static int run_apply(struct invocation *in, struct error *err) {
     if (declared.count == 0) {
         return error_set(err, ERR_INVALID, "the files declare nothing, so nothing was sent");
     }
+    const struct apply_job job = {.source = args.source,
+                                  .dry_run = args.dry_run,
+                                  .prune = args.prune,
+                                  .monitor_ns = invocation_has(in, "monitor") ? args.monitor_ns : -1,
+                                  .tell = print_result};
     rc = connect_open(in, &client, err);
-    return rc < 0 ? rc : send_all(in, &args, &declared, &diagnostics, client, err);
+    return rc < 0 ? rc : apply_send(in, &job, &declared, &diagnostics, client, err);
 }
 
 // --- diff ---

@@ -33,14 +33,15 @@ static void print_diagnostics(const struct invocation *in, const struct diagnost
     fputs(buf_text(&out), stderr);
 }
 
-int declare_read(const struct invocation *in, const struct declare_source *source, struct declarations *out,
-                 struct diagnostics *diagnostics, struct error *err) {
-    const struct manifest_options options = {
-        .stack_name = source->stack, .set_name = source->set, .profiles = &source->profiles};
-    int rc = manifest_read(&source->files, &options, in->arena, out, diagnostics, err);
-    if (rc < 0) {
-        return rc;
-    }
+static struct manifest_options options_of(const struct declare_source *source) {
+    return (struct manifest_options){.stack_name = source->stack,
+                                     .set_name = source->set,
+                                     .profiles = &source->profiles,
+                                     .is_stack = source->is_stack};
+}
+
+static int report(const struct invocation *in, int rc, const struct diagnostics *diagnostics,
+                  struct error *err) {
     print_diagnostics(in, diagnostics);
     if (rc == 0 || str_equal(in->shared.output, "json")) {
         return rc == 0 ? 0 : -ERR_INVALID; // the object on stderr has said it all
@@ -48,6 +49,22 @@ int declare_read(const struct invocation *in, const struct declare_source *sourc
     size_t count = diagnostics->error_count;
     return error_set(err, ERR_INVALID, "%zu error%s in the files, nothing was sent", count,
                      count == 1 ? "" : "s");
+}
+
+int declare_read(const struct invocation *in, const struct declare_source *source, struct declarations *out,
+                 struct diagnostics *diagnostics, struct error *err) {
+    const struct manifest_options options = options_of(source);
+    int rc = manifest_read(&source->files, &options, in->arena, out, diagnostics, err);
+    return rc < 0 ? rc : report(in, rc, diagnostics, err);
+}
+
+int declare_config(const struct invocation *in, const struct declare_source *source, bool keeps_variables,
+                   struct buf *out, struct error *err) {
+    struct diagnostics diagnostics = {0};
+    struct manifest_options options = options_of(source);
+    options.keeps_variables = keeps_variables;
+    int rc = manifest_config(&source->files, &options, in->arena, out, &diagnostics, err);
+    return rc < 0 ? rc : report(in, rc, &diagnostics, err);
 }
 
 static const char *last_part(const char *path, struct arena *arena) {
@@ -131,13 +148,14 @@ static int compare_one(struct stock *stock, const struct declaration *declaratio
     return 0;
 }
 
-// What the owners of the files declared once, and the files do not hold any more.
-static int add_removals(struct stock *stock, const struct map *declared, const struct map *owners,
-                        struct comparisons *out, struct error *err) {
+// What the owners of the files declared once, and the files do not hold any more. The volumes of a stack hold
+// data, and stay.
+static int add_removals(struct stock *stock, const struct declare_source *source, const struct map *declared,
+                        const struct map *owners, struct comparisons *out, struct error *err) {
     static const enum object_kind kinds[] = {KIND_SERVICE, KIND_NETWORK, KIND_SECRET, KIND_CONFIG,
                                              KIND_VOLUME};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        int rc = stock_load(stock, kinds[k], err);
+        int rc = source->is_stack && kinds[k] == KIND_VOLUME ? 0 : stock_load(stock, kinds[k], err);
         if (rc < 0) {
             return rc;
         }
@@ -163,6 +181,9 @@ int declare_compare(struct client *client, const struct declare_source *source,
     struct map owners = {0};
     static char present;
     int rc = 0;
+    if (source->is_stack) { // also of files that declare nothing any more
+        map_put(&owners, arena_printf(arena, "stack:%s", source->stack), &present);
+    }
     for (size_t i = 0; rc == 0 && i < declared->count; i++) {
         const struct declaration *declaration = &declared->items[i];
         map_put(&names, key_of(arena, declaration->kind, declaration->name), &present);
@@ -170,7 +191,7 @@ int declare_compare(struct client *client, const struct declare_source *source,
         rc = compare_one(&stock, declaration, out, err);
     }
     if (rc == 0 && prune) {
-        rc = add_removals(&stock, &names, &owners, out, err);
+        rc = add_removals(&stock, source, &names, &owners, out, err);
     }
     map_free(&names);
     map_free(&owners);

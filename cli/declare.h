@@ -14,12 +14,16 @@ struct declare_source {
     const char *set;         // --set; NULL = derived
     const char *stack;       // --stack; NULL = derived
     struct strings profiles; // --profile
+    bool is_stack;           // the files are layers of one Compose file
 };
 
 // Reads the files. All mistakes go to stderr with their places (as one JSON object with -o json), warnings
 // too. With mistakes: -ERR_INVALID, "3 errors in the files, nothing was sent".
 int declare_read(const struct invocation *in, const struct declare_source *source, struct declarations *out,
                  struct diagnostics *diagnostics, struct error *err);
+// The files as one Compose file (specs/manifest.h), printed as declare_read prints.
+int declare_config(const struct invocation *in, const struct declare_source *source, bool keeps_variables,
+                   struct buf *out, struct error *err);
 // Who declares what the files hold: the stack's name, the set given, or the name of the file or directory.
 // "" for standard input, which leaves things with the owner they have.
 const char *declare_owner(const struct declare_source *source, const struct declaration *declaration,

@@ -195,7 +195,7 @@ static void read_object(struct stack *s, const struct section *section, const st
     struct draft draft = {.kind = section->kind,
                           .spec = draft_new(r, section->kind),
                           .stack = s->name,
-                          .where = {r->reporter.source->name, &pair[0], &pair[1]}};
+                          .where = {r->reporter.sources, &pair[0], &pair[1]}};
     r->binder.root = object_spec_schema(section->kind);
     bind_object(&r->binder, r->binder.root, &pair[1], draft.spec, NULL, NULL);
     bool is_external = is_true(yaml_get(&pair[1], "external"));

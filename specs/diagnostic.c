@@ -201,14 +201,15 @@ static void add_snippet_line(struct buf *out, const struct source_text *source, 
 }
 
 static const char *make_snippet(struct reporter *reporter, struct place at, const char *hint) {
-    if (reporter->source == NULL || reporter->source->text == NULL || at.line <= 0) {
+    const struct source_text *source = &reporter->sources[at.source];
+    if (reporter->source_count == 0 || source->text == NULL || at.line <= 0) {
         return "";
     }
     AUTO_BUF out = buf_make(64 * KIB);
     if (at.other_line > 0) {
-        add_snippet_line(&out, reporter->source, at.other_line, at.other_column, "first here");
+        add_snippet_line(&out, source, at.other_line, at.other_column, "first here");
     }
-    add_snippet_line(&out, reporter->source, at.line, at.column, hint);
+    add_snippet_line(&out, source, at.line, at.column, hint);
     return arena_strndup(reporter->arena, buf_text(&out), out.len);
 }
 
@@ -240,7 +241,7 @@ void reporter_add(struct reporter *reporter, struct place at, const char *code, 
     va_end(args);
     hint = arena_strdup(reporter->arena, hint);
     *ARENA_PUSH(reporter->arena, all) = (struct diagnostic){
-        .at = {reporter->source != NULL ? reporter->source->name : "", at.line, at.column},
+        .at = {reporter->source_count > 0 ? reporter->sources[at.source].name : "", at.line, at.column},
         .code = code,
         .path = arena_strdup(reporter->arena, path),
         .text = text,

@@ -32,13 +32,15 @@ struct source_text {
 struct reporter {
     struct arena *arena;
     struct diagnostics *out;
-    const struct source_text *source; // the text under way
+    const struct source_text *sources; // the texts under way: one, or those that are read as one
+    size_t source_count;               // 0 = none
 };
 
-// A place in reporter->source; `other` is a second one worth showing first (line 0 = none).
+// A place in one of reporter->sources; `other` is a second one worth showing first (line 0 = none).
 struct place {
     int64_t line, column;
     int64_t other_line, other_column;
+    size_t source;
 };
 
 // False when one more error would only be counted: finding a hint for it is not worth the time.

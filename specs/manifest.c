@@ -53,8 +53,8 @@ void draft_error(struct reading *r, const struct draft *draft, const char *path,
     buf_addv(&text, format, args);
     va_end(args);
     const struct yaml_node *node = draft_place(draft, path, strcmp(code, "E0330") == 0);
-    reporter_add(&r->reporter, (struct place){.line = node->line, .column = node->column}, code, path, hint,
-                 "%s", buf_text(&text));
+    struct place at = {.line = node->line, .column = node->column, .source = node->source};
+    reporter_add(&r->reporter, at, code, path, hint, "%s", buf_text(&text));
 }
 
 // A field that could not be read is missing too: saying it once is enough.
@@ -62,7 +62,8 @@ static bool is_reported(const struct reading *r, const struct yaml_node *node) {
     const struct diagnostics *all = r->reporter.out;
     for (size_t i = 0; i < all->count; i++) {
         const struct diagnostic *item = &all->items[i];
-        if (!item->is_warning && item->at.file == r->reporter.source->name && item->at.line == node->line) {
+        if (!item->is_warning && item->at.file == r->reporter.sources[node->source].name &&
+            item->at.line == node->line) {
             return true;
         }
     }
@@ -134,6 +135,11 @@ static bool is_selected(const struct reading *r, const struct draft *draft) {
     return own->count == 0;
 }
 
+static struct position draft_at(const struct draft *draft) {
+    const struct yaml_node *key = draft->where.key;
+    return (struct position){draft->where.sources[key->source].name, key->line, key->column};
+}
+
 static void list_draft(struct reading *r, const struct draft *draft) {
     const struct schema *schema = object_spec_schema(draft->kind);
     const char *name = member_text(schema_field(schema, "name"), draft->spec);
@@ -157,13 +163,12 @@ static void list_draft(struct reading *r, const struct draft *draft) {
     }
     struct field_positions *positions = ARENA_NEW(r->arena, struct field_positions);
     *positions = draft->where;
-    *ARENA_PUSH(r->arena, r->out) =
-        (struct declaration){.kind = draft->kind,
-                             .spec = draft->spec,
-                             .name = name,
-                             .stack = draft->stack,
-                             .at = {draft->where.file, draft->where.key->line, draft->where.key->column},
-                             .positions = positions};
+    *ARENA_PUSH(r->arena, r->out) = (struct declaration){.kind = draft->kind,
+                                                         .spec = draft->spec,
+                                                         .name = name,
+                                                         .stack = draft->stack,
+                                                         .at = draft_at(draft),
+                                                         .positions = positions};
     map_put(&r->seen, key, (void *)(uintptr_t)r->out->count); // NOLINT(performance-no-int-to-ptr): an index
 }
 
@@ -220,7 +225,7 @@ static void read_typed(struct reading *r, const struct yaml_node *document,
     struct draft draft = {.kind = kind,
                           .spec = draft_new(r, kind),
                           .stack = "",
-                          .where = {r->reporter.source->name, document, document}};
+                          .where = {r->reporter.sources, document, document}};
     r->binder.root = object_spec_schema(kind);
     bind_object(&r->binder, r->binder.root, document, draft.spec, NULL, "kind");
     draft_finish(r, &draft);
@@ -256,18 +261,29 @@ static void read_document(struct reading *r, const struct yaml_node *document) {
     arena_clear(&r->scratch);
 }
 
-// --- one text ---
+// --- one text, or several as one ---
 
-static void sort_by_place(struct diagnostics *all, size_t first) {
+static size_t rank_of(const struct reporter *reporter, const char *file) {
+    size_t i = 0;
+    while (i < reporter->source_count && reporter->sources[i].name != file) {
+        i++;
+    }
+    return i;
+}
+
+static bool is_in_order(const struct reporter *reporter, const struct position *a, const struct position *b) {
+    if (a->file != b->file) {
+        return rank_of(reporter, a->file) <= rank_of(reporter, b->file);
+    }
+    return a->line < b->line || (a->line == b->line && a->column <= b->column);
+}
+
+static void sort_by_place(const struct reporter *reporter, size_t first) {
+    struct diagnostics *all = reporter->out;
     for (size_t i = first + 1; i < all->count; i++) {
         struct diagnostic item = all->items[i];
         size_t k = i;
-        for (; k > first; k--) {
-            const struct position *before = &all->items[k - 1].at;
-            if (before->line < item.at.line ||
-                (before->line == item.at.line && before->column <= item.at.column)) {
-                break;
-            }
+        for (; k > first && !is_in_order(reporter, &all->items[k - 1].at, &item.at); k--) {
             all->items[k] = all->items[k - 1];
         }
         all->items[k] = item;
@@ -284,12 +300,16 @@ static const char *directory_of(struct arena *arena, const char *name) {
     return path_resolve(arena, base, directory);
 }
 
-static void read_text(struct reading *r, const char *name, const char *text, size_t len) {
-    struct source_text *source = ARENA_NEW(r->arena, struct source_text);
-    *source = (struct source_text){arena_strdup(r->arena, name), text, len};
-    size_t first = r->reporter.out->count;
-    r->reporter.source = source;
-    r->directory = directory_of(r->arena, name);
+// `sources` stay with the declarations, for their names; their texts are looked at until sources_end.
+static void sources_begin(struct reading *r, const struct source_text *sources, size_t count) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += sources[i].len;
+    }
+    r->reporter.sources = sources;
+    r->reporter.source_count = count;
+    r->reports_before = r->reporter.out->count;
+    r->directory = directory_of(r->arena, sources[0].name);
     r->variables.given = r->options->variables;
     variables_read_dotenv(r);
     r->binder = (struct binder){.arena = r->arena,
@@ -297,25 +317,96 @@ static void read_text(struct reading *r, const char *name, const char *text, siz
                                 .variables = &r->variables,
                                 .reads_environment = r->reads_files,
                                 .bytes_start = r->arena->used_bytes,
-                                .bytes_max = FILE_MEMORY_BASE + FILE_MEMORY_FACTOR * len};
-    if (len > YAML_BYTES_MAX) {
-        reporter_add(&r->reporter, (struct place){.line = 1, .column = 1}, "E0114", "", "split it",
-                     "the file is larger than 4 MiB");
+                                .bytes_max = FILE_MEMORY_BASE + FILE_MEMORY_FACTOR * bytes};
+}
+
+static void sources_end(struct reading *r) {
+    sort_by_place(&r->reporter, r->reports_before);
+    r->reporter.source_count = 0;
+}
+
+// The documents before the first mistake; the mistakes are reported.
+static void parse_source(struct reading *r, size_t number, struct yaml_documents *out) {
+    const struct source_text *source = &r->reporter.sources[number];
+    struct yaml_problems problems;
+    *out = (struct yaml_documents){0};
+    if (source->len > YAML_BYTES_MAX) {
+        reporter_add(&r->reporter, (struct place){.line = 1, .column = 1, .source = number}, "E0114", "",
+                     "split it", "the file is larger than 4 MiB");
         return;
     }
+    yaml_parse(source->text, source->len, (uint16_t)number, r->arena, out, &problems);
+    for (size_t i = 0; i < problems.count; i++) {
+        const struct yaml_problem *found = &problems.items[i];
+        struct place at = {found->line, found->column, found->other_line, found->other_column, number};
+        reporter_add(&r->reporter, at, found->code, "", found->hint, "%s", found->text);
+    }
+}
+
+static void read_text(struct reading *r, const char *name, const char *text, size_t len) {
+    struct source_text *source = ARENA_NEW(r->arena, struct source_text);
     struct yaml_documents documents;
-    struct yaml_problems problems;
-    yaml_parse(text, len, r->arena, &documents, &problems);
+    *source = (struct source_text){arena_strdup(r->arena, name), text, len};
+    sources_begin(r, source, 1);
+    parse_source(r, 0, &documents);
     for (size_t i = 0; i < documents.count && !r->binder.is_over; i++) {
         read_document(r, &documents.items[i]);
     }
-    for (size_t i = 0; i < problems.count; i++) {
-        const struct yaml_problem *found = &problems.items[i];
-        struct place at = {found->line, found->column, found->other_line, found->other_column};
-        reporter_add(&r->reporter, at, found->code, "", found->hint, "%s", found->text);
+    sources_end(r);
+}
+
+// --- a stack: Compose files laid over each other ---
+
+// The one document of a layer, if it is a Compose file.
+static const struct yaml_node *read_layer(struct reading *r, size_t number) {
+    struct yaml_documents documents;
+    size_t errors_before = r->reporter.out->error_count;
+    parse_source(r, number, &documents);
+    if (r->reporter.out->error_count > errors_before) {
+        return NULL;
     }
-    sort_by_place(r->reporter.out, first);
-    r->reporter.source = NULL;
+    const struct yaml_node *document = documents.count > 0 ? &documents.items[0] : NULL;
+    if (documents.count == 1 && document->kind == YAML_MAP && yaml_get(document, "kind") == NULL) {
+        return document;
+    }
+    const struct place at = {.line = document != NULL ? document->line : 1, .column = 1, .source = number};
+    reporter_add(&r->reporter, at, "E0201", "",
+                 "a stack is made of Compose files; the others are for: muster apply",
+                 documents.count == 0  ? "the file is empty"
+                 : documents.count > 1 ? "the file holds several documents"
+                                       : "the document is not a Compose file");
+    return NULL;
+}
+
+// The layers as one, which `out` then is; false when one of them is wrong.
+static bool read_layers(struct reading *r, struct yaml_node *out) {
+    bool is_good = true;
+    for (size_t i = 0; i < r->reporter.source_count; i++) {
+        const struct yaml_node *layer = read_layer(r, i);
+        if (layer != NULL) {
+            *out = i == 0 || !is_good ? *layer : compose_merge(out, layer, r->arena);
+        }
+        is_good = is_good && layer != NULL;
+    }
+    return is_good;
+}
+
+// With `config` the stack is written there when it is good.
+static void read_stack(struct reading *r, const struct source_text *sources, size_t count,
+                       struct buf *config) {
+    struct yaml_node *stack = ARENA_NEW(r->arena, struct yaml_node);
+    sources_begin(r, sources, count);
+    r->errors_before = r->reporter.out->error_count;
+    if (read_layers(r, stack)) {
+        if (!r->options->keeps_variables) {
+            compose_read(r, stack);
+        }
+        if (config != NULL && r->reporter.out->error_count == 0) {
+            compose_config(stack, r->options->keeps_variables ? NULL : &r->variables, r->arena, config);
+        }
+    }
+    arena_clear(&r->scratch);
+    sources_end(r);
 }
 
 static const struct manifest_options no_options;
@@ -351,103 +442,51 @@ int manifest_parse(const char *name, const char *text, size_t len, const struct 
 
 // --- files ---
 
-static int read_stream(int fd, struct buf *out, struct error *err) {
-    for (;;) {
-        char *room = buf_reserve(out, 64 * KIB);
-        if (room == NULL) {
-            return error_set(err, ERR_LIMIT, "more than %d MiB", YAML_BYTES_MAX / MIB);
-        }
-        ssize_t got = read(fd, room, 64 * KIB);
-        if (got < 0 && errno != EINTR) {
-            return error_sys(err, errno, "read");
-        }
-        out->len += got > 0 ? (size_t)got : 0;
-        out->data[out->len] = '\0';
-        if (got == 0) {
-            return 0;
-        }
-    }
-}
-
 static int read_file(struct reading *r, const char *path, struct error *err) {
-    bool is_stdin = strcmp(path, "-") == 0;
-    AUTO_BUF content = buf_make(YAML_BYTES_MAX + 64 * KIB);
-    int rc = is_stdin ? read_stream(STDIN_FILENO, &content, err)
-                      : fs_read(AT_FDCWD, path, YAML_BYTES_MAX, &content, err);
-    if (rc < 0) {
-        return error_wrap(err, rc, "%s", is_stdin ? "standard input" : path);
+    AUTO_BUF content = {0};
+    int rc = source_read(path, &content, err);
+    if (rc == 0) { // the tree keeps copies, snippets too
+        read_text(r, source_name(path), buf_text(&content), content.len);
     }
-    if (content.len > YAML_BYTES_MAX) {
-        return error_wrap(err, error_set(err, ERR_LIMIT, "more than %d MiB", YAML_BYTES_MAX / MIB), "%s",
-                          path);
-    }
-    read_text(r, is_stdin ? "<stdin>" : path, buf_text(&content),
-              content.len); // the tree keeps copies, snippets too
-    return 0;
+    return rc;
 }
 
-static int is_spec_file(const struct dirent *entry) {
-    return entry->d_name[0] != '.' && (str_ends(entry->d_name, ".yaml") || str_ends(entry->d_name, ".yml"));
+static int read_one_by_one(struct reading *r, const struct strings *files, struct error *err) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < files->count; i++) {
+        rc = read_file(r, files->items[i], err);
+    }
+    return rc;
 }
 
-static int by_natural_order(const struct dirent **a, const struct dirent **b) {
-    return str_compare_natural((*a)->d_name, (*b)->d_name);
+static int read_as_stack(struct reading *r, const struct strings *files, struct buf *config,
+                         struct error *err) {
+    struct source_text *sources = ARENA_ARRAY(r->arena, struct source_text, files->count);
+    struct buf *contents = ARENA_ARRAY(r->arena, struct buf, files->count);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < files->count; i++) {
+        rc = source_read(files->items[i], &contents[i], err);
+        sources[i] =
+            (struct source_text){source_name(files->items[i]), buf_text(&contents[i]), contents[i].len};
+    }
+    if (rc == 0) {
+        read_stack(r, sources, files->count, config);
+    }
+    for (size_t i = 0; i < files->count; i++) {
+        buf_free(&contents[i]);
+    }
+    return rc;
 }
 
-static int add_directory(struct arena *arena, const char *path, struct strings *out, struct error *err) {
-    struct dirent **entries;
-    int count = scandir(path, &entries, is_spec_file, by_natural_order);
-    if (count < 0) {
-        return error_sys(err, errno, "list %s", path);
-    }
-    for (int i = 0; i < count; i++) {
-        *ARENA_PUSH(arena, out) =
-            arena_printf(arena, "%s%s%s", path, str_ends(path, "/") ? "" : "/", entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
-    return count > 0 ? 0 : error_set(err, ERR_NOT_FOUND, "no *.yaml or *.yml in %s", path);
-}
-
-static int add_path(struct arena *arena, const char *path, struct strings *out, struct error *err) {
-    struct stat status;
-    if (strcmp(path, "-") == 0) {
-        *ARENA_PUSH(arena, out) = path;
-        return 0;
-    }
-    if (stat(path, &status) != 0) {
-        return errno == ENOENT ? error_set(err, ERR_NOT_FOUND, "%s: no such file or directory", path)
-                               : error_sys(err, errno, "%s", path);
-    }
-    if (S_ISDIR(status.st_mode)) {
-        return add_directory(arena, path, out, err);
-    }
-    *ARENA_PUSH(arena, out) = path;
-    return 0;
-}
-
-static int list_files(const struct strings *paths, struct arena *arena, struct strings *out,
-                      struct error *err) {
-    for (size_t i = 0; i < paths->count; i++) {
-        int rc = add_path(arena, paths->items[i], out, err);
-        if (rc == 0 && out->count > YAML_FILES_MAX) {
-            rc = error_set(err, ERR_LIMIT, "more than %d spec files", YAML_FILES_MAX);
-        }
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
-int manifest_read(const struct strings *paths, const struct manifest_options *options, struct arena *arena,
-                  struct declarations *out, struct diagnostics *diagnostics, struct error *err) {
+static int read_paths(const struct strings *paths, const struct manifest_options *options,
+                      struct arena *arena, struct declarations *out, struct diagnostics *diagnostics,
+                      struct buf *config, struct error *err) {
     struct reading r = reading_start(options, arena, out, diagnostics);
     r.reads_files = true;
     struct strings files = {0};
-    int rc = list_files(paths, arena, &files, err);
-    for (size_t i = 0; rc == 0 && i < files.count; i++) {
-        rc = read_file(&r, files.items[i], err);
+    int rc = source_list(paths, arena, &files, err);
+    if (rc == 0) {
+        rc = r.options->is_stack ? read_as_stack(&r, &files, config, err) : read_one_by_one(&r, &files, err);
     }
     int verdict = reading_end(&r);
     if (rc < 0) {
@@ -455,6 +494,19 @@ int manifest_read(const struct strings *paths, const struct manifest_options *op
         return rc;
     }
     return verdict;
+}
+
+int manifest_read(const struct strings *paths, const struct manifest_options *options, struct arena *arena,
+                  struct declarations *out, struct diagnostics *diagnostics, struct error *err) {
+    return read_paths(paths, options, arena, out, diagnostics, NULL, err);
+}
+
+int manifest_config(const struct strings *paths, const struct manifest_options *options, struct arena *arena,
+                    struct buf *out, struct diagnostics *diagnostics, struct error *err) {
+    struct declarations declarations;
+    struct manifest_options stack = *options;
+    stack.is_stack = true;
+    return read_paths(paths, &stack, arena, &declarations, diagnostics, out, err);
 }
 
 struct position manifest_position(const struct declaration *declaration, const char *path) {
@@ -466,5 +518,5 @@ struct position manifest_position(const struct declaration *declaration, const c
     if (node == positions->root) {
         return declaration->at;
     }
-    return (struct position){positions->file, node->line, node->column};
+    return (struct position){positions->sources[node->source].name, node->line, node->column};
 }

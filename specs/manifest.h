@@ -50,6 +50,10 @@ struct manifest_options {
     const char *set_name;          // owner of what is applied: NULL = derived
     const struct pairs *variables; // for ${VAR}; NULL = the process environment (Compose files only)
     const struct strings *profiles;
+    // The files are Compose files laid over each other, as by `docker stack deploy -c a -c b`: one stack. Relative
+    // paths start from the first.
+    bool is_stack;
+    bool keeps_variables; // manifest_config alone: ${VAR} stays, and values are not checked
 };
 
 // Reads all files. 0: `out` is complete (there may be warnings). 1: there are errors, `out` is empty.
@@ -63,6 +67,11 @@ int manifest_read(const struct strings *paths, const struct manifest_options *op
 int manifest_parse(const char *name, const char *text, size_t len, const struct manifest_options *options,
                    struct arena *arena, struct declarations *out, struct diagnostics *diagnostics,
                    struct error *err);
+
+// The files of a stack as one Compose file, checked as manifest_read does, variables filled in. Returns as
+// manifest_read.
+int manifest_config(const struct strings *paths, const struct manifest_options *options, struct arena *arena,
+                    struct buf *out, struct diagnostics *diagnostics, struct error *err);
 
 // Where a field of a declaration was written (the nearest ancestor that has a position).
 struct position manifest_position(const struct declaration *declaration, const char *path);

@@ -36,10 +36,11 @@ void bind_error(struct binder *b, const struct yaml_node *node, const char *code
     va_end(args);
     AUTO_BUF where = buf_make(4096);
     add_path(&where, path);
-    struct place at = {.line = node->line, .column = node->column};
+    struct place at = {.line = node->line, .column = node->column, .source = node->source};
     if (node->kind == YAML_ALIAS) { // wrong is what stands at the anchor; it is needed here
         buf_addf(&text, "; used at line %u:%u through an alias", node->line, node->column);
-        at = (struct place){.line = node->target->line, .column = node->target->column};
+        at = (struct place){
+            .line = node->target->line, .column = node->target->column, .source = node->target->source};
     }
     reporter_add(b->reporter, at, code, buf_text(&where), hint, "%s", buf_text(&text));
 }

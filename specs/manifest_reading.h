@@ -9,9 +9,9 @@
 #include "specs/manifest_bind.h"
 
 struct field_positions {
-    const char *file;
-    const struct yaml_node *key;  // where the declaration begins, for people: a Compose service's name
-    const struct yaml_node *root; // its map
+    const struct source_text *sources; // by yaml_node.source
+    const struct yaml_node *key;       // where the declaration begins, for people: a Compose service's name
+    const struct yaml_node *root;      // its map
 };
 
 struct reading {
@@ -25,7 +25,8 @@ struct reading {
     bool reads_files;      // whether files named in the text may be opened
     struct variables variables;
     struct binder binder;
-    size_t errors_before; // of the declaration under way
+    size_t errors_before;  // of the declaration under way
+    size_t reports_before; // of the text under way
 };
 
 // One object on its way from text to declaration.
@@ -51,5 +52,21 @@ void variables_read_dotenv(struct reading *r);
 
 // specs/compose.c
 void compose_read(struct reading *r, const struct yaml_node *document);
+
+// specs/compose_merge.c: one Compose file on top of another, by the Compose Specification's rules. What both have
+// comes from `over`; the nodes of both are shared.
+struct yaml_node compose_merge(const struct yaml_node *base, const struct yaml_node *over,
+                               struct arena *arena);
+
+// specs/compose_config.c: the document as YAML text, its variables filled in; NULL leaves them as they are.
+void compose_config(const struct yaml_node *document, const struct variables *variables, struct arena *arena,
+                    struct buf *out);
+
+// specs/manifest_source.c
+// The files that the paths stand for, in order.
+int source_list(const struct strings *paths, struct arena *arena, struct strings *out, struct error *err);
+int source_read(const char *path, struct buf *out,
+                struct error *err);        // the caller frees `out`, also after an error
+const char *source_name(const char *path); // as positions have it
 
 #endif

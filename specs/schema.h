@@ -236,6 +236,8 @@ void json_write_string(struct buf *out, const char *text);
 // Canonical form: field order of the table, defaults left out, short forms where a struct has one; parses
 // back to an equal object.
 void yaml_write(const struct schema *schema, const void *object, unsigned flags, int indent, struct buf *out);
+// A text as one YAML scalar, in quotes where it would be read as something else.
+void yaml_write_text(struct buf *out, const char *text);
 
 // --- diff (specs/diff.c) ---
 

@@ -35,7 +35,7 @@ int settings_parse(const char *file, const struct schema *schema, struct bytes t
                    struct arena *arena, struct error *err) {
     struct diagnostics diagnostics = {0};
     struct source_text source = {.name = file, .text = (const char *)text.data, .len = text.len};
-    struct reporter reporter = {.arena = arena, .out = &diagnostics, .source = &source};
+    struct reporter reporter = {.arena = arena, .out = &diagnostics, .sources = &source, .source_count = 1};
     struct variables variables = {0};
     struct binder binder = {.arena = arena,
                             .reporter = &reporter,
@@ -45,7 +45,8 @@ int settings_parse(const char *file, const struct schema *schema, struct bytes t
                             .bytes_max = 16 * 1024 * 1024};
     struct yaml_documents documents = {0};
     struct yaml_problems problems = {0};
-    if (yaml_parse(source.text != NULL ? source.text : "", source.len, arena, &documents, &problems) != 0) {
+    if (yaml_parse(source.text != NULL ? source.text : "", source.len, /* source= */ 0, arena, &documents,
+                   &problems) != 0) {
         for (size_t i = 0; i < problems.count; i++) {
             const struct yaml_problem *at = &problems.items[i];
             reporter_add(&reporter, (struct place){.line = at->line, .column = at->column}, at->code, "",

@@ -38,6 +38,7 @@ struct frame {
 
 struct builder {
     struct arena *arena;
+    uint16_t source;
     struct yaml_problems *problems;
     struct yaml_documents *out;
     struct frame frames[YAML_DEPTH_MAX];
@@ -90,9 +91,12 @@ static const char *keep_text(struct builder *b, const char *text, size_t len) {
     return copy;
 }
 
-static struct yaml_node node_at(enum yaml_kind kind, yaml_mark_t at) {
-    return (struct yaml_node){
-        .kind = (uint8_t)kind, .line = (uint32_t)at.line + 1, .column = (uint32_t)at.column + 1, .text = ""};
+static struct yaml_node node_at(const struct builder *b, enum yaml_kind kind, yaml_mark_t at) {
+    return (struct yaml_node){.kind = (uint8_t)kind,
+                              .source = b->source,
+                              .line = (uint32_t)at.line + 1,
+                              .column = (uint32_t)at.column + 1,
+                              .text = ""};
 }
 
 static int count_values(struct builder *b, size_t more, yaml_mark_t at) {
@@ -204,6 +208,7 @@ static int add_merged(struct builder *b, struct entries *entries, const struct y
     }
     for (size_t i = 0; i < value->count; i++) {
         struct yaml_node merged = {.kind = YAML_ALIAS,
+                                   .source = b->source,
                                    .line = use->line,
                                    .column = use->column,
                                    .target = yaml_value(&value->items[2 * i + 1])};
@@ -336,7 +341,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *event) {
     if (rc != 0) {
         return rc;
     }
-    struct yaml_node node = node_at(YAML_SCALAR, at);
+    struct yaml_node node = node_at(b, YAML_SCALAR, at);
     node.text = keep_text(b, text, len);
     node.is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && event->data.scalar.tag == NULL;
     if (node.is_plain && (len == 0 || strcmp(text, "~") == 0 || strcmp(text, "null") == 0)) {
@@ -351,7 +356,7 @@ static int on_open(struct builder *b, enum yaml_kind kind, const yaml_char_t *an
     if (b->depth == YAML_DEPTH_MAX) {
         return refuse(b, at, "E0103", "nested more than 64 levels deep", "");
     }
-    struct frame frame = {.node = node_at(kind, at), .first = b->stack_count, .weight_before = b->weight};
+    struct frame frame = {.node = node_at(b, kind, at), .first = b->stack_count, .weight_before = b->weight};
     int rc = check_tag(b, tag, at);
     rc = rc != 0 ? rc : count_values(b, 1, at);
     rc = rc != 0 ? rc : open_anchor(b, anchor, at, &frame.anchor);
@@ -395,7 +400,7 @@ static int on_alias(struct builder *b, const yaml_event_t *event) {
             return refuse(b, at, "E0109",
                           arena_printf(b->arena, "'*%.100s' stands inside its own anchor", name), "");
         }
-        struct yaml_node node = node_at(YAML_ALIAS, at);
+        struct yaml_node node = node_at(b, YAML_ALIAS, at);
         node.target = anchor->value;
         int rc = count_values(b, anchor->weight, at);
         return rc != 0 ? rc : attach(b, node, at);
@@ -559,11 +564,11 @@ static int parse_events(struct builder *b, yaml_parser_t *parser, const char *te
     }
 }
 
-int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_documents *out,
+int yaml_parse(const char *text, size_t len, uint16_t source, struct arena *arena, struct yaml_documents *out,
                struct yaml_problems *problems) {
     *problems = (struct yaml_problems){0};
     *out = (struct yaml_documents){0};
-    struct builder b = {.arena = arena, .problems = problems, .out = out};
+    struct builder b = {.arena = arena, .source = source, .problems = problems, .out = out};
     int rc = check_directives(&b, text, len);
     yaml_parser_t parser;
     if (rc != 0) {

@@ -24,6 +24,7 @@ enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP, YAML_ALIAS };
 struct yaml_node {
     uint8_t kind;          // enum yaml_kind
     bool is_plain;         // SCALAR: without quotes
+    uint16_t source;       // the text it was written in, as yaml_parse was told
     uint32_t line, column; // from 1, columns in characters; an ALIAS is where the value is used
     uint32_t count;        // LIST: items; MAP: pairs
     union {
@@ -58,8 +59,9 @@ struct yaml_problems {
 #define YAML_PROBLEMS_MAX 32
 
 // 0, or 1 with problems. A key given twice does not end the parse; whatever else is wrong does: what
-// follows a syntax error is noise. The documents before it are in `out` all the same.
-int yaml_parse(const char *text, size_t len, struct arena *arena, struct yaml_documents *out,
+// follows a syntax error is noise. The documents before it are in `out` all the same. `source` is a number for
+// the text, for trees that are put together from several.
+int yaml_parse(const char *text, size_t len, uint16_t source, struct arena *arena, struct yaml_documents *out,
                struct yaml_problems *problems);
 
 #endif

@@ -43,12 +43,16 @@ static bool needs_quotes(const char *text) {
     return text[len - 1] == ' ';
 }
 
-static void put_text(struct writer *w, const char *text) {
+void yaml_write_text(struct buf *out, const char *text) {
     if (!needs_quotes(text)) {
-        buf_adds(w->out, text);
+        buf_adds(out, text);
         return;
     }
-    json_write_string(w->out, text); // a JSON string is a double-quoted YAML scalar
+    json_write_string(out, text); // a JSON string is a double-quoted YAML scalar
+}
+
+static void put_text(struct writer *w, const char *text) {
+    yaml_write_text(w->out, text);
 }
 
 static void put_line(struct writer *w, int indent, const char *key) {

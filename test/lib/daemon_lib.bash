@@ -44,6 +44,11 @@ has() { # TEXT PATTERN: a glob, anywhere in the text
     [[ $1 == *$2* ]] || { printf 'not found: %s\nin: %s\n' "$2" "$1" >&2 && return 1; }
 }
 
+lacks() { # TEXT PATTERN
+    # shellcheck disable=SC2053 # a pattern is wanted
+    [[ $1 != *$2* ]] || { printf 'found: %s\nin: %s\n' "$2" "$1" >&2 && return 1; }
+}
+
 # muster ARGUMENT…: leaves what it said in $out and $err_out, and its exit status in $status.
 muster() {
     status=0
