@@ -76,7 +76,7 @@ SRC_unit := $(if $(filter planted,$(FLAVOUR)),$(wildcard test/unit/test_store_*.
     $(filter-out %/test_store_planted.c %/test_cluster_planted.c,$(wildcard test/unit/test_*.c test/sim/test_*.c)))
 UNIT := $(patsubst %.c,$(T)/%,$(notdir $(SRC_unit)))
 # Programs that tests start.
-HELPERS := $(T)/judge_history $(T)/register_client $(T)/clock_shift.so
+HELPERS := $(T)/judge_history $(T)/register_client $(T)/strangers $(T)/clock_shift.so
 BENCH := $(patsubst test/bench/%.c,$(T)/%,$(wildcard test/bench/bench_*.c))
 FUZZ := $(patsubst test/fuzz/%.c,$(T)/%,$(wildcard test/fuzz/fuzz_*.c))
 # The planted bugs break assertions on purpose; one flavour of them is enough.

@@ -51,6 +51,9 @@ static void add_manager(const struct info_reply *info, struct buf *out) {
     number(out, "  Applied Index", info->raft_applied);
     buf_adds(out, " Dispatcher:\n");
     line(out, "  Heartbeat Period", duration(spec->dispatcher_heartbeat_ns, text, sizeof text));
+    number(out, "  Agents Here", info->agents);
+    number(out, "  Callers Not Let In Yet", info->callers);
+    number(out, "  Callers Turned Away", info->turned_away);
     buf_adds(out, " CA Configuration:\n");
     line(out, "  Expiry Duration", duration(spec->cert_expiry_ns, text, sizeof text));
     line(out, " Autolock Managers", spec->autolock ? "true" : "false");

@@ -195,6 +195,10 @@ static const struct field info_reply_fields[] = {
     STRING(struct info_reply, 32, session_manager, .help = "Manager that this worker has a session with."),
     STRING(struct info_reply, 33, session_trouble, .help = "Why it has none."),
     TIME(struct info_reply, 34, session_since_unix_ms, .help = "Since when it has one, or has none."),
+    INT(struct info_reply, 50, agents, 0, INT64_MAX, .help = "Agents whose links this manager has."),
+    INT(struct info_reply, 51, callers, 0, INT64_MAX, .help = "Callers that have not said who they are."),
+    INT(struct info_reply, 52, turned_away, 0, INT64_MAX,
+        .help = "Callers that never did, or were refused, since the daemon started."),
 };
 const struct schema info_reply_schema =
     SCHEMA("info_reply", struct info_reply, info_reply_fields, .help = "What a daemon is and holds.");

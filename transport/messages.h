@@ -182,6 +182,10 @@ struct info_reply {
     const char *session_manager;   // with whom it has a session; "" = with nobody
     const char *session_trouble;   // why not
     int64_t session_since_unix_ms; // it is like that
+    // of a manager, at its port
+    int64_t agents;      // whose links are here
+    int64_t callers;     // that have not said who they are
+    int64_t turned_away; // that never did, or were refused, since the daemon started
     struct bytes unknown;
 };
 

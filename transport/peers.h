@@ -37,7 +37,7 @@
 //              node that is blocked may do nothing. A link ends within a second of the certificate that it
 //              was made with.
 //              Without one links are plain TCP, on loopback only (transport/peer_address.h).
-// Gate         All must be done in HELLO_DEADLINE_MS, and PEERS_CALLERS_MAX are accepted at a time; the
+// Gate         All must be done in PEERS_HELLO_MS, and PEERS_CALLERS_MAX are accepted at a time; the
 //              kernel keeps those that come then. A handshake begins when the caller has said something and
 //              one of PEERS_HANDSHAKES_MAX places is free: so thousands of agents that come at once, as
 //              they do when a manager was started again, get through one after the other, and none has its
@@ -53,6 +53,10 @@
 
 #define PEERS_MEMBERS_MAX 16
 #define PEERS_STRANGERS_MAX 32
+// From the accept to the hello: who has not said it is gone within three seconds, with the ticks of the
+// caller (100 ms) and the looks of the gate (50 ms), which both may come just too early, and some time to
+// close thousands.
+#define PEERS_HELLO_MS 2800
 #define PEERS_CALLERS_MAX 2048   // that were accepted and have not said hello
 #define PEERS_HANDSHAKES_MAX 128 // of them at a time
 #define PEERS_PATIENCE_MS 1000   // with one that says nothing
@@ -71,10 +75,9 @@
 struct peers;
 
 struct peers_callbacks {
-    // A message from a member; or JOIN, from whoever it is (from = what it calls itself, it may be 0), or RENEW,
-    // from a node that has shown a certificate.
-    // `body` is borrowed; `via` names the link for peers_reply, and stays valid, or becomes harmless, as
-    // long as it is kept.
+    // A message from a member; or JOIN, from whoever it is (from = what it calls itself, it may be 0), or
+    // RENEW, from a node that has shown a certificate. `body` is borrowed; `via` names the link for
+    // peers_reply, and stays valid, or becomes harmless, as long as it is kept.
     void (*on_packet)(void *context, uint64_t from, uint16_t number, struct bytes body, uint64_t via);
     // Our consensus link to a member carries messages now, or no more.
     void (*on_up)(void *context, uint64_t raft_id);
@@ -162,12 +165,15 @@ bool peers_agent_send(struct peers *peers, uint64_t link, uint16_t number, struc
 void peers_agent_close(struct peers *peers, uint64_t link);
 size_t peers_agent_count(const struct peers *peers);
 
+size_t peers_caller_count(const struct peers *peers);  // that have not said hello
+uint64_t peers_turned_away(const struct peers *peers); // that were gone, or refused, before they were let in
+
 // Ends at once every link on which this node's certificate was shown to us, whatever it is for. is_blocked
 // keeps it from coming back. on_agent_down comes later, from peers_take.
 void peers_cut(struct peers *peers, const struct id *node_id, const char *reason);
 
-// A stranger's question (JOIN), or one of any node (RENEW), to whoever listens at the address. *out names it in
-// on_answer, which comes within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
+// A stranger's question (JOIN), or one of any node (RENEW), to whoever listens at the address. *out names
+// it in on_answer, which comes within timeout_ms. -ERR_BUSY: PEERS_ASKS_MAX are open.
 int peers_ask(struct peers *peers, const char *address, uint16_t number, struct bytes body,
               int64_t timeout_ms, uint64_t *out, struct error *err);
 

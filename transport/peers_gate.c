@@ -31,6 +31,7 @@ void gate_give_back(struct peers *peers) {
 
 void gate_enter(struct line *line) {
     line->has_place = true;
+    line->peers->caller_count++;
     line->heard_ms = line->peers->now_ms;
     if (!line->is_covered) {
         gate_thin_out(line->peers, LINE_CALLER);
@@ -85,8 +86,18 @@ void gate_leave(struct line *line) {
     finish(line, line->is_greeted);
     if (line->has_place) {
         line->has_place = false;
+        line->peers->caller_count--;
+        line->peers->turned_away += !line->is_greeted;
         gate_give_back(line->peers);
     }
+}
+
+size_t peers_caller_count(const struct peers *peers) {
+    return peers->caller_count;
+}
+
+uint64_t peers_turned_away(const struct peers *peers) {
+    return peers->turned_away;
 }
 
 // --- those that hold up others ---

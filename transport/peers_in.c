@@ -28,7 +28,7 @@ void incoming_on_accepted(struct peers *peers, struct nng_stream *stream) {
     (void)map_put(&peers->incoming, line->key, line);
     line_connect(line, stream);
     (void)link_remote(line->link, line->source);
-    line->deadline_ms = peers->now_ms + HELLO_DEADLINE_MS;
+    line->deadline_ms = peers->now_ms + PEERS_HELLO_MS;
     gate_enter(line);
 }
 

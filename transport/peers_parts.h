@@ -130,6 +130,8 @@ struct peers {
     struct map incoming;   // lines by `key`
     uint64_t accepted_max; // in all
     int64_t gate_ms;       // when callers are looked at next
+    size_t caller_count;   // that have a place
+    uint64_t turned_away;
     unsigned shaking;
     struct list knocking; // the first that came is the first
     size_t agent_count;

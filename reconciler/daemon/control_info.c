@@ -86,6 +86,11 @@ static void fill_group(const struct daemon *daemon, struct info_reply *info, str
     info->raft_role = status.role;
     info->raft_term = (int64_t)status.term;
     info->raft_applied = (int64_t)status.applied;
+    if (daemon->group.peers != NULL) {
+        info->agents = (int64_t)peers_agent_count(daemon->group.peers);
+        info->callers = (int64_t)peers_caller_count(daemon->group.peers);
+        info->turned_away = (int64_t)peers_turned_away(daemon->group.peers);
+    }
 }
 
 static void warn_of_managers(const struct info_reply *info, struct arena *arena, struct strings *out) {

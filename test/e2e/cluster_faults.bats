@@ -112,10 +112,6 @@ cut_link() {
     await said_more_often "$2" peer.down "$other"
 }
 
-said_more_often() { # NUMBER EVENT COUNT
-    [ "$(manager_said "$1" "$2")" -gt "$3" ]
-}
-
 # takes_changes NUMBER NAME: eight of them, at once
 takes_changes() {
     local n

@@ -44,6 +44,10 @@ manager_said() { # NUMBER EVENT
     { cat "$cluster/$1/log" 2>/dev/null || :; } | grep -c " $2\b" || :
 }
 
+said_more_often() { # NUMBER EVENT COUNT
+    [ "$(manager_said "$1" "$2")" -gt "$3" ]
+}
+
 manager_begin() { # NUMBER [OPTION…]
     local dir=$cluster/$1
     mkdir -p "$dir"

@@ -648,7 +648,7 @@ static void strangers_by_the_hundred_keep_no_agent_out(void **state) {
     dial_many(AGENTS);
     AWAIT(heard.ups == 2 * AGENTS);
     assert_true(sides[0].mono_ms - before_ms < PEERS_PATIENCE_MS);
-    sides_live(2 * HELLO_DEADLINE_MS);
+    sides_live(2 * PEERS_HELLO_MS);
     assert_int_equal(heard.downs, 0);
     for (unsigned i = 0; i < STRANGERS; i++) {
         uint8_t bytes[4096];

@@ -384,7 +384,7 @@ static void silent_callers_keep_nobody_out_and_are_hung_up_on(void **state) {
         await_end(strangers[i]);
     }
     sides_are_frozen = false;
-    sides_pass(HELLO_DEADLINE_MS + 1000);
+    sides_pass(PEERS_HELLO_MS + 1000);
     for (unsigned i = PEERS_STRANGERS_MAX; i < 2 * PEERS_STRANGERS_MAX; i++) {
         await_end(silent[i]);
     }
