@@ -206,6 +206,7 @@ static void open_session(struct sessions *sessions, struct session_node *node, u
     node->id = id_from_prng(sessions->options.prng);
     node->managers_told = sessions->managers_version;
     node->was_told_manager = false;
+    node->was_challenged = node->is_challenged = false;
     snprintf(node->link_key, sizeof node->link_key, "%016" PRIx64, link);
     map_put(&sessions->by_link, node->link_key, node);
     delivery_begin(sessions, node);
@@ -316,18 +317,60 @@ static enum error_code check_register(const struct sessions *sessions, const str
     return ERR_NONE;
 }
 
+// How things are, and when the next heartbeat is due.
+static bool tell(struct sessions *sessions, struct session_node *node, int64_t heartbeat_ms) {
+    struct session_heartbeat_reply reply;
+    schema_init(&session_heartbeat_reply_schema, &reply);
+    reply.session_id = node->id;
+    reply.heartbeat_ms = heartbeat_ms;
+    reply.part = node->delivery.number;
+    if (node->managers_told != sessions->managers_version) {
+        reply.managers = sessions->managers;
+    }
+    reply.is_manager = node->is_manager;
+    reply.trust = sessions->trust;
+    reply.certificate_ms = sessions->certificate_ms;
+    if (!session_send(sessions, node, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply)) {
+        return false;
+    }
+    node->managers_told = sessions->managers_version;
+    node->was_told_manager = node->is_manager;
+    return true;
+}
+
 // Two machines with one identity would take the session from each other, and both would run the node's tasks.
-// Who came first stays. An agent that was started anew has no session either: its old link ends with it, or
-// is silent until the node counts as down.
+// Who came first stays, as long as it is there. An agent that was started anew has no session either:
+// mostly its old link has ended with it. When its machine lost power it has not, and nobody notices before
+// something is said on it; what is back at that address then ends it.
 static bool is_duplicate(const struct session_node *node, uint64_t link,
                          const struct session_register *asked) {
     return node->is_open && node->link != link && !id_equal(&asked->previous, &node->id);
 }
 
-static void refuse_duplicate(struct sessions *sessions, const struct session_node *node, uint64_t link) {
-    log_event(
-        LOG_WARN, "session.duplicate", LOG_STR("node", node->node_id.text),
-        LOG_STR("why", "a second machine with this identity, or this one anew before its old link ended"));
+// A sound agent answers what it is told here with a heartbeat.
+static void challenge(struct sessions *sessions, struct session_node *node) {
+    if (!node->is_challenged) {
+        log_event(LOG_INFO, "session.challenge", LOG_STR("node", node->node_id.text));
+    }
+    node->was_challenged = node->is_challenged = true;
+    node->challenged_ms = sessions->now_ms;
+    (void)tell(sessions, node, SESSION_CHALLENGE_MS); // without room: at the next attempt
+}
+
+static bool is_known_to_live(const struct sessions *sessions, const struct session_node *node) {
+    return node->was_challenged && !node->is_challenged &&
+           sessions->now_ms - node->challenged_ms < sessions->heartbeat_ms;
+}
+
+// Who is told to come again does so soon.
+static void refuse_duplicate(struct sessions *sessions, struct session_node *node, uint64_t link) {
+    if (!is_known_to_live(sessions, node)) {
+        challenge(sessions, node);
+        refuse(sessions, link, ERR_BUSY, "this node is here already: whether it still is, is being asked");
+        return;
+    }
+    log_event(LOG_WARN, "session.duplicate", LOG_STR("node", node->node_id.text),
+              LOG_STR("why", "a second machine with this identity, while the first is there"));
     refuse(sessions, link, ERR_CONFLICT,
            "this node is here already: when two machines have its identity, end the one that is a copy, and "
            "join it with a state directory of its own");
@@ -385,23 +428,7 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
 // --- messages of a session ---
 
 bool session_tell(struct sessions *sessions, struct session_node *node) {
-    struct session_heartbeat_reply reply;
-    schema_init(&session_heartbeat_reply_schema, &reply);
-    reply.session_id = node->id;
-    reply.heartbeat_ms = next_heartbeat_ms(sessions);
-    reply.part = node->delivery.number;
-    if (node->managers_told != sessions->managers_version) {
-        reply.managers = sessions->managers;
-    }
-    reply.is_manager = node->is_manager;
-    reply.trust = sessions->trust;
-    reply.certificate_ms = sessions->certificate_ms;
-    if (!session_send(sessions, node, MESSAGE_SESSION_HEARTBEAT_REPLY, &reply)) {
-        return false;
-    }
-    node->managers_told = sessions->managers_version;
-    node->was_told_manager = node->is_manager;
-    return true;
+    return tell(sessions, node, next_heartbeat_ms(sessions));
 }
 
 static void on_heartbeat(struct sessions *sessions, struct session_node *node, const void *payload) {
@@ -466,6 +493,7 @@ static void handle(struct sessions *sessions, uint64_t link, uint16_t number, co
             return;
         }
         node_heard(sessions, node);
+        node->is_challenged = false;
         handlers[i].handle(sessions, node, payload);
     }
 }

@@ -11,9 +11,11 @@
 //              session of its node, and what is sent is read from the store when there is room; of too many
 //              changes, or of a complete set that got stuck, only a mark is left, and a place to go on from.
 // Invariants   (1) A node has one session at most: an agent that had it, and registers anew, ends the
-//              older; one that did not is another machine with that identity, and is refused while the
-//              first is there. (2) A report is acknowledged only when it is stored, or had nothing to
-//              store. (3) The history is read once for all sessions. (4) A node that is heard is not down.
+//              older; one that did not is another machine with that identity, or this one after a loss of
+//              power: the first is asked for a sign of life, and when it gives one the other is refused;
+//              when its link turns out to be dead, the other has its place at once. (2)
+//              A report is acknowledged only when it is stored, or had nothing to store. (3) The history is
+//              read once for all sessions. (4) A node that is heard is not down.
 // Time         Only sessions_tick moves it, at most SESSIONS_TICK_MS_MAX a call: a leader that was stopped
 //              for a while finds nobody silent for that. Tick every 500 ms or oftener.
 // Links        Opaque numbers of the caller, never used again for another link. It knows from the peer's
@@ -36,6 +38,9 @@
 #define SESSIONS_TICK_MS_MAX 1000
 #define SESSIONS_STEP_TASKS_MAX 2000
 #define SESSION_SET_REST_MS 1000
+// Within that an agent is to give a sign of life when another one comes in its name; its manager has three
+// times as long to answer that.
+#define SESSION_CHALLENGE_MS 1000
 #define SESSION_RETRY_MS 5000 // of what found no room, should nobody say that there is some
 #define SESSION_DIRTY_MAX 256
 #define SESSION_TALK_MS 8000 // what a node may say at once, in time that it has to be silent for that

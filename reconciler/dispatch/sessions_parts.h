@@ -38,6 +38,8 @@ struct session_node {
     struct id id;
     int64_t managers_told; // which list of them
     bool is_manager, was_told_manager;
+    bool was_challenged, is_challenged; // asked for a sign of life; and it has not given one since
+    int64_t challenged_ms;
     char *trouble; // why the node cannot run tasks; NULL = it can
     struct delivery delivery;
     struct list_node work; // on `work` or `blocked`, when there is something to tell it

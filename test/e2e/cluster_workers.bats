@@ -60,6 +60,35 @@ has_sessions() { # NUMBER COUNT: so often it was given one
     [ "$(manager_said "$1" session.open)" = "$2" ]
 }
 
+# Nothing of it says so: no packet, of what its sockets or tasks had to say, gets out.
+power_off() { # NUMBER
+    local pids
+    ip -n "$(cluster_space switch)" link del "n$1"
+    manager_end "$1"
+    pids=$(ip netns pids "$(cluster_space "$1")")
+    # shellcheck disable=SC2086 # words
+    [ -z "$pids" ] || kill -KILL $pids
+    ip netns del "$(cluster_space "$1")"
+    rm -rf "$cluster/$1/run"
+}
+
+@test "a worker loses power and is back within seconds: it has a session at once, though nothing had ended the one before" {
+    executor=fake
+    cluster_of 2 1
+    on 1 swarm update --dispatcher-heartbeat 60s >/dev/null # silence alone would tell after three minutes
+    manager_end 2
+    manager_start 2
+    await has_sessions 2 2
+    for round in 3 4; do
+        power_off 2
+        manager_start 2
+        await has_sessions 2 $round
+        has_words 2 Ready '.*'
+    done
+    same 0 "$(manager_said 1 node.down)"
+    same 0 "$(manager_said 1 session.duplicate)"
+}
+
 says() { # NUMBER WORDS
     grep -q -- "$2" "$cluster/$1/log"
 }

@@ -160,21 +160,66 @@ static void the_newer_of_two_sessions_stays_and_the_older_is_told_why(void **sta
     assert_int_equal(holding_of(h, 101).tasks.count, 1);
 }
 
+// The code with which it is sent away; "" when that found no room.
+static const char *refusal_of(struct host *h, uint64_t link, const struct session_register *asked) {
+    host_take(h, link, 1, MESSAGE_SESSION_REGISTER, asked);
+    const struct session_end *end = host_last(h, link, MESSAGE_SESSION_END);
+    assert_true(host_is_closed(h, link));
+    return end != NULL ? end->code : "";
+}
+
 static void of_two_machines_with_one_identity_the_first_stays(void **state) {
     struct host *h = *state;
     struct id first = host_enter(h, 100, 1);
     struct session_register copy = host_new_register(1);
     copy.previous = store_id(77); // of the time when it was copied, or none at all
-    host_take(h, 101, 1, MESSAGE_SESSION_REGISTER, &copy);
-    const struct session_end *end = host_last(h, 101, MESSAGE_SESSION_END);
-    assert_non_null(end);
-    assert_string_equal(end->code, "CONFLICT");
-    assert_true(host_is_closed(h, 101));
+    assert_string_equal(refusal_of(h, 101, &copy), "BUSY");
+    assert_false(host_is_closed(h, 100));
+    host_beat(h, 100, 1, &first); // it was asked for that
+    assert_string_equal(refusal_of(h, 102, &copy), "CONFLICT");
     assert_false(host_is_closed(h, 100));
     host_beat(h, 100, 1, &first);
     assert_non_null(host_last(h, 100, MESSAGE_SESSION_HEARTBEAT_REPLY));
     sessions_link_down(h->sessions, 100); // its machine has ended: the other one takes its place
-    host_enter_again(h, 102, 1, &copy.previous);
+    host_enter_again(h, 103, 1, &copy.previous);
+    assert_int_equal(sessions_count(h->sessions), 1);
+}
+
+// As after a loss of power: nothing came over the old link that would have ended it.
+static void who_comes_anew_has_the_first_asked_whether_it_is_there(void **state) {
+    struct host *h = *state;
+    struct session_register anew = host_new_register(1);
+    host_enter(h, 100, 1);
+    assert_string_equal(refusal_of(h, 101, &anew), "BUSY");
+    const struct session_heartbeat_reply *asked = host_last(h, 100, MESSAGE_SESSION_HEARTBEAT_REPLY);
+    assert_non_null(asked);
+    assert_int_equal(asked->heartbeat_ms, SESSION_CHALLENGE_MS);
+    assert_string_equal(refusal_of(h, 102, &anew), "BUSY"); // nothing is known yet
+    sessions_link_down(h->sessions, 100);                   // that came back for what was asked
+    assert_int_equal(host_presence(h, 1), SESSION_AWAITED);
+    struct id session = host_enter(h, 103, 1);
+    assert_int_equal(host_presence(h, 1), SESSION_HEARD);
+    host_beat(h, 103, 1, &session);
+    assert_non_null(host_last(h, 103, MESSAGE_SESSION_HEARTBEAT_REPLY));
+}
+
+static void a_sign_of_life_counts_for_one_heartbeat(void **state) {
+    struct host *h = *state;
+    struct session_register copy = host_new_register(1);
+    struct id first = host_enter(h, 100, 1);
+    host_beat(h, 100, 1, &first); // before anybody asked: says nothing about now
+    assert_string_equal(refusal_of(h, 101, &copy), "BUSY");
+    host_beat(h, 100, 1, &first);
+    host_pass(h, SESSIONS_HEARTBEAT_MS - 1);
+    assert_string_equal(refusal_of(h, 102, &copy), "CONFLICT");
+    host_pass(h, 1);
+    assert_string_equal(refusal_of(h, 103, &copy), "BUSY");
+    h->room = 0; // what is to ask it finds none
+    assert_string_equal(refusal_of(h, 104, &copy), "");
+    h->room = -1;
+    host_pass(h, 3 * SESSIONS_HEARTBEAT_MS); // it never answers: silence is what ends it
+    assert_int_equal(host_presence(h, 1), SESSION_DOWN);
+    host_enter(h, 105, 1);
     assert_int_equal(sessions_count(h->sessions), 1);
 }
 
@@ -692,6 +737,8 @@ int main(void) {
         TEST(strangers_are_refused_with_a_reason),
         TEST(the_newer_of_two_sessions_stays_and_the_older_is_told_why),
         TEST(of_two_machines_with_one_identity_the_first_stays),
+        TEST(who_comes_anew_has_the_first_asked_whether_it_is_there),
+        TEST(a_sign_of_life_counts_for_one_heartbeat),
         TEST(what_belongs_to_an_earlier_session_is_refused),
         TEST(a_message_that_cannot_be_read_ends_the_session),
         TEST(a_node_is_down_after_three_heartbeats_missed_and_not_before),
