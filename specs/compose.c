@@ -266,12 +266,85 @@ static void read_top_key(struct stack *s, const struct yaml_node *pair) {
     report(s, &pair[0], "E0231", buf_text(&hint), "'%.200s' is not a top-level key of a Compose file", key);
 }
 
+// --- circles ---
+
+// Services of the stack that wait for each other, found by following what each depends on.
+struct walk {
+    struct stack *stack;
+    size_t first;   // of the stack's declarations
+    uint8_t *marks; // by declaration
+    struct buf way; // "a → b"
+};
+enum { MARK_NEW, MARK_OPEN, MARK_DONE };
+
+static bool find_service(const struct walk *walk, const char *name, size_t *out) {
+    const struct declarations *all = walk->stack->reading->out;
+    for (size_t i = walk->first; i < all->count; i++) {
+        if (all->items[i].kind == KIND_SERVICE && strcmp(all->items[i].name, name) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *unscoped(const struct stack *s, const char *name) {
+    return name + strlen(s->name) + 1;
+}
+
+static void refuse_circle(struct walk *walk, size_t at, const char *name) {
+    struct reading *r = walk->stack->reading;
+    const struct declaration *declaration = &r->out->items[at];
+    const struct draft draft = {
+        .kind = KIND_SERVICE, .spec = declaration->spec, .where = *declaration->positions};
+    draft_error(r, &draft, "depends_on", "E0330", "take one of them away",
+                "services that wait for each other would never start: %s → %s", buf_text(&walk->way),
+                unscoped(walk->stack, name));
+}
+
+static void follow(struct walk *walk, size_t at, int depth) {
+    const struct service_spec *spec = walk->stack->reading->out->items[at].spec;
+    size_t len = walk->way.len;
+    walk->marks[at - walk->first] = MARK_OPEN;
+    buf_addf(&walk->way, "%s%s", len > 0 ? " → " : "", unscoped(walk->stack, spec->name));
+    for (size_t i = 0; i < spec->depends_on.count && depth < YAML_DEPTH_MAX; i++) {
+        const char *name = spec->depends_on.items[i].name;
+        size_t next;
+        if (!find_service(walk, name, &next) || next == at || walk->marks[next - walk->first] == MARK_DONE) {
+            continue; // what names itself is refused already
+        }
+        if (walk->marks[next - walk->first] == MARK_OPEN) {
+            refuse_circle(walk, at, name);
+        } else {
+            follow(walk, next, depth + 1);
+        }
+    }
+    walk->marks[at - walk->first] = MARK_DONE;
+    walk->way.len = len;
+    walk->way.data[len] = '\0';
+}
+
+static void refuse_circles(struct stack *s, size_t first) {
+    const struct declarations *all = s->reading->out;
+    struct walk walk = {.stack = s,
+                        .first = first,
+                        .marks = ARENA_ARRAY(&s->reading->scratch, uint8_t, all->count - first + 1)};
+    for (size_t i = first; i < all->count; i++) {
+        if (all->items[i].kind == KIND_SERVICE && walk.marks[i - first] == MARK_NEW) {
+            follow(&walk, i, 0);
+        }
+    }
+    buf_free(&walk.way);
+}
+
 void compose_read(struct reading *r, const struct yaml_node *document) {
     struct stack s = {.reading = r, .document = document};
+    size_t first = r->out->count;
     r->binder.interpolates = true;
     find_name(&s);
     for (size_t i = 0; i < document->count; i++) {
         read_top_key(&s, &document->items[2 * i]);
     }
     r->binder.interpolates = false;
+    refuse_circles(&s, first);
 }

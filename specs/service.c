@@ -163,13 +163,13 @@ static const struct field dependency_fields[] = {
     STRING(struct dependency, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, SINCE,
            .help = "Service that is needed."),
     STRING(struct dependency, 2, condition, .default_text = "service_started", SINCE,
-           .help = "service_started, service_healthy or service_completed_successfully."),
-    BOOL(struct dependency, 3, restart, SINCE, .help = "Restart when the other restarts."),
+           .help = "service_started, service_healthy or service_completed_successfully, of all its replicas."),
+    BOOL(struct dependency, 3, restart, .flags = FIELD_LATER, SINCE, .help = "Restart when the other restarts."),
     BOOL(struct dependency, 4, required, .default_int = 1, SINCE, .help = "Whether it must exist."),
 };
 static const struct schema dependency_schema =
     SCHEMA("dependency", struct dependency, dependency_fields, .help = "A service that must be there first.",
-           .from_short = dependency_from_short);
+           .from_short = dependency_from_short, .check = dependency_check);
 
 static const struct field generic_resource_fields[] = {
     STRING(struct generic_resource, 1, kind, .flags = FIELD_REQUIRED | FIELD_KEY, RESTARTS, SINCE,
@@ -380,8 +380,8 @@ static const struct field service_spec_fields[] = {
     LIST(struct service_spec, 36, configs, &file_reference_schema, struct file_reference,
          .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Configs as files."),
     LIST(struct service_spec, 37, depends_on, &dependency_schema, struct dependency,
-         .flags = FIELD_AS_MAP | FIELD_UNORDERED | FIELD_LATER, SINCE,
-         .help = "Services that must be there first."),
+         .flags = FIELD_AS_MAP | FIELD_UNORDERED, SINCE,
+         .help = "Services that must be there first: at the first start, and at each update."),
     STRINGS(struct service_spec, 38, profiles, .flags = FIELD_UNORDERED, SINCE,
             .help = "Only with these profiles."),
     STRING(struct service_spec, 39, platform, .flags = FIELD_LATER, RESTARTS, SINCE,

@@ -127,6 +127,19 @@ void placement_check(const void *object, struct problem_sink *sink) {
     }
 }
 
+void dependency_check(const void *object, struct problem_sink *sink) {
+    static const char *const conditions[] = {"service_started", "service_healthy",
+                                             "service_completed_successfully"};
+    const struct dependency *dependency = object;
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        if (strcmp(conditions[i], dependency->condition) == 0) {
+            return;
+        }
+    }
+    problem(sink, "condition", "'%.100s' is not one of %s, %s, %s", dependency->condition, conditions[0],
+            conditions[1], conditions[2]);
+}
+
 static bool has_policy(const struct update_config *config) {
     struct update_config untouched;
     schema_init(&update_config_schema, &untouched);
@@ -364,6 +377,11 @@ void service_spec_check(const void *object, struct problem_sink *sink) {
     }
     if (spec->network_mode != NETWORK_DEFAULT && spec->networks.count > 0) {
         problem(sink, "networks", "does not go with network_mode");
+    }
+    for (size_t i = 0; i < spec->depends_on.count; i++) {
+        if (strcmp(spec->depends_on.items[i].name, spec->name) == 0) {
+            problem(sink, "depends_on", "does not take the service itself");
+        }
     }
     check_image(spec, sink);
     check_capabilities(&spec->cap_add, "cap_add", sink);

@@ -25,6 +25,7 @@ void logging_check(const void *object, struct problem_sink *sink);
 void ulimit_check(const void *object, struct problem_sink *sink);
 void resources_check(const void *object, struct problem_sink *sink);
 void placement_check(const void *object, struct problem_sink *sink);
+void dependency_check(const void *object, struct problem_sink *sink);
 void deploy_check(const void *object, struct problem_sink *sink);
 void service_spec_check(const void *object, struct problem_sink *sink);
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "reconciler/plan/depend.h"
 
 // --- loads ---
 
@@ -80,6 +81,36 @@ int picture_begin(struct view *view, struct store_read *read, int64_t now_unix_m
     return rc < 0 ? rc : store_each_object(read, STORE_ALL, KIND_NODE, NULL, arena, take_node, view, err);
 }
 
+struct companions {
+    LIST_OF(const struct task *) tasks;
+};
+
+static int take_companion(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    struct companions *companions = context;
+    *ARENA_PUSH(arena, &companions->tasks) = object;
+    return 0;
+}
+
+static int add_dependency(struct view *view, struct store_read *read, const char *name, struct arena *arena,
+                          struct error *err) {
+    AUTO_ARENA scratch = arena_make(0);
+    struct companions companions = {0};
+    struct id id;
+    void *service;
+    int rc = view_dependency(view, name) != NULL ? STORE_ABSENT
+                                                 : store_find_name(read, KIND_SERVICE, name, &id, err);
+    rc = rc != 0 ? rc : store_load(read, KIND_SERVICE, &id, &scratch, &service, err);
+    rc = rc != 0 ? rc
+                 : store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, &id, &scratch, take_companion,
+                                     &companions, err);
+    if (rc == 0) {
+        view_add_dependency(view, name, depend_state(service, companions.tasks.items, companions.tasks.count),
+                            arena);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int picture_add(struct view *view, struct store_read *read, const struct id *service_id, struct arena *arena,
                 struct error *err) {
     void *object;
@@ -87,8 +118,14 @@ int picture_add(struct view *view, struct store_read *read, const struct id *ser
     if (rc != 0) {
         return rc;
     }
-    view_add_service(view, object, arena);
-    rc = store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, arena, take_task, view, err);
+    const struct service *service = object;
+    view_add_service(view, service, arena);
+    for (size_t i = 0; rc >= 0 && i < service->spec.depends_on.count; i++) {
+        rc = add_dependency(view, read, service->spec.depends_on.items[i].name, arena, err);
+    }
+    rc = rc < 0 ? rc
+                : store_each_object(read, STORE_TASKS_OF_SERVICE, KIND_TASK, service_id, arena, take_task,
+                                    view, err);
     return rc < 0 ? rc
                   : store_each_object(read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, service_id, arena,
                                       take_revision, view, err);

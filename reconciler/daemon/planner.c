@@ -26,6 +26,7 @@
 struct subject {
     struct id service_id;
     bool is_dirty;
+    bool is_waiting;      // for a service that it depends on: look again when that changes
     bool is_starving;     // a task of it has no node: look again when one becomes free
     int64_t rest_mono_ms; // no pass before
     int64_t wake_unix_ms; // a pass then at the latest; 0 = none
@@ -42,7 +43,7 @@ static void subjects_free(struct planner *planner) {
         xfree(subject);
     }
     map_free(&planner->subjects);
-    planner->dirty_count = 0;
+    planner->dirty_count = planner->waiting_count = 0;
 }
 
 void planner_deinit(struct planner *planner) {
@@ -74,21 +75,37 @@ static void set_dirty(struct planner *planner, struct subject *subject, bool is_
     subject->is_dirty = is_dirty;
 }
 
+enum whom { EVERYBODY, STARVING, WAITING };
+
+static void all_dirty(struct planner *planner, enum whom whom) {
+    size_t cursor = 0;
+    for (struct subject *subject; (subject = map_next(&planner->subjects, &cursor)) != NULL;) {
+        if (whom == EVERYBODY || (whom == STARVING && subject->is_starving) ||
+            (whom == WAITING && subject->is_waiting)) {
+            set_dirty(planner, subject, true);
+        }
+    }
+}
+
+static void set_waiting(struct planner *planner, struct subject *subject, bool is_waiting) {
+    planner->waiting_count += (size_t)is_waiting - (size_t)subject->is_waiting;
+    subject->is_waiting = is_waiting;
+}
+
 static void forget(struct planner *planner, const struct id *service_id) {
     struct subject *subject = map_get(&planner->subjects, service_id->text);
     if (subject != NULL) {
         set_dirty(planner, subject, false);
+        set_waiting(planner, subject, false);
         map_remove(&planner->subjects, service_id->text);
         xfree(subject);
     }
 }
 
-static void all_dirty(struct planner *planner, bool only_starving) {
-    size_t cursor = 0;
-    for (struct subject *subject; (subject = map_next(&planner->subjects, &cursor)) != NULL;) {
-        if (!only_starving || subject->is_starving) {
-            set_dirty(planner, subject, true);
-        }
+// Something became of a service: those that wait for others look again.
+static void waiting_dirty(struct planner *planner) {
+    if (planner->waiting_count > 0) {
+        all_dirty(planner, WAITING);
     }
 }
 
@@ -153,10 +170,11 @@ static int on_task(struct planner *planner, const struct event *event, struct ar
         loads_add(&planner->loads, to, 1);
     }
     if (concerns_planners(from, to)) {
+        waiting_dirty(planner);
         set_dirty(planner, subject_of(planner, to != NULL ? &to->service_id : &from->service_id), true);
     }
     if (frees_room(from, to)) {
-        all_dirty(planner, /*only_starving=*/true);
+        all_dirty(planner, STARVING);
     }
     return 0;
 }
@@ -166,12 +184,15 @@ static int on_event(struct planner *planner, const struct event *event, struct a
     if (event->kind == KIND_TASK) {
         return on_task(planner, event, arena, err);
     }
+    if (event->kind == KIND_SERVICE) {
+        waiting_dirty(planner);
+    }
     if (event->kind == KIND_SERVICE && event->to.len == 0) {
         forget(planner, &event->id);
     } else if (event->kind == KIND_SERVICE) {
         set_dirty(planner, subject_of(planner, &event->id), true);
     } else {
-        all_dirty(planner, /*only_starving=*/false);
+        all_dirty(planner, EVERYBODY);
     }
     return 0;
 }
@@ -243,8 +264,11 @@ static void plan_all(struct planner *planner, const struct view *view) {
     for (size_t i = 0; i < view->services.count; i++) {
         const struct service *service = view->services.items[i];
         planner->plan.wake_unix_ms = 0;
+        planner->plan.is_waiting = false;
         plan_service(view, service, &planner->prng, &planner->arena, &planner->plan);
-        subject_of(planner, &service->meta.id)->wake_unix_ms = planner->plan.wake_unix_ms;
+        struct subject *subject = subject_of(planner, &service->meta.id);
+        subject->wake_unix_ms = planner->plan.wake_unix_ms;
+        set_waiting(planner, subject, planner->plan.is_waiting);
     }
     schedule_tasks(view, &planner->arena, &planner->plan);
 }

@@ -37,7 +37,7 @@ struct planner {
     bool is_started;
     struct store_position position; // of the history read so far
     struct map subjects;            // struct subject, by service id
-    size_t dirty_count;
+    size_t dirty_count, waiting_count;
     struct loads loads;
     struct prng prng;
     uint64_t passes;     // made so far, for tests

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "reconciler/plan/depend.h"
 
 // --- opening: tasks of the view -> slots ---
 
@@ -50,6 +51,8 @@ void draft_open(struct draft *draft, const struct view *view, const struct servi
     draft->starts_first = !draft->is_global && service->spec.deploy.update_config.order == ORDER_START_FIRST;
     fit_init(&draft->fit, &service->spec, arena);
     struct view_tasks tasks = view_tasks_of(view, &service->meta.id);
+    draft->must_wait = depend_start_waits_for(view, service, tasks, arena) != NULL;
+    plan->is_waiting = plan->is_waiting || draft->must_wait;
     if (!draft->is_global || tasks.count == 0) {
         draft_group(draft, tasks.items, tasks.count);
         return;
@@ -104,7 +107,7 @@ struct task *draft_create(struct draft *draft, struct slot *slot, int64_t start_
     task->start_after_unix_ms = start_after_unix_ms;
     task->cpus_nano = draft->service->spec.deploy.resources.reservations.cpus_nano;
     task->memory_bytes = draft->service->spec.deploy.resources.reservations.memory_bytes;
-    bool may_run = now >= start_after_unix_ms && slot_is_quiet(draft, slot, /* except */ NULL);
+    bool may_run = !draft->must_wait && now >= start_after_unix_ms && slot_is_quiet(draft, slot, /* except */ NULL);
     task->desired = may_run ? TASK_RUNNING : TASK_READY;
 
     struct draft_task *made = ARENA_NEW(draft->arena, struct draft_task);

@@ -44,6 +44,7 @@ struct draft {
     struct plan *plan;
     struct fit fit; // of the current spec
     bool is_global;
+    bool must_wait;    // for what it depends on: nothing is started
     bool starts_first; // as update_config.order says; a global service has no room for two in a slot
     LIST_OF(struct slot *) slots; // by number, or by node id
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "reconciler/plan/depend.h"
 #include "reconciler/plan/pass.h"
 
 void plan_add(struct plan *plan, struct arena *arena, const struct plan_change *change) {
@@ -36,7 +37,11 @@ void plan_service(const struct view *view, const struct service *service, struct
         reaper_remove(&draft);
     } else {
         (draft.is_global ? global_want : replicated_want)(&draft);
-        update_next(&draft);
+        if (depend_update_waits_for(view, service, arena) == NULL) {
+            update_next(&draft);
+        } else {
+            plan->is_waiting = true;
+        }
         restart_fill(&draft);
         reaper_trim(&draft);
     }

@@ -37,6 +37,7 @@ struct plan_change {
 struct plan {
     LIST_OF(struct plan_change) changes;
     int64_t wake_unix_ms; // look again then at the latest; 0 = only when something changes
+    bool is_waiting;      // for a service that it depends on: look again when that changes
 };
 
 // All orchestration of one service: replicated or global, restart, update (one task at a time), scale,

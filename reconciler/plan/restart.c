@@ -186,14 +186,15 @@ static void restart_replace(struct draft *draft, struct slot *slot, const struct
 
 static void restart_raise(struct draft *draft, struct slot *slot, struct draft_task *at) {
     const struct task *task = at->task;
-    if (task->desired >= TASK_RUNNING) {
+    if (task->desired >= TASK_RUNNING || draft->must_wait) {
         return;
     }
     if (draft->view->now_unix_ms < task->start_after_unix_ms) {
         plan_wake(draft->plan, task->start_after_unix_ms);
     } else if (slot_is_quiet(draft, slot, /* except */ task)) {
         draft_edit(draft, at,
-                   task->start_after_unix_ms > 0 ? "restart: the delay is over"
+                   task->start_after_unix_ms > 0    ? "restart: the delay is over"
+                   : id_is_none(&task->replaces) ? "start: what it depends on is there"
                                                  : "replace: the old task is over")
             ->desired = TASK_RUNNING;
     }

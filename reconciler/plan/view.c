@@ -6,6 +6,7 @@
 #include "reconciler/plan/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 
@@ -74,6 +75,20 @@ static void sort(void *items, size_t count, size_t bytes, int (*compare)(const v
     if (count > 1) {
         qsort(items, count, bytes, compare);
     }
+}
+
+void view_add_dependency(struct view *view, const char *name, struct dependency_state state,
+                         struct arena *arena) {
+    *ARENA_PUSH(arena, &view->dependencies) = (struct view_dependency){name, state};
+}
+
+const struct view_dependency *view_dependency(const struct view *view, const char *name) {
+    for (size_t i = 0; i < view->dependencies.count; i++) {
+        if (strcmp(view->dependencies.items[i].name, name) == 0) {
+            return &view->dependencies.items[i];
+        }
+    }
+    return NULL;
 }
 
 void view_seal(struct view *view, struct arena *arena) {

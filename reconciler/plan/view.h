@@ -35,6 +35,16 @@ struct view_revision {
     int64_t version;
 };
 
+// How far a service is, of those that others depend on (depend.h).
+struct dependency_state {
+    bool is_started, is_running, is_completed;
+    bool is_updated; // no task that is to run is out of date, and what took their place runs
+};
+struct view_dependency {
+    const char *name;
+    struct dependency_state state;
+};
+
 struct view {
     int64_t revision;
     int64_t now_unix_ms;
@@ -44,6 +54,7 @@ struct view {
     // Of those services, by service id, slot, then newest first (created, id).
     LIST_OF(const struct task *) tasks;
     LIST_OF(struct view_revision) revisions; // kept specs of those services, by service id, revision
+    LIST_OF(struct view_dependency) dependencies; // what those services depend on, as far as it is there
 };
 
 struct view_tasks {
@@ -61,6 +72,8 @@ void view_add_revision(struct view *view, const struct id *service_id, int64_t r
 // A kept revision as the store holds it. Add all of a service's: the reaper deletes those beyond the limit,
 // and the rest when the service is removed.
 void view_add_revision_record(struct view *view, const struct revision *revision, struct arena *arena);
+// A service that one of the view depends on. Once for each.
+void view_add_dependency(struct view *view, const char *name, struct dependency_state state, struct arena *arena);
 
 // Sorts, and counts the view's own tasks against their nodes.
 void view_seal(struct view *view, struct arena *arena);
@@ -70,6 +83,7 @@ void view_count_task(struct view *view, const struct task *task);
 const struct service *view_service(const struct view *view, const struct id *id); // NULL when absent
 struct view_node *view_node(const struct view *view, const struct id *id);        // NULL when absent
 struct view_tasks view_tasks_of(const struct view *view, const struct id *service_id);
+const struct view_dependency *view_dependency(const struct view *view, const char *name); // NULL when absent
 // All kept revisions of a service, oldest first: items of view->revisions.
 struct view_revision *view_revisions_of(const struct view *view, const struct id *service_id, size_t *out_count);
 // The spec of a revision of a service: its current spec, or one of the view's revisions; NULL when not in the

@@ -137,3 +137,28 @@ deploy() { # OPTION…
     works stack ls -q
     same '' "$out"
 }
+
+states() { # SERVICE: of its tasks
+    "$MUSTER" service ps --format '{{.CurrentState}}' "$1" | sed 's/ .*//'
+}
+is_ready() {
+    [ "$(states shop_web)" = Ready ]
+}
+
+@test "a service waits for what it depends on, then is on its own" {
+    cat >one.yaml <<'END'
+kind: service
+name: shop_web
+image: nginx
+deploy: {labels: {com.docker.stack.namespace: shop}}
+depends_on: {shop_db: {condition: service_healthy}}
+END
+    sed 's/shop_web/shop_db/; /depends_on/d' one.yaml >two.yaml
+    works apply -d -f one.yaml
+    await is_ready
+    works apply --monitor 0s -f two.yaml -f one.yaml
+    replicas shop_web 1/1
+    works service rm shop_db
+    await services 1
+    replicas shop_web 1/1
+}

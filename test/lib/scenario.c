@@ -111,6 +111,21 @@ static void take_restart(const struct run *run, struct restart_policy *policy) {
     take_int(run, "attempts", &policy->max_attempts);
 }
 
+static void take_dependencies(struct run *run, struct service_spec *spec) {
+    const char *word = given(run, "depends");
+    char *copy = arena_strdup(&run->world.arena, word != NULL ? word : "");
+    for (char *save = NULL, *one = strtok_r(copy, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save)) {
+        char *colon = strchr(one, ':');
+        struct dependency *dependency = ARENA_PUSH(&run->world.arena, &spec->depends_on);
+        *dependency = (struct dependency){.condition = "service_started", .required = true};
+        if (colon != NULL) {
+            *colon = '\0';
+            dependency->condition = colon + 1;
+        }
+        dependency->name = one;
+    }
+}
+
 static void run_service(struct run *run) {
     struct service *old = world_service(&run->world, run->words[1]);
     struct service_spec spec;
@@ -144,6 +159,7 @@ static void run_service(struct run *run) {
     take_resources(run, &spec.deploy.resources.reservations.cpus_nano,
                    &spec.deploy.resources.reservations.memory_bytes);
     take_restart(run, &spec.deploy.restart_policy);
+    take_dependencies(run, &spec);
     world_put_service(&run->world, &spec);
 }
 

@@ -9,7 +9,7 @@
 //     unnode NAME
 //     service NAME [replicas=3] [mode=global] [image=x] [cpus=1] [memory=1G] [constraint=node.role==manager]
 //             [max=1] [restart=on-failure] [delay=5s] [attempts=3] [window=1m] [factor=2] [longest=1m]
-//             [order=start-first]
+//             [order=start-first] [depends=db:service_healthy,cache]
 //             (again: only what is given changes, as a new revision)
 //     remove NAME
 //     history N

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "reconciler/plan/depend.h"
 
 #define BREAK(world, ...)                                                                                    \
     ((world)->broken = (world)->broken != NULL ? (world)->broken : arena_printf(&(world)->arena, __VA_ARGS__))
@@ -128,6 +129,21 @@ static void shuffle_pointers(void *items, size_t count, struct prng *prng) {
         }                                                                                                    \
     } while (0)
 
+// Every service is one that others may depend on.
+static void add_dependency(const struct world *world, const struct service *service, struct arena *arena,
+                           struct view *out) {
+    struct {
+        size_t count;
+        const struct task **items;
+    } tasks = {0};
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        if (id_equal(&world->tasks.items[i]->service_id, &service->meta.id)) {
+            *ARENA_PUSH(arena, &tasks) = world->tasks.items[i];
+        }
+    }
+    view_add_dependency(out, service->spec.name, depend_state(service, tasks.items, tasks.count), arena);
+}
+
 void world_view(const struct world *world, struct prng *shuffle, struct arena *arena, struct view *out) {
     struct view view = {
         .revision = world->revision, .now_unix_ms = world->now_unix_ms, .cluster = &world->cluster};
@@ -137,6 +153,9 @@ void world_view(const struct world *world, struct prng *shuffle, struct arena *a
     EACH_SHUFFLED(world, tasks, shuffle, arena, const struct task *task, view_add_task(&view, task, arena));
     EACH_SHUFFLED(world, revisions, shuffle, arena, const struct revision *revision,
                   view_add_revision_record(&view, revision, arena));
+    for (size_t i = 0; i < world->services.count; i++) {
+        add_dependency(world, world->services.items[i], arena, &view);
+    }
     view_seal(&view, arena);
     *out = view;
 }

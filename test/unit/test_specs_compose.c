@@ -213,6 +213,32 @@ static void compose_shapes_are_understood(void **state) {
     arena_free(&r.arena);
 }
 
+static void services_that_wait_for_each_other_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *message;
+        int64_t line;
+    } rows[] = {
+        {"services:\n  a: {image: x, depends_on: [a]}\n", "'depends_on' does not take the service itself", 2},
+        {"services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [c]}\n  c:\n    image: x\n"
+         "    depends_on: {a: {condition: service_healthy}}\n",
+         "services that wait for each other would never start: a → b → c → a", 6},
+        {"services:\n  a: {image: x, depends_on: {b: {condition: healthy}}}\n  b: {image: x}\n",
+         "'healthy' is not one of service_started, service_healthy, service_completed_successfully", 2},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct result r = parse(rows[i].text);
+        assert_int_equal(r.rc, 1);
+        assert_non_null(strstr(r.found.items[0].text, rows[i].message));
+        assert_int_equal(r.found.items[0].at.line, rows[i].line);
+        arena_free(&r.arena);
+    }
+    struct result good = parse("services:\n  a: {image: x, depends_on: [b, c]}\n  b: {image: x, depends_on: [c]}\n"
+                               "  c: {image: x}\n");
+    assert_int_equal(good.rc, 0);
+    arena_free(&good.arena);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_stack_scopes_its_names),
     cmocka_unit_test(the_name_of_a_stack_has_an_order),
@@ -221,6 +247,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(profiles_choose_services),
     cmocka_unit_test(what_is_ignored_is_said_with_its_place),
     cmocka_unit_test(restart_stands_in_for_a_policy),
+    cmocka_unit_test(services_that_wait_for_each_other_are_refused),
     cmocka_unit_test(compose_shapes_are_understood),
 };
 CHECK_MAIN(tests)
