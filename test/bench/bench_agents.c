@@ -307,8 +307,11 @@ static void run_crowd(bool is_first) {
     char address[32];
     (void)is_first;
     snprintf(address, sizeof address, "127.0.0.1:%d", atomic_load(&figures->port));
-    struct crowd *crowd =
-        crowd_new(&(struct crowd_options){&papers, nodes, agents, (const char *const[]){address, NULL}, 7});
+    struct crowd *crowd = crowd_new(&(struct crowd_options){.papers = &papers,
+                                                            .nodes = nodes,
+                                                            .count = agents,
+                                                            .managers = (const char *const[]){address, NULL},
+                                                            .seed = 7});
     for (;;) {
         crowd_turn(crowd, 10);
         size_t to_cut = atomic_exchange(&figures->to_cut, 0);

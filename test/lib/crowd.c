@@ -131,11 +131,16 @@ static void on_down(void *context, uint64_t link, const char *reason) {
 
 // --- life ---
 
-static struct tls *make_tls(const struct papers *papers, const struct id *node_id) {
+static struct tls *make_tls(const struct credentials *credentials) {
     struct tls *tls;
-    struct credentials credentials = papers_issue(papers, node_id, ROLE_WORKER, clock_unix_ms(), DAY_MS);
-    int rc = tls_new(&(struct tls_options){.credentials = &credentials}, &tls, NULL);
+    int rc = tls_new(&(struct tls_options){.credentials = credentials}, &tls, NULL);
     ASSERT(rc == 0);
+    return tls;
+}
+
+static struct tls *issue_tls(const struct papers *papers, const struct id *node_id) {
+    struct credentials credentials = papers_issue(papers, node_id, ROLE_WORKER, clock_unix_ms(), DAY_MS);
+    struct tls *tls = make_tls(&credentials);
     credentials_free(&credentials);
     return tls;
 }
@@ -148,14 +153,15 @@ struct crowd *crowd_new(const struct crowd_options *options) {
         managers.count++;
     }
     prng_seed(&crowd->prng, options->seed);
-    crowd->cluster_id = options->papers->cluster_id;
+    crowd->cluster_id = options->papers != NULL ? options->papers->cluster_id : options->cluster_id;
     crowd->count = options->count;
     crowd->players = xcalloc(options->count, sizeof *crowd->players);
     int rc = agent_links_open(&links, &crowd->links, NULL);
     ASSERT(rc == 0);
     for (size_t i = 0; i < crowd->count; i++) {
         struct player *player = &crowd->players[i];
-        player->tls = make_tls(options->papers, &options->nodes[i]);
+        player->tls = options->papers != NULL ? issue_tls(options->papers, &options->nodes[i])
+                                              : make_tls(&options->credentials[i]);
         session_init(&player->session, &crowd->cluster_id, &options->nodes[i], &managers, clock_mono_ms());
     }
     return crowd;

@@ -20,6 +20,9 @@ struct crowd_options {
     size_t count;
     const char *const *managers; // addresses, NULL at the end; any of them will do
     uint64_t seed;
+    // Instead of papers: what each node has already, and its cluster. Borrowed for the call.
+    const struct credentials *credentials;
+    struct id cluster_id;
 };
 struct crowd *crowd_new(const struct crowd_options *options);
 void crowd_free(struct crowd *crowd);
