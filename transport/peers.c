@@ -93,8 +93,12 @@ static void line_on_frame(struct line *line, struct link_letter *letter) {
     }
 }
 
+// Its certificate was good a moment ago, or the link would not be.
 static void line_on_secured(struct line *line) {
+    const struct identity *peer = link_identity(line->link);
     line->is_secured = true;
+    line->until_ms =
+        peer == NULL ? INT64_MAX : line->peers->now_ms + peer->not_after_unix_ms - clock_unix_ms();
     if (!line->is_over && line->via == 0) {
         slot_on_secured(line->slot);
     }
@@ -205,10 +209,9 @@ static void incoming_tick_each(struct peers *peers, enum line_sort sort) {
     }
 }
 
-static void look_at_certificate(struct line *line, int64_t unix_ms) {
+static void look_at_certificate(struct line *line) {
     static const char reason[] = "its certificate has run out";
-    const struct identity *peer = line->is_secured && !line->is_over ? link_identity(line->link) : NULL;
-    if (peer == NULL || unix_ms < peer->not_after_unix_ms) {
+    if (!line->is_secured || line->is_over || line->peers->now_ms < line->until_ms) {
         return;
     }
     if (line->slot != NULL) {
@@ -220,14 +223,13 @@ static void look_at_certificate(struct line *line, int64_t unix_ms) {
 
 // Links are made with certificates that are good then; one that is not renewed in time ends what it carries.
 static void look_at_certificates(struct peers *peers) {
-    int64_t unix_ms = clock_unix_ms();
     if (peers->now_ms < peers->look_ms) {
         return;
     }
     peers->look_ms = peers->now_ms + LOOK_MS;
     for (int sort = 0; sort < LINE_SORTS; sort++) {
         LIST_EACH(node, &peers->lines[sort]) {
-            look_at_certificate(LIST_ENTRY(node, struct line, node), unix_ms);
+            look_at_certificate(LIST_ENTRY(node, struct line, node));
         }
     }
 }

@@ -35,7 +35,7 @@
 //              other end before anything it says is looked at: a member must be a manager, and the node
 //              that the membership knows under its raft id; who has no certificate may only ask to join; a
 //              node that is blocked may do nothing. A link ends within a second of the certificate that it
-//              was made with.
+//              was made with, as time passes here: setting the wall clock ends none.
 //              Without one links are plain TCP, on loopback only (transport/peer_address.h).
 // Gate         All must be done in PEERS_HELLO_MS, and PEERS_CALLERS_MAX are accepted at a time; the
 //              kernel keeps those that come then. A handshake begins when the caller has said something and

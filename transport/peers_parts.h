@@ -53,6 +53,7 @@ struct line {
     uint64_t heard_bytes;
     int64_t heard_ms; // when it was last seen to say something
     bool is_secured;  // who is at the other end is known
+    int64_t until_ms; // and that certificate is good; by ticks: a wall clock that is set ends no link
     bool is_greeted, is_stranger, is_bulk;
     bool is_heard; // an agent's: something was said on it
     uint8_t source[16];

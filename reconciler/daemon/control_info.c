@@ -122,6 +122,10 @@ static void add_warnings(const struct daemon *daemon, struct info_reply *info, s
             arena_printf(arena, "the disk of %s is nearly full: changes are refused below %llu MiB",
                          daemon->options->state_dir, STORE_RESERVE_BYTES / MIB);
     }
+    const char *untimely = passport_explain_time(&daemon->group.passport, daemon->now.unix_ms, arena);
+    if (untimely != NULL) {
+        *ARENA_PUSH(arena, &info->warnings) = untimely;
+    }
     if (outdated_is(daemon)) {
         struct error err = {0};
         outdated_explain(daemon, &err);

@@ -4,6 +4,7 @@
 #include "reconciler/daemon/passport.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "reconciler/daemon/certificates.h"
@@ -15,6 +16,28 @@ bool passport_is_of(const struct passport *passport, const struct id *cluster_id
 
 bool passport_is_expired(const struct passport *passport, int64_t unix_ms) {
     return passport_is_there(passport) && unix_ms >= passport->identity.not_after_unix_ms;
+}
+
+bool passport_is_early(const struct passport *passport, int64_t unix_ms) {
+    return passport_is_there(passport) && unix_ms < passport->identity.not_before_unix_ms;
+}
+
+const char *passport_explain_time(const struct passport *passport, int64_t unix_ms, struct arena *arena) {
+    const struct identity *identity = &passport->identity;
+    bool is_early = passport_is_early(passport, unix_ms);
+    char limit[40], now[40];
+    if (!is_early && !passport_is_expired(passport, unix_ms)) {
+        return NULL;
+    }
+    clock_format_rfc3339(is_early ? identity->not_before_unix_ms : identity->not_after_unix_ms, limit,
+                         sizeof limit);
+    clock_format_rfc3339(unix_ms, now, sizeof now);
+    return arena_printf(
+        arena,
+        "the certificate of this node %s at %s, and its clock says %s: set the clock, if that is "
+        "wrong%s",
+        is_early ? "begins" : "expired", limit, now,
+        is_early ? "" : "; else \"muster swarm join --token\" brings the node back");
 }
 
 void passport_free(struct passport *passport) {

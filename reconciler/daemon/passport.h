@@ -5,7 +5,8 @@
 //
 // Model        The files are the truth (certificates.h): new ones are kept first, then links take them. Links
 //              that are there go on with what they were made with. A node of no cluster shows nothing and
-//              believes nobody, but for the one question of a joiner, who believes the authority of its token.
+//              believes nobody, but for the one question of a joiner, who believes the authority of its
+//              token.
 // When         Links cannot take another one while they call back, so it is taken in between (passport_step).
 #ifndef MUSTER_RECONCILER_DAEMON_PASSPORT_H
 #define MUSTER_RECONCILER_DAEMON_PASSPORT_H
@@ -26,6 +27,10 @@ static inline bool passport_is_there(const struct passport *passport) {
 bool passport_is_of(const struct passport *passport, const struct id *cluster_id);
 // Whether it has run out: nobody lets this node in with it.
 bool passport_is_expired(const struct passport *passport, int64_t unix_ms);
+// Whether it is to be good later only: the clock was ahead when it was signed, or is behind now.
+bool passport_is_early(const struct passport *passport, int64_t unix_ms);
+// Why others, and this node others, may not be let in by the clock that it has; NULL = no reason.
+const char *passport_explain_time(const struct passport *passport, int64_t unix_ms, struct arena *arena);
 
 // Those of that cluster, out of the files. -ERR_NOT_FOUND: there are none.
 int passport_load(struct daemon *daemon, const struct id *cluster_id, struct error *err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/daemon/renewal.c — when to ask for another certificate, whom, and what becomes of the answer; and
-// the answers.
+// reconciler/daemon/renewal.c — when to ask for another certificate, whom, and what becomes of the answer;
+// and the answers.
 #include "reconciler/daemon/renewal.h"
 
 #include <string.h>
@@ -202,12 +202,24 @@ static void take(struct daemon *daemon, const struct renew_reply *reply) {
 
 // --- asking ---
 
-// Who leads has nobody else to ask. A manager whose certificate has run out cannot ask: it signs by itself, as
-// it could at any time, for it has the authority's key; whether it still belongs to the group the others say.
-// Else all managers that were off for long would be out of each other's reach for good.
+static bool is_out_of_date(const struct daemon *daemon) {
+    const struct passport *passport = &daemon->group.passport;
+    return passport_is_expired(passport, daemon->now.unix_ms) ||
+           passport_is_early(passport, daemon->now.unix_ms);
+}
+
+// Who leads has nobody else to ask. A manager whose certificate has run out cannot ask: it signs by itself,
+// as it could at any time, for it has the authority's key; whether it still belongs to the group the others
+// say. Else all managers that were off for long would be out of each other's reach for good. The same when
+// its clock was set: what it signed by a wrong one nobody accepts, nor itself any more by the right one.
 static bool signs_own(const struct daemon *daemon) {
-    bool is_out = passport_is_expired(&daemon->group.passport, daemon->now.unix_ms);
-    return daemon->leads || (is_out && group_is_manager(daemon));
+    return daemon->leads || (is_out_of_date(daemon) && group_is_manager(daemon));
+}
+
+// A worker with a wrong clock can ask nobody, and needs not once the clock is right.
+static bool is_due(const struct daemon *daemon) {
+    return daemon->now.unix_ms >= daemon->group.renewal.due_unix_ms ||
+           (signs_own(daemon) && is_out_of_date(daemon));
 }
 
 static int sign_own(struct daemon *daemon, struct bytes csr, struct error *err) {
@@ -287,8 +299,7 @@ void renewal_step(struct daemon *daemon) {
     }
     draw_due(daemon);
     look_around(daemon);
-    if (renewal->ask == 0 && daemon->now.unix_ms >= renewal->due_unix_ms &&
-        daemon->now.mono_ms >= renewal->retry_mono_ms) {
+    if (renewal->ask == 0 && is_due(daemon) && daemon->now.mono_ms >= renewal->retry_mono_ms) {
         begin(daemon);
     }
 }

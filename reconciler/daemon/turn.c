@@ -19,6 +19,7 @@
 #include "reconciler/daemon/turn.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "reconciler/daemon/control.h"
 #include "reconciler/daemon/stream.h"
@@ -26,6 +27,7 @@
 #define FRAMES_MAX 64
 #define RETRY_MS 1000
 #define TICK_MS 1000
+#define CLOCK_SET_MS 60000 // what is worth a word; clocks that are kept right move by less
 
 // --- step: what this node reports ---
 
@@ -216,10 +218,23 @@ static int reply(struct daemon *daemon, struct error *err) {
     return streams_step(daemon, err);
 }
 
+// Deadlines are on the other clock; what is dated, and certificates, are on this one.
+static void look_at_clocks(struct daemon *daemon) {
+    struct now now = {.unix_ms = clock_unix_ms(), .mono_ms = clock_mono_ms()};
+    int64_t set_ms = (now.unix_ms - daemon->now.unix_ms) - (now.mono_ms - daemon->now.mono_ms);
+    if (set_ms > CLOCK_SET_MS || set_ms < -CLOCK_SET_MS) {
+        AUTO_ARENA arena = arena_make(0);
+        const char *untimely = passport_explain_time(&daemon->group.passport, now.unix_ms, &arena);
+        log_event(LOG_WARN, "clock.set", LOG_INT("by_s", set_ms / 1000),
+                  LOG_STR("certificate", untimely != NULL ? untimely : "good"));
+    }
+    daemon->now = now;
+}
+
 int turn_run(struct daemon *daemon, struct error *err) {
     static int (*const phases[])(struct daemon *, struct error *) = {take, step,     persist,
                                                                      plan, dispatch, reply};
-    daemon->now = (struct now){.unix_ms = clock_unix_ms(), .mono_ms = clock_mono_ms()};
+    look_at_clocks(daemon);
     int rc = 0;
     replica_advance(daemon->replica, daemon->now.mono_ms);
     for (size_t i = 0; rc >= 0 && i < sizeof phases / sizeof *phases; i++) {
