@@ -19,6 +19,7 @@
 #include "reconciler/plan/pass.h"
 
 #define NS_PER_MS 1000000
+#define CLOCK_SKEW_MS 60000 // between managers that lead one after the other; more is a clock that was set
 
 static const struct restart_policy *policy_of(const struct draft *draft) {
     return &draft->service->spec.deploy.restart_policy;
@@ -30,11 +31,17 @@ static int64_t restart_ended_at(const struct task *task, int64_t now_unix_ms) {
     return since > 0 && since < now_unix_ms ? since : now_unix_ms;
 }
 
+// Until when it waits; 0 = not any more. The clock was set back when a task is of a later time: how much of
+// its delay is left is not known then, and to wait until that time comes again could take years.
+static int64_t restart_waits_until(const struct task *task, int64_t now_unix_ms) {
+    return task->meta.created_unix_ms > now_unix_ms + CLOCK_SKEW_MS ? 0 : task->start_after_unix_ms;
+}
+
 // From when on its successor's delay counts: what ends while it still waits for its own delay (an image that is
 // not there) keeps the slot's rhythm, for else the policy's delay would delay nothing.
 static int64_t restart_over_at(const struct task *task, int64_t now_unix_ms) {
-    int64_t ended = restart_ended_at(task, now_unix_ms);
-    return task->start_after_unix_ms > ended ? task->start_after_unix_ms : ended;
+    int64_t ended = restart_ended_at(task, now_unix_ms), until = restart_waits_until(task, now_unix_ms);
+    return until > ended ? until : ended;
 }
 
 static int64_t restart_begun_at(const struct task *task) {
@@ -189,8 +196,9 @@ static void restart_raise(struct draft *draft, struct slot *slot, struct draft_t
     if (task->desired >= TASK_RUNNING || draft->must_wait) {
         return;
     }
-    if (draft->view->now_unix_ms < task->start_after_unix_ms) {
-        plan_wake(draft->plan, task->start_after_unix_ms);
+    int64_t until = restart_waits_until(task, draft->view->now_unix_ms);
+    if (draft->view->now_unix_ms < until) {
+        plan_wake(draft->plan, until);
     } else if (slot_is_quiet(draft, slot, /* except */ task)) {
         draft_edit(draft, at,
                    task->start_after_unix_ms > 0    ? "restart: the delay is over"

@@ -292,8 +292,9 @@ static void run_report(struct run *run) {
 
 static void run_clock(struct run *run) {
     int64_t ns;
-    assert_true(units_parse_duration(run->words[1], &ns));
-    run->world.now_unix_ms += ns / 1000000;
+    bool is_back = run->words[1][0] == '-'; // it is set
+    assert_true(units_parse_duration(run->words[1] + is_back, &ns));
+    run->world.now_unix_ms += (is_back ? -ns : ns) / 1000000;
 }
 
 static void run_tasks(struct run *run) {

@@ -19,10 +19,16 @@ static void only_attempts_within_the_window_count(void **state) {
     scenario_check("window");
 }
 
+static void a_clock_that_is_set_back_makes_nobody_wait(void **state) {
+    (void)state;
+    scenario_check("clock");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(ended_tasks_are_replaced_as_the_policy_says),
     cmocka_unit_test(the_delay_grows_with_back_off),
     cmocka_unit_test(only_attempts_within_the_window_count),
+    cmocka_unit_test(a_clock_that_is_set_back_makes_nobody_wait),
 };
 
 CHECK_MAIN(tests)
