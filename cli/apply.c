@@ -233,10 +233,15 @@ static void add_value(const char *text, const char *tint, const char *plain, str
     buf_adds(out, text != NULL ? plain : "");
 }
 
+// A service that only follows what it uses was declared elsewhere.
+static struct position position_of(const struct comparison *item, const char *path) {
+    return item->declaration != NULL ? manifest_position(item->declaration, path) : (struct position){0};
+}
+
 static void diff_fields(const struct comparison *item, bool color, struct buf *out) {
     for (size_t i = 0; i < item->differences.count; i++) {
         const struct difference *difference = &item->differences.items[i];
-        struct position at = manifest_position(item->declaration, difference->path);
+        struct position at = position_of(item, difference->path);
         const char *plain = color ? "\x1b[0m" : "";
         buf_adds(out, "  ");
         str_escape(out, difference->path, strlen(difference->path), /* keep_newlines= */ false);
@@ -288,7 +293,7 @@ static void json_text(const char *name, const char *text, struct buf *out) {
 
 static void diff_json_field(const struct comparison *item, const struct difference *difference,
                             struct buf *out) {
-    struct position at = manifest_position(item->declaration, difference->path);
+    struct position at = position_of(item, difference->path);
     buf_adds(out, "{\"path\":");
     json_write_string(out, difference->path);
     json_text("old", difference->old_text, out);

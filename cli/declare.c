@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "cli/connect.h"
+#include "cli/declare_contents.h"
 #include "cli/output.h"
 
 #define PRUNE_FREE 5     // removals that need no confirmation
@@ -142,8 +143,8 @@ static int compare_one(struct stock *stock, const struct declaration *declaratio
         return 0;
     }
     const void *before = (const char *)item->object + object_spec_offset(declaration->kind);
-    schema_diff(object_spec_schema(declaration->kind), before, declaration->spec, stock->arena,
-                &item->differences);
+    const void *now = declare_without_contents(declaration->kind, before, declaration->spec, stock->arena);
+    schema_diff(object_spec_schema(declaration->kind), before, now, stock->arena, &item->differences);
     item->action = item->differences.count > 0 ? DECLARE_CHANGED : DECLARE_SAME;
     return 0;
 }
@@ -189,6 +190,10 @@ int declare_compare(struct client *client, const struct declare_source *source,
         map_put(&names, key_of(arena, declaration->kind, declaration->name), &present);
         map_put(&owners, declare_owner(source, declaration, arena), &present);
         rc = compare_one(&stock, declaration, out, err);
+    }
+    if (rc == 0 && declare_has_contents(out)) {
+        rc = stock_load(&stock, KIND_SERVICE, err);
+        rc = rc < 0 ? rc : declare_compare_contents(client, &stock.by_name, arena, out, err);
     }
     if (rc == 0 && prune) {
         rc = add_removals(&stock, source, &names, &owners, out, err);

@@ -17,8 +17,6 @@
 #include "specs/resource.h"
 
 #define ENV_FILE_BYTES_MAX (1 * MIB)
-#define SECRET_BYTES_MAX (500 * KIB)
-#define CONFIG_BYTES_MAX (1000 * KIB)
 
 const char *path_resolve(struct arena *arena, const char *directory, const char *text) {
     const char *home = text[0] == '~' && (text[1] == '/' || text[1] == '\0') ? getenv("HOME") : NULL;

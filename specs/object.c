@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/object.c — the registry of kinds, and the records around objects: meta data, changes, transactions, events.
+// specs/object.c — the registry of kinds, and the records around objects: meta data, changes, transactions,
+// events.
 #include "specs/object.h"
 
 #include <string.h>
@@ -68,6 +69,35 @@ static const struct field event_fields[] = {
 const struct schema event_schema =
     SCHEMA("event", struct event, event_fields, .help = "One entry of the history.");
 
+static const struct field assigned_file_fields[] = {
+    INT(struct assigned_file, 1, kind, 0, 63, .help = "Kind of the object."),
+    STRING(struct assigned_file, 2, name, .help = "Its name."),
+    ID(struct assigned_file, 3, content, .help = "Which content of it."),
+    BOOL(struct assigned_file, 4, is_missing, .help = "There is no such object."),
+    STRING(struct assigned_file, 5, trouble, .help = "Why the manager cannot give it."),
+};
+const struct schema assigned_file_schema = SCHEMA("assigned_file", struct assigned_file, assigned_file_fields,
+                                                  .help = "A secret or config of a task.");
+
+static const struct field assigned_content_fields[] = {
+    ID(struct assigned_content, 1, id, .help = "Which content."),
+    BLOB(struct assigned_content, 2, data, .flags = FIELD_SECRET, .help = "Its bytes."),
+};
+const struct schema assigned_content_schema =
+    SCHEMA("assigned_content", struct assigned_content, assigned_content_fields,
+           .help = "Bytes of a secret or config.");
+
+const struct assigned_file *assignment_file(const struct assignment *assignment, int64_t kind,
+                                            const char *name) {
+    for (size_t i = 0; i < assignment->files.count; i++) {
+        const struct assigned_file *file = &assignment->files.items[i];
+        if (file->kind == kind && strcmp(file->name, name) == 0) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
 static const struct field assignment_fields[] = {
     STRUCT(struct assignment, 1, task, &task_schema, struct task, .help = "The task."),
     STRUCT(struct assignment, 2, spec, &service_spec_schema, struct service_spec,
@@ -75,6 +105,8 @@ static const struct field assignment_fields[] = {
     STRING(struct assignment, 3, service_name, .help = "Name of its service."),
     STRING(struct assignment, 4, node_hostname, .help = "Host name of its node."),
     STRINGS(struct assignment, 5, insecure_registries, .help = "Registries reached without TLS."),
+    LIST(struct assignment, 22, files, &assigned_file_schema, struct assigned_file,
+         .help = "Contents of its secrets and configs."),
 };
 const struct schema assignment_schema =
     SCHEMA("assignment", struct assignment, assignment_fields, .help = "A task for a node.");

@@ -7,14 +7,12 @@
 // reach the store.
 #include "specs/resource.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/str.h"
 #include "specs/row.h"
-
-#define SECRET_BYTES_MAX (500 * KIB)
-#define CONFIG_BYTES_MAX (1000 * KIB)
 
 static void check_name(const char *name, struct problem_sink *sink) {
     if (name[0] != '\0' && !str_is_name(name, STORE_NAME_BYTES_MAX)) {
@@ -98,10 +96,23 @@ static void check_sources(bool external, struct bytes data, size_t bytes_max, st
     }
 }
 
+// Swarm's rule, so that a name serves as a file's.
+static void check_content_name(const char *name, struct problem_sink *sink) {
+    size_t len = strlen(name);
+    if (len > 0 && (!str_is_name(name, CONTENT_NAME_BYTES_MAX) || !isalnum((unsigned char)name[len - 1]))) {
+        problem(sink, "name",
+                "'%.80s' is not a name: letters, digits, '-', '_' and '.', the first and last a letter or "
+                "digit, at "
+                "most %d",
+                name, CONTENT_NAME_BYTES_MAX);
+    }
+}
+
 static void secret_check(const void *object, struct problem_sink *sink) {
     const struct secret_spec *spec = object;
-    check_name(spec->name, sink);
-    check_sources(spec->external, spec->data, SECRET_BYTES_MAX, sink);
+    check_content_name(spec->name, sink);
+    check_sources(spec->external, spec->data,
+                  SECRET_BYTES_MAX + (spec->fingerprint.len > 0 ? SECRET_SEAL_BYTES_MAX : 0), sink);
 }
 
 static const struct field secret_spec_fields[] = {
@@ -121,6 +132,8 @@ static const struct field secret_spec_fields[] = {
            .help = "How the value is filled in for each task.", .since = "0.1"),
     PAIRS(struct secret_spec, 8, labels, .flags = FIELD_PAIRS_LIST, .help = "Labels of the secret.",
           .since = "0.1"),
+    BLOB(struct secret_spec, 9, fingerprint, .flags = FIELD_SEALED | FIELD_HIDDEN,
+         .help = "Tells values apart; then the data is sealed.", .since = "0.1"),
 };
 const struct schema secret_spec_schema =
     SCHEMA("secret", struct secret_spec, secret_spec_fields,
@@ -129,13 +142,15 @@ const struct schema secret_spec_schema =
 static const struct field secret_fields[] = {
     STRUCT(struct secret, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
     STRUCT(struct secret, 2, spec, &secret_spec_schema, struct secret_spec, .help = "What is declared."),
+    ID(struct secret, 3, content, .help = "Names the value."),
+    BOOL(struct secret, 4, is_old, .help = "A value that came before, which some revision names."),
 };
 const struct schema secret_schema =
     SCHEMA("secret_object", struct secret, secret_fields, .help = "A secret as stored.");
 
 static void config_check(const void *object, struct problem_sink *sink) {
     const struct config_spec *spec = object;
-    check_name(spec->name, sink);
+    check_content_name(spec->name, sink);
     check_sources(spec->external, spec->data, CONFIG_BYTES_MAX, sink);
 }
 
@@ -165,6 +180,8 @@ const struct schema config_spec_schema = SCHEMA("config", struct config_spec, co
 static const struct field config_fields[] = {
     STRUCT(struct config, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
     STRUCT(struct config, 2, spec, &config_spec_schema, struct config_spec, .help = "What is declared."),
+    ID(struct config, 3, content, .help = "Names the content."),
+    BOOL(struct config, 4, is_old, .help = "A content that came before, which some revision names."),
 };
 const struct schema config_schema =
     SCHEMA("config_object", struct config, config_fields, .help = "A config as stored.");

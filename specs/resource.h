@@ -3,11 +3,12 @@
 // specs/resource.h — the objects that services refer to: networks, secrets, configs, volumes; and rollouts
 // and sources.
 //
-// Their machinery comes with later releases; the declarations are accepted, checked and kept, so that files
-// and stores written today stay valid.
+// The machinery of networks and sources comes with later releases; their declarations are accepted, checked
+// and kept, so that files and stores written today stay valid.
 #ifndef MUSTER_SPECS_RESOURCE_H
 #define MUSTER_SPECS_RESOURCE_H
 
+#include "base/limits.h"
 #include "specs/object.h"
 #include "specs/service.h"
 
@@ -35,6 +36,11 @@ struct network {
     struct bytes unknown;
 };
 
+#define CONTENT_NAME_BYTES_MAX 64
+#define SECRET_BYTES_MAX ((size_t)500 * KIB) // Swarm's
+#define CONFIG_BYTES_MAX ((size_t)1000 * KIB)
+#define SECRET_SEAL_BYTES_MAX 64 // that sealing adds
+
 struct secret_spec {
     const char *name;
     const char *file;
@@ -44,11 +50,17 @@ struct secret_spec {
     const char *driver;
     const char *template_driver;
     struct pairs labels;
+    struct bytes fingerprint; // of the value, by a key of the managers; then `data` is sealed
     struct bytes unknown;
 };
+// A secret or config under one name has contents, each immutable: the newest is in the object of that name;
+// one that came before, and that some revision of a service names still, is an object of its own, called
+// NAME~CONTENT and shown to nobody (reconciler/daemon/decide_content.h).
 struct secret {
     struct meta meta;
     struct secret_spec spec;
+    struct id content; // none = made by a version that had one content only: the object's id stands for it
+    bool is_old;       // it is what came before
     struct bytes unknown;
 };
 struct config_spec {
@@ -65,6 +77,8 @@ struct config_spec {
 struct config {
     struct meta meta;
     struct config_spec spec;
+    struct id content; // as of secrets
+    bool is_old;
     struct bytes unknown;
 };
 

@@ -59,10 +59,8 @@ static const struct field mount_bind_fields[] = {
 static const struct schema mount_bind_schema =
     SCHEMA("mount_bind", struct mount_bind, mount_bind_fields, .help = "Options of a bind mount.");
 static const struct field mount_volume_fields[] = {
-    BOOL(struct mount_volume, 1, nocopy, RESTARTS, .flags = FIELD_LATER, SINCE,
-         .help = "Do not fill a new volume from the image."),
-    STRING(struct mount_volume, 2, subpath, RESTARTS, .flags = FIELD_LATER, SINCE,
-           .help = "Directory inside the volume."),
+    BOOL(struct mount_volume, 1, nocopy, RESTARTS, SINCE, .help = "Do not fill a new volume from the image."),
+    STRING(struct mount_volume, 2, subpath, RESTARTS, SINCE, .help = "Directory inside the volume."),
 };
 static const struct schema mount_volume_schema =
     SCHEMA("mount_volume", struct mount_volume, mount_volume_fields, .help = "Options of a volume mount.");
@@ -102,12 +100,16 @@ static const struct field file_reference_fields[] = {
     STRING(struct file_reference, 4, gid, .default_text = "0", RESTARTS, SINCE, .help = "Group of the file."),
     MODE(struct file_reference, 5, mode, .default_int = 0444, RESTARTS, SINCE, .help = "Mode of the file."),
     ENUM(struct file_reference, 6, on_change, on_change_names, ON_CHANGE_RESTART, SINCE,
-         .help = "What a new content does to tasks."),
+         .help = "What a new content does: replaces tasks, or only the file, with a signal or none."),
+    STRING(struct file_reference, 7, signal, SINCE, .help = "Signal of on_change signal; by default SIGHUP.",
+           .example = "SIGUSR1"),
+    ID(struct file_reference, 8, content, .flags = FIELD_HIDDEN, RESTARTS, SINCE,
+       .help = "Content that tasks of this revision get."),
 };
-const struct schema file_reference_schema =
-    SCHEMA("file_reference", struct file_reference, file_reference_fields,
-           .help = "A secret or config as a file, short form its name.",
-           .from_short = file_reference_from_short, .to_short = file_reference_to_short);
+const struct schema file_reference_schema = SCHEMA(
+    "file_reference", struct file_reference, file_reference_fields,
+    .help = "A secret or config as a file, short form its name.", .from_short = file_reference_from_short,
+    .to_short = file_reference_to_short, .check = file_reference_check);
 
 static const struct field health_check_fields[] = {
     STRINGS(struct health_check, 1, test, .flags = FIELD_ONE, RESTARTS, SINCE,
@@ -163,8 +165,10 @@ static const struct field dependency_fields[] = {
     STRING(struct dependency, 1, name, .flags = FIELD_REQUIRED | FIELD_KEY, SINCE,
            .help = "Service that is needed."),
     STRING(struct dependency, 2, condition, .default_text = "service_started", SINCE,
-           .help = "service_started, service_healthy or service_completed_successfully, of all its replicas."),
-    BOOL(struct dependency, 3, restart, .flags = FIELD_LATER, SINCE, .help = "Restart when the other restarts."),
+           .help =
+               "service_started, service_healthy or service_completed_successfully, of all its replicas."),
+    BOOL(struct dependency, 3, restart, .flags = FIELD_LATER, SINCE,
+         .help = "Restart when the other restarts."),
     BOOL(struct dependency, 4, required, .default_int = 1, SINCE, .help = "Whether it must exist."),
 };
 static const struct schema dependency_schema =
@@ -376,9 +380,9 @@ static const struct field service_spec_fields[] = {
     STRINGS(struct service_spec, 34, tmpfs, .flags = FIELD_ONE | FIELD_UNORDERED, RESTARTS, SINCE,
             .help = "Paths of tmpfs mounts, with options after a colon.", .example = "[/tmp]"),
     LIST(struct service_spec, 35, secrets, &file_reference_schema, struct file_reference,
-         .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Secrets as files."),
+         .flags = FIELD_UNORDERED, RESTARTS, SINCE, .help = "Secrets as files."),
     LIST(struct service_spec, 36, configs, &file_reference_schema, struct file_reference,
-         .flags = FIELD_LATER | FIELD_UNORDERED, RESTARTS, SINCE, .help = "Configs as files."),
+         .flags = FIELD_UNORDERED, RESTARTS, SINCE, .help = "Configs as files."),
     LIST(struct service_spec, 37, depends_on, &dependency_schema, struct dependency,
          .flags = FIELD_AS_MAP | FIELD_UNORDERED, SINCE,
          .help = "Services that must be there first: at the first start, and at each update."),

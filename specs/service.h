@@ -76,6 +76,8 @@ struct file_reference { // a secret or config in a container; short form: its na
     const char *uid, *gid;
     int64_t mode;
     enum on_change on_change;
+    const char *signal; // for on_change: signal; "" = SIGHUP
+    struct id content;  // hidden: what the tasks of this revision get; none = always the newest
     struct bytes unknown;
 };
 

@@ -41,6 +41,29 @@ void mount_check(const void *object, struct problem_sink *sink) {
     }
 }
 
+static void check_number(const char *text, const char *field, struct problem_sink *sink) {
+    int64_t number;
+    if (!str_to_int(text, &number) || number < 0 || number > UINT32_MAX - 1) {
+        problem(sink, field, "'%s' is not a number: names of users are not looked up in images here", text);
+    }
+}
+
+void file_reference_check(const void *object, struct problem_sink *sink) {
+    const struct file_reference *file = object;
+    int number;
+    check_number(file->uid, "uid", sink);
+    check_number(file->gid, "gid", sink);
+    size_t len = strlen(file->target);
+    if (strstr(file->target, "..") != NULL || (len > 0 && file->target[len - 1] == '/')) {
+        problem(sink, "target", "'%s' is not the path of a file", file->target);
+    }
+    if (file->signal[0] != '\0' && !signal_parse(file->signal, &number)) {
+        problem(sink, "signal", "'%s' is not a signal like SIGHUP", file->signal);
+    } else if (file->signal[0] != '\0' && file->on_change != ON_CHANGE_SIGNAL) {
+        problem(sink, "signal", "is sent with on_change: signal only");
+    }
+}
+
 void health_check_check(const void *object, struct problem_sink *sink) {
     const struct health_check *health = object;
     const struct {

@@ -20,6 +20,7 @@ bool file_reference_to_short(const void *object, struct buf *out);
 bool ulimit_to_short(const void *object, struct buf *out);
 
 void mount_check(const void *object, struct problem_sink *sink);
+void file_reference_check(const void *object, struct problem_sink *sink);
 void health_check_check(const void *object, struct problem_sink *sink);
 void logging_check(const void *object, struct problem_sink *sink);
 void ulimit_check(const void *object, struct problem_sink *sink);

@@ -150,7 +150,7 @@ bool mount_to_short(const void *object, struct buf *out) {
 bool file_reference_to_short(const void *object, struct buf *out) {
     const struct file_reference *file = object;
     if (file->target[0] != '\0' || strcmp(file->uid, "0") != 0 || strcmp(file->gid, "0") != 0 ||
-        file->mode != 0444 || file->on_change != ON_CHANGE_RESTART) {
+        file->mode != 0444 || file->on_change != ON_CHANGE_RESTART || file->signal[0] != '\0') {
         return false;
     }
     buf_adds(out, file->source);

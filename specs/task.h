@@ -65,7 +65,10 @@ static inline bool task_state_is_over(int64_t state) {
     X(NODE_LOST, 23, "node lost")                                                                            \
     X(CONSTRAINT_BROKEN, 24, "assigned node no longer meets constraints")                                    \
     X(RESTART_DELAY, 25, "waiting before restart")                                                           \
-    X(INTERNAL, 26, "internal error")
+    X(INTERNAL, 26, "internal error")                                                                        \
+    X(CONTENT_NOT_FOUND, 36, "secret or config not found")                                                   \
+    X(CONTENT_AWAITED, 37, "waiting for secrets from a manager")                                             \
+    X(MEMORY_MISSING, 38, "no place in memory for secrets")
 
 enum task_reason {
 #define X(name, number, text) REASON_##name = number,

@@ -125,6 +125,8 @@ static const struct field assign_part_fields[] = {
          .help = "Tasks that are new or changed."),
     LIST(struct assign_part, 7, removed, &assign_removed_schema, struct assign_removed,
          .help = "Tasks that are the node's no more."),
+    LIST(struct assign_part, 8, contents, &assigned_content_schema, struct assigned_content,
+         .help = "Secrets and configs that they need."),
 };
 const struct schema assign_part_schema =
     SCHEMA("assign_part", struct assign_part, assign_part_fields, .help = "What the node should hold.");

@@ -115,6 +115,7 @@ struct assign_part {
     bool is_complete;       // the step is the complete set: what is not in it is not the node's any more
     LIST_OF(struct assign_item) changed;
     LIST_OF(struct assign_removed) removed;
+    LIST_OF(struct assigned_content) contents; // that tasks of the step name, each once in a step
     struct bytes unknown;
 };
 struct assign_again { // asks for a complete set

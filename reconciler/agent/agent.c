@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/agent/agent_file.h"
+#include "reconciler/agent/content_files.h"
 #include "reconciler/agent/taskrun.h"
 #include "specs/signal_name.h"
 
@@ -43,8 +44,10 @@ struct agent_task {
     int64_t sent_ms;
     uint64_t generation; // of the full set that named it last
     size_t assignment_len;
-    uint8_t *assignment; // encoded
-    char *texts;         // of run.status
+    uint8_t *assignment;         // encoded
+    char *texts;                 // of run.status
+    struct shelf_items contents; // of the assignment's files, in their order
+    bool awaits_contents;        // to be prepared
 };
 
 // Closing takes a turn of the loop, so they outlive the agent.
@@ -58,6 +61,7 @@ struct handles {
 struct agent {
     struct agent_options options;
     struct executor *executor;
+    struct shelf shelf;
     int dir_fd;
     struct map by_id;
     struct list tasks, unsent, unacknowledged;
@@ -166,6 +170,7 @@ static void task_free(struct agent *agent, struct agent_task *task) {
     report_unlink(agent, task);
     list_remove(&task->node);
     map_remove(&agent->by_id, task->id.text);
+    shelf_items_leave(&task->contents);
     xfree(task->assignment);
     xfree(task->texts);
     xfree(task);
@@ -205,9 +210,59 @@ static void task_set_assignment(struct agent_task *task, struct bytes encoded) {
     task->assignment_len = encoded.len;
 }
 
-// --- steps and their effects ---
+// --- secrets and configs ---
+
+static void task_hold_contents(struct agent *agent, struct agent_task *task,
+                               const struct assignment *assignment) {
+    struct shelf_items fresh = {0};
+    if (!taskrun_is_over(&task->run)) {
+        fresh = shelf_use_all(&agent->shelf, assignment);
+    }
+    shelf_items_leave(&task->contents);
+    task->contents = fresh;
+}
+
+// The first file that cannot be given; NULL = the task has all of them.
+static const struct assigned_file *task_lacks(const struct agent_task *task,
+                                              const struct assignment *assignment) {
+    for (size_t i = 0; i < assignment->files.count; i++) {
+        if (i >= task->contents.count || task->contents.items[i] == NULL) {
+            return &assignment->files.items[i];
+        }
+    }
+    return NULL;
+}
 
 static void agent_step(struct agent *agent, struct agent_task *task, const struct taskrun_event *event);
+
+// True when it can be prepared. One that lacks something waits for it, or is rejected.
+static bool agent_has_contents(struct agent *agent, struct agent_task *task,
+                               const struct assignment *assignment) {
+    const struct assigned_file *file = task_lacks(task, assignment);
+    struct executor_event event = {.task_id = task->id, .time_unix_ms = agent_now_unix_ms(agent)};
+    task->awaits_contents = file != NULL && !file->is_missing;
+    if (file == NULL) {
+        return true;
+    }
+    const char *kind = object_kind_name((enum object_kind)file->kind);
+    if (file->is_missing) {
+        event.kind = EXECUTOR_FAILED;
+        event.class_ = CLASS_REJECT;
+        event.reason = REASON_CONTENT_NOT_FOUND;
+        event.message = arena_printf(&agent->scratch, "%s '%s' not found", kind, file->name);
+    } else {
+        event.kind = EXECUTOR_PROGRESS;
+        event.reason = REASON_CONTENT_AWAITED;
+        event.message = arena_printf(&agent->scratch, "waiting for %s '%s': %s", kind, file->name,
+                                     str_is_empty(file->trouble)
+                                         ? "it is kept in memory only, and no manager has sent it yet"
+                                         : file->trouble);
+    }
+    agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_EXECUTOR, .executor = &event});
+    return false;
+}
+
+// --- steps and their effects ---
 
 static void agent_keep(struct agent *agent, struct agent_task *task) {
     struct error err = {0};
@@ -233,7 +288,9 @@ static void agent_prepare(struct agent *agent, struct agent_task *task) {
         agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_DAMAGE, .text = text});
         return;
     }
-    agent->executor->ops->prepare(agent->executor, &assignment);
+    if (agent_has_contents(agent, task, &assignment)) {
+        agent->executor->ops->prepare(agent->executor, &assignment);
+    }
 }
 
 static void agent_act(struct agent *agent, struct agent_task *task, const struct taskrun_effects *effects) {
@@ -276,6 +333,10 @@ static void agent_step(struct agent *agent, struct agent_task *task, const struc
         log_event(LOG_INFO, "task.state", LOG_STR("task", task->id.text),
                   LOG_STR("from", before.machine.table->states[before.machine.state].name),
                   LOG_STR("to", sm_name(&task->run.machine)), LOG_STR("why", task->run.status.error));
+    }
+    if (taskrun_is_over(&task->run)) {
+        shelf_items_leave(&task->contents);
+        task->awaits_contents = false;
     }
     agent_act(agent, task, &effects);
 }
@@ -335,6 +396,24 @@ static struct taskrun_wish wish_of(const struct assignment *assignment) {
     return wish;
 }
 
+static bool is_refreshable(const struct agent_task *task) {
+    return task->run.machine.state >= TASKRUN_READY && task->run.machine.state <= TASKRUN_RUNNING &&
+           !task->run.is_stop_asked;
+}
+
+// What it waited for may be there now; and what follows the newest content may be another.
+static void agent_use_contents(struct agent *agent, struct agent_task *task,
+                               const struct assignment *assignment) {
+    if (task->awaits_contents && !task->run.is_stop_asked) {
+        if (agent_has_contents(agent, task, assignment)) {
+            agent->executor->ops->prepare(agent->executor, assignment);
+        }
+    } else if (task->contents.count > 0 && agent->executor->ops->refresh != NULL && is_refreshable(task) &&
+               content_files_follow(assignment)) {
+        agent->executor->ops->refresh(agent->executor, assignment);
+    }
+}
+
 static void agent_take(struct agent *agent, const struct assignment *assignment) {
     AUTO_BUF encoded = {0};
     arena_clear(&agent->scratch);
@@ -348,15 +427,32 @@ static void agent_take(struct agent *agent, const struct assignment *assignment)
     }
     task->generation = agent->generation;
     task->is_again = task->is_recovered = false; // who assigns it hears how it ended
+    task_hold_contents(agent, task, assignment);
     if (task->assignment_len == encoded.len && memcmp(task->assignment, encoded.data, encoded.len) == 0 &&
         !task->run.is_released) {
+        agent_use_contents(agent, task, assignment);
         return;
     }
     task_set_assignment(task, buf_bytes(&encoded));
     if (is_new && task->run.status.state > assignment->task.status.state) {
         report_later(agent, task);
     }
+    struct id id = task->id;
     agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_WISH, .wish = wish_of(assignment)});
+    task = map_get(&agent->by_id, id.text);
+    if (task != NULL && !is_new) {
+        agent_use_contents(agent, task, assignment);
+    }
+}
+
+// What comes with a step is used by the step until its tasks do.
+static struct shelf_items agent_shelve(struct agent *agent, const struct assignments *step) {
+    struct shelf_items shelved = {.count = step->content_count};
+    shelved.items = shelved.count > 0 ? xcalloc(shelved.count, sizeof *shelved.items) : NULL;
+    for (size_t i = 0; i < shelved.count; i++) {
+        shelved.items[i] = shelf_put(&agent->shelf, &step->contents[i].id, step->contents[i].data);
+    }
+    return shelved;
 }
 
 static void agent_release(struct agent *agent, struct agent_task *task) {
@@ -367,10 +463,12 @@ static void agent_release(struct agent *agent, struct agent_task *task) {
 }
 
 void agent_assign(struct agent *agent, const struct assignments *set) {
+    struct shelf_items shelved = agent_shelve(agent, set);
     agent->generation++;
     for (size_t i = 0; i < set->count; i++) {
         agent_take(agent, &set->items[i]);
     }
+    shelf_items_leave(&shelved);
     LIST_EACH(node, &agent->tasks) {
         struct agent_task *task = LIST_ENTRY(node, struct agent_task, node);
         if (task->generation != agent->generation && !task->run.is_released) {
@@ -381,9 +479,11 @@ void agent_assign(struct agent *agent, const struct assignments *set) {
 
 void agent_assign_update(struct agent *agent, const struct assignments *changed, const struct id *removed,
                          size_t removed_count) {
+    struct shelf_items shelved = agent_shelve(agent, changed);
     for (size_t i = 0; i < changed->count; i++) {
         agent_take(agent, &changed->items[i]);
     }
+    shelf_items_leave(&shelved);
     for (size_t i = 0; i < removed_count; i++) {
         struct agent_task *task = map_get(&agent->by_id, removed[i].text);
         if (task != NULL && !task->run.is_released) {
@@ -537,6 +637,7 @@ int agent_new(const struct agent_options *options, struct agent **out, struct er
     struct agent *agent = NEW(struct agent);
     agent->options = *options;
     agent->executor = options->executor;
+    agent->executor->shelf = &agent->shelf;
     agent->dir_fd = dir_fd;
     list_init(&agent->tasks);
     list_init(&agent->unsent);
@@ -564,6 +665,7 @@ void agent_free(struct agent *agent) {
         task_free(agent, LIST_ENTRY(node, struct agent_task, node));
     }
     map_free(&agent->by_id);
+    shelf_deinit(&agent->shelf);
     arena_free(&agent->scratch);
     arena_free(&agent->pass);
     close_at(&agent->dir_fd);

@@ -7,6 +7,9 @@
 // go to the executor. What is assigned is kept on disk (<state>/assignments/<id>), with whether it was
 // started and how it ended, so a restarted agent goes on where it was, before any manager has spoken.
 //
+// Secrets      Their bytes are on the shelf (shelf.h) while a task needs them, never on disk. A task whose
+//              bytes are not there, because the machine went down and no manager has spoken since, waits
+//              for them.
 // Failure      An assignment that cannot be kept (disk full) is not begun: its task waits at ACCEPTED, says
 //              why, and is tried again. A kept one that is damaged becomes a task that FAILED, INTERNAL.
 // Ownership    Loop thread only. Assignments and reports are borrowed for the call.
@@ -42,6 +45,8 @@ int agent_recover(struct agent *agent, struct error *err);
 struct assignments {
     size_t count;
     const struct assignment *items;
+    size_t content_count; // secrets and configs that they name; those held already may be missing
+    const struct assigned_content *contents;
 };
 // The complete set: tasks that are not in it are stopped and removed. Then increments: update or add; remove.
 void agent_assign(struct agent *agent, const struct assignments *set);

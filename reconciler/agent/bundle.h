@@ -20,6 +20,7 @@
 
 #include "reconciler/agent/cgroups.h"
 #include "reconciler/agent/image_store.h"
+#include "reconciler/agent/shelf.h"
 #include "specs/assignment.h"
 
 #define BUNDLE_PIDS_DEFAULT 1024 // as the help of `pids` says
@@ -45,11 +46,12 @@ struct bundle_options {
     int root_fd;           // of that root file system
     const char *task_dir;  // for anonymous volumes
     const char *volumes_dir;
-    const char *group;     // control group
-    const char *seccomp;   // JSON of `linux.seccomp`
-    uint64_t capabilities; // capabilities_of
-    const char *shim_path; // mounted as the init process where one is wanted
-    const char *etc_dir;   // of the host: NULL = /etc
+    const char *group;                  // control group
+    const char *seccomp;                // JSON of `linux.seccomp`
+    uint64_t capabilities;              // capabilities_of
+    const char *shim_path;              // mounted as the init process where one is wanted
+    const char *etc_dir;                // of the host: NULL = /etc
+    const struct shelf_items *contents; // of the assignment's files; NULL: it has none
 };
 
 // Writes config.json and what it mounts.

@@ -20,6 +20,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/content_files.h"
 #include "reconciler/agent/rootfs.h"
 #include "reconciler/agent/volume.h"
 
@@ -329,6 +330,29 @@ static int add_image_volume(struct work *work, const char *given) {
     return rc;
 }
 
+// --- secrets and configs ---
+
+static int add_contents(struct work *work) {
+    const struct content_order order = {
+        work->options->assignment, work->options->contents,
+        arena_printf(work->arena, "%s/" CONTENT_FILES_NAME, work->options->directory)};
+    struct content_mount mount;
+    int rc = 0;
+    if (content_files_any(order.assignment)) {
+        rc = content_files_make(&order, /*mounts=*/true, work->err);
+        *work->reason = rc == 0 ? *work->reason : REASON_MEMORY_MISSING;
+    }
+    for (size_t i = 0; rc == 0 && content_files_mount(&order, i, work->arena, &mount); i++) {
+        const char *target;
+        rc = check_target(work, mount.target, &target);
+        if (rc == 0) {
+            bundle_mount_add(&work->user, target, "bind", mount.source,
+                             "bind,rprivate,ro,nosuid,nodev,noexec", work->arena);
+        }
+    }
+    return rc;
+}
+
 static int add_all(struct work *work) {
     const struct service_spec *spec = bundle_spec(work->options);
     int rc = 0;
@@ -338,6 +362,7 @@ static int add_all(struct work *work) {
     for (size_t i = 0; rc == 0 && i < spec->tmpfs.count; i++) {
         rc = add_tmpfs_text(work, spec->tmpfs.items[i]);
     }
+    rc = rc == 0 ? add_contents(work) : rc;
     for (size_t i = 0; rc == 0 && i < work->options->image->volumes.count; i++) {
         rc = add_image_volume(work, work->options->image->volumes.items[i]);
     }

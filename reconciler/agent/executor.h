@@ -11,6 +11,7 @@
 #ifndef MUSTER_RECONCILER_AGENT_EXECUTOR_H
 #define MUSTER_RECONCILER_AGENT_EXECUTOR_H
 
+#include "reconciler/agent/shelf.h"
 #include "specs/assignment.h"
 #include "specs/node.h"
 
@@ -55,6 +56,9 @@ struct executor {
     const struct executor_ops *ops;
     executor_event_fn on_event;
     void *context;
+    // Bytes of secrets and configs that assignments name; the agent's. NULL: there are none. When prepare is
+    // called, those of its task are there; it uses them for as long as it needs them.
+    struct shelf *shelf;
 };
 
 struct executor_ops {
@@ -74,6 +78,10 @@ struct executor_ops {
     void (*stop)(struct executor *executor, const struct id *task_id, int signal, int64_t grace_ms);
     // From any state, any number of times; kills what runs. Ends in REMOVED. Logs go too.
     void (*remove)(struct executor *executor, const struct id *task_id);
+    // Files of a prepared or running task that follow the newest content are written anew where it is
+    // another by now, and the task gets the signal it wants for that. May be NULL; the assignment is
+    // borrowed.
+    void (*refresh)(struct executor *executor, const struct assignment *assignment);
     // Recovery at start: tells what exists, adopts what runs (its events will arrive: EXITED for what ended
     // meanwhile, with the kept exit code), removes nothing by itself. The agent calls it again every now and
     // then, to compare: it is cheap, and then adopts nothing anew.

@@ -570,7 +570,7 @@ static const struct executor_ops fake_ops = {
 struct executor *executor_fake_new(struct fake_machine *machine, executor_event_fn on_event, void *context) {
     ASSERT(machine->executor == NULL);
     struct fake_executor *executor = NEW(struct fake_executor);
-    executor->base = (struct executor){&fake_ops, on_event, context};
+    executor->base = (struct executor){&fake_ops, on_event, context, NULL};
     executor->machine = machine;
     machine->executor = executor;
     return &executor->base;

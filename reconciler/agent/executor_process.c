@@ -684,7 +684,7 @@ int executor_process_new(const struct executor_options *options, struct executor
         return rc;
     }
     struct process_executor *executor = NEW(struct process_executor);
-    executor->base = (struct executor){&process_ops, options->on_event, options->context};
+    executor->base = (struct executor){&process_ops, options->on_event, options->context, NULL};
     executor->loop = options->loop;
     executor->dir = TAKE(dir);
     executor->shim_path = xstrdup(options->shim_path);

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/content_files.h"
 #include "reconciler/agent/rootfs.h"
 #include "reconciler/agent/runc_task.h"
 
@@ -137,6 +138,7 @@ static void forget_details(struct runc_task *task) {
     ASSERT(task->work != RUNC_WORK_MAKE);
     task->assignment = NULL;
     task->image = NULL;
+    shelf_items_leave(&task->contents);
     arena_free(&task->arena);
 }
 
@@ -159,6 +161,7 @@ static void task_free(struct runc_task *task) {
         task->is_freed = true; // when the work is done
         return;
     }
+    shelf_items_leave(&task->contents);
     arena_free(&task->arena);
     xfree(task);
 }
@@ -296,6 +299,11 @@ static void unmount_root(struct runc_task *task) {
     struct runc_path root = runc_place_path(&task->executor->place, task->id.text, RUNC_RUN, "rootfs");
     struct error err = {0};
     if (rootfs_unmount(root.text, &err) < 0) {
+        log_failure(LOG_WARN, "task.unmount", &err, LOG_STR("task", task->id.text));
+    }
+    struct runc_path contents =
+        runc_place_path(&task->executor->place, task->id.text, RUNC_RUN, CONTENT_FILES_NAME);
+    if (!task->follows_contents && content_files_unmount(contents.text, &err) < 0) {
         log_failure(LOG_WARN, "task.unmount", &err, LOG_STR("task", task->id.text));
     }
 }
@@ -528,6 +536,8 @@ static void runc_prepare(struct executor *base, const struct assignment *assignm
         return;
     }
     task->assignment = schema_copy(&assignment_schema, assignment, &task->arena);
+    task->follows_contents = content_files_follow(assignment);
+    task->contents = shelf_use_all(base->shelf, assignment);
     image_store_ensure(executor->images,
                        &(struct image_request){.user = *id,
                                                .reference = task->assignment->spec.image,
@@ -536,6 +546,28 @@ static void runc_prepare(struct executor *base, const struct assignment *assignm
                                                .on_progress = on_image_progress,
                                                .on_done = on_image,
                                                .context = task});
+}
+
+// What lies in memory is written at once.
+static void runc_refresh(struct executor *base, const struct assignment *assignment) {
+    struct runc_executor *executor = of(base);
+    struct runc_task *task = runc_task_get(executor, &assignment->task.meta.id);
+    struct error err = {0};
+    int number = 0;
+    if (task == NULL || task->supervisor == NULL || task->assignment != NULL || is_over(task) ||
+        task->presence < PRESENCE_PREPARED) {
+        return; // it is being made, or nothing of it is left
+    }
+    struct runc_path directory =
+        runc_place_path(&executor->place, task->id.text, RUNC_RUN, CONTENT_FILES_NAME);
+    struct shelf_items items = shelf_use_all(executor->base.shelf, assignment);
+    const struct content_order order = {assignment, &items, directory.text};
+    if (content_files_refresh(&order, &number, &err) < 0) {
+        log_failure(LOG_WARN, "task.refresh", &err, LOG_STR("task", task->id.text));
+    } else if (number != 0 && task->presence == PRESENCE_RUNNING) {
+        supervisor_kill(task->supervisor, number);
+    }
+    shelf_items_leave(&items);
 }
 
 // --- start, stop, remove ---
@@ -714,6 +746,7 @@ static const struct executor_ops runc_ops = {
     .start = runc_start,
     .stop = runc_stop,
     .remove = runc_remove,
+    .refresh = runc_refresh,
     .list = runc_list,
     .log_path = runc_log_path,
     .free = runc_free,
@@ -749,7 +782,7 @@ int executor_runc_new(const struct executor_options *options, struct executor **
         runc_executor_unref(executor);
         return rc;
     }
-    executor->base = (struct executor){&runc_ops, options->on_event, options->context};
+    executor->base = (struct executor){&runc_ops, options->on_event, options->context, NULL};
     executor->loop = options->loop;
     executor->seccomp = seccomp_new(options->seccomp_path);
     executor->shim_path = xstrdup(options->shim_path);

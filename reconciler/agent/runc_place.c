@@ -24,6 +24,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/content_files.h"
 #include "reconciler/agent/rootfs.h"
 
 #define STATE_DIR_BYTES_MAX 160 // its paths must fit into options of a mount
@@ -173,7 +174,9 @@ int runc_place_end(const struct runc_place *place, const struct cgroups *cgroups
     }
     int rc = cgroups_remove(cgroups, group.text, err);
     rc = rc == 0 ? fs_remove_tree(AT_FDCWD, runc_place_path(place, id, RUNC_OWN, "").text, err) : rc;
-    return rc == 0 ? rootfs_unmount(runc_place_path(place, id, RUNC_RUN, "rootfs").text, err) : rc;
+    rc = rc == 0 ? rootfs_unmount(runc_place_path(place, id, RUNC_RUN, "rootfs").text, err) : rc;
+    return rc == 0 ? content_files_unmount(runc_place_path(place, id, RUNC_RUN, CONTENT_FILES_NAME).text, err)
+                   : rc;
 }
 
 int runc_place_wipe(const struct runc_place *place, const struct cgroups *cgroups, const char *id,

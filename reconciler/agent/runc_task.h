@@ -58,6 +58,8 @@ struct runc_task {
     struct arena arena; // of what follows, until the container is made
     const struct assignment *assignment;
     const struct image *image;
+    struct shelf_items contents; // of the assignment's files
+    bool follows_contents;       // some are written anew while it runs
     int stop_signal;
     int64_t pid, end_unix_ms;
     struct task_exit exit;

@@ -25,6 +25,7 @@ struct work {
     bool is_half_made, was_lost;
     const struct assignment *assignment; // in the task's arena, which is not touched meanwhile
     const struct image *image;
+    struct shelf_items contents; // likewise
     char *seccomp;
     uint64_t capabilities;
     int rc;
@@ -90,6 +91,7 @@ static int write_bundle(struct work *work, struct arena *arena, struct error *er
         .seccomp = work->seccomp,
         .capabilities = work->capabilities,
         .shim_path = executor->shim_path,
+        .contents = &work->contents,
     };
     return bundle_write(&options, &work->reason, arena, err);
 }
@@ -142,6 +144,7 @@ static void on_done(uv_work_t *request, int status) {
     (void)status;
     task->work = RUNC_WORK_NONE;
     if (task->is_freed) {
+        shelf_items_leave(&task->contents);
         arena_free(&task->arena);
         xfree(task);
     } else if (work->kind == RUNC_WORK_MAKE) {
@@ -190,6 +193,7 @@ int runc_work_make(struct runc_task *task, struct error *err) {
     struct work *work = NEW(struct work);
     work->assignment = task->assignment;
     work->image = task->image;
+    work->contents = task->contents;
     work->seccomp = xstrdup(seccomp);
     work->capabilities = capabilities;
     work->is_half_made = task->is_half_made;

@@ -176,12 +176,26 @@ static int64_t rest_ms(const struct stepping *at) {
     return longest_ms / 2 + (int64_t)prng_below(at->prng, (uint64_t)(longest_ms / 2) + 1);
 }
 
+static void wipe(size_t count, const struct assigned_content *contents) {
+    for (size_t i = 0; i < count; i++) {
+        if (contents[i].data.len > 0) {
+            explicit_bzero((void *)(uintptr_t)contents[i].data.data, contents[i].data.len);
+        }
+    }
+}
+
+void session_actions_wipe(struct session_actions *actions) {
+    wipe(actions->contents.count, actions->contents.items);
+}
+
 static void forget_step(struct session *session) {
+    wipe(session->contents.count, session->contents.items);
     arena_clear(&session->building);
     session->is_building = false;
     session->building_bytes = 0;
     memset(&session->changed, 0, sizeof session->changed);
     memset(&session->removed, 0, sizeof session->removed);
+    memset(&session->contents, 0, sizeof session->contents);
 }
 
 static void rest(struct stepping *at, const char *why) {
@@ -338,6 +352,17 @@ static bool collect(struct session *session, const struct assign_part *part) {
         const void *copy = arena_copy(&session->building, encoded.data, encoded.len);
         *ARENA_PUSH(&session->building, &session->changed) = (struct bytes){copy, encoded.len};
     }
+    for (size_t i = 0; i < part->contents.count; i++) {
+        struct bytes data = part->contents.items[i].data;
+        session->building_bytes += data.len;
+        if (session->contents.count == SESSION_STEP_TASKS_MAX ||
+            session->building_bytes > SESSION_STEP_BYTES_MAX) {
+            return false;
+        }
+        data.data = arena_copy(&session->building, data.data, data.len);
+        *ARENA_PUSH(&session->building, &session->contents) =
+            (struct assigned_content){.id = part->contents.items[i].id, .data = data};
+    }
     for (size_t i = 0; i < part->removed.count; i++) {
         if (session->removed.count == SESSION_STEP_TASKS_MAX) {
             return false;
@@ -360,6 +385,11 @@ static int hand_out(struct stepping *at) {
     }
     for (size_t i = 0; i < session->removed.count; i++) {
         *ARENA_PUSH(at->arena, &at->out->removed) = session->removed.items[i];
+    }
+    for (size_t i = 0; i < session->contents.count; i++) {
+        struct assigned_content *copy = ARENA_PUSH(at->arena, &at->out->contents);
+        *copy = session->contents.items[i];
+        copy->data.data = arena_copy(at->arena, copy->data.data, copy->data.len);
     }
     at->out->has_step = true;
     at->out->is_complete = session->is_building_set;

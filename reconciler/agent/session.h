@@ -63,6 +63,7 @@ struct session {
     struct arena building;
     LIST_OF(struct bytes) changed; // encoded
     LIST_OF(struct id) removed;
+    LIST_OF(struct assigned_content) contents; // overwritten when they are handed out
     size_t building_bytes;
 };
 
@@ -105,9 +106,10 @@ struct session_actions {
     bool is_complete;
     LIST_OF(struct assignment) changed;
     LIST_OF(struct id) removed;
-    LIST_OF(struct session_stored) stored; // reports that are acknowledged
-    bool keep_managers;                    // they changed: keep the list for the next start
-    bool is_promoted;                      // the node is to be a manager
+    LIST_OF(struct assigned_content) contents; // that `changed` names; session_actions_wipe
+    LIST_OF(struct session_stored) stored;     // reports that are acknowledged
+    bool keep_managers;                        // they changed: keep the list for the next start
+    bool is_promoted;                          // the node is to be a manager
     const char *trust;      // what its certificate is to be like (session_heartbeat_reply); NULL = nothing
     int64_t certificate_ms; // is said of that
     bool is_removed;        // the node is in the cluster no more
@@ -121,6 +123,8 @@ void session_init(struct session *session, const struct id *cluster_id, const st
 void session_deinit(struct session *session);
 void session_step(struct session *session, const struct session_event *event, int64_t now_ms,
                   struct prng *prng, struct arena *arena, struct session_actions *out);
+// Overwrites the secrets in them, before the arena goes.
+void session_actions_wipe(struct session_actions *actions);
 // When ON_TIME is due, if nothing else happens before.
 int64_t session_wake_ms(const struct session *session);
 // The addresses it knows, borrowed until the next step.

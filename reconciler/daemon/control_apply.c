@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/decide.h"
+#include "reconciler/daemon/vault.h"
 
 #define TRIES_MAX 5
 
@@ -270,9 +271,15 @@ static struct changing *changing_new(const struct request *request) {
 
 void control_apply(const struct request *request) {
     struct changing *changing = changing_new(request);
-    changing->apply = schema_copy(&apply_request_schema, request->payload, &changing->arena);
-    changing->request_id = changing->apply->request_id;
-    attempt(changing);
+    struct apply_request *apply = schema_copy(&apply_request_schema, request->payload, &changing->arena);
+    struct error err = {0};
+    changing->apply = apply;
+    changing->request_id = apply->request_id;
+    if (vault_seal_request(request->daemon, apply, &changing->arena, &err) < 0) {
+        fail(changing, &err);
+    } else {
+        attempt(changing);
+    }
 }
 
 void control_remove(const struct request *request) {

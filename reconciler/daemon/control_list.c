@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/shown.h"
 #include "reconciler/daemon/stream.h"
 
 struct list_stream {
@@ -103,7 +104,8 @@ static int fill_by_id(struct list_stream *list, struct store_read *read, struct 
         if (rc < 0) {
             return rc;
         }
-        if (rc == 0) { // else it went since the listing began
+        // else it went since the listing began
+        if (rc == 0 && shown_object((enum object_kind)list->request.kind, &bytes, arena)) {
             add(out, bytes, arena, &len);
         }
     }
@@ -129,7 +131,7 @@ static int fill(struct list_stream *list, struct store_read *read, struct object
             break;
         }
         list->last = id;
-        if (wanted) {
+        if (wanted && shown_object((enum object_kind)list->request.kind, &bytes, arena)) {
             add(out, bytes, arena, &len);
         }
     }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/shown.h"
 #include "reconciler/daemon/stream.h"
 
 #define BATCH_EVENTS_MAX 512
@@ -66,12 +67,16 @@ static int snapshot_kind(struct watch_stream *watch, struct store_read *read, st
         store_each_after(&cursor, &watch->snapshot_last);
     }
     while (*len < FRAME_CHUNK_BYTES && (rc = store_each_next(&cursor, &id, &bytes, err)) == 0) {
+        watch->snapshot_last = id;
+        if (!shown_object(kind, &bytes, arena)) {
+            continue;
+        }
         struct event *event = ARENA_PUSH(arena, &batch->events);
         schema_init(&event_schema, event);
         event->op = CHANGE_CREATE;
         event->snapshot = true;
         event->kind = kind;
-        event->id = watch->snapshot_last = id;
+        event->id = id;
         event->name = name_of(kind, bytes, arena);
         event->revision = watch->position.revision;
         event->to = bytes;
@@ -128,7 +133,7 @@ static int delta_step(struct watch_stream *watch, struct store_read *read, struc
         return 0;
     }
     for (size_t i = 0; rc == 0 && i < events.count; i++) {
-        if (is_kind_wanted(watch->kinds, events.items[i].kind)) {
+        if (is_kind_wanted(watch->kinds, events.items[i].kind) && shown_event(&events.items[i], arena)) {
             *ARENA_PUSH(arena, &batch->events) = events.items[i];
         }
     }
@@ -265,8 +270,9 @@ static int search_step(struct history_stream *history, struct store_read *read, 
         return rc < 0 ? rc : 0;
     }
     for (size_t i = 0; i < events.count; i++) {
-        history->matches +=
-            events.items[i].revision <= history->end && is_match(history, &events.items[i], arena);
+        history->matches += events.items[i].revision <= history->end &&
+                            is_match(history, &events.items[i], arena) &&
+                            shown_event(&events.items[i], arena);
     }
     if (events.count > 0) {
         return 0;
@@ -281,8 +287,9 @@ static int search_step(struct history_stream *history, struct store_read *read, 
 static void select_events(struct history_stream *history, const struct events *events,
                           struct event_batch *batch, struct arena *arena) {
     for (size_t i = 0; i < events->count; i++) {
-        const struct event *event = &events->items[i];
-        if ((!history->follow && event->revision > history->end) || !is_match(history, event, arena)) {
+        struct event *event = &events->items[i];
+        if (!shown_event(event, arena) || (!history->follow && event->revision > history->end) ||
+            !is_match(history, event, arena)) {
             continue;
         }
         if (history->to_skip > 0) {

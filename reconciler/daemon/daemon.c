@@ -22,6 +22,7 @@
 #include "reconciler/daemon/control.h"
 #include "reconciler/daemon/executors.h"
 #include "reconciler/daemon/stream.h"
+#include "reconciler/daemon/vault.h"
 
 // --- identity ---
 
@@ -89,6 +90,7 @@ int daemon_find_cluster(struct daemon *daemon, struct error *err) {
         group_introduce(daemon, &id, replica_membership(daemon->replica)->epoch);
     }
     daemon->assign.node_id = daemon->node_id;
+    daemon->assign.vault = (struct source_vault){vault_open, daemon};
     daemon_introduce(daemon);
     return 0;
 }

@@ -13,6 +13,7 @@
 #include "reconciler/agent/agent.h"
 #include "reconciler/daemon/dispatcher.h"
 #include "reconciler/daemon/group.h"
+#include "reconciler/daemon/leftovers.h"
 #include "reconciler/daemon/options.h"
 #include "reconciler/daemon/planner.h"
 #include "reconciler/daemon/proposals.h"
@@ -49,6 +50,7 @@ struct daemon {
     struct self self;
     struct trust trust;
     struct rotation rotation;
+    struct leftovers leftovers;
     struct planner planner;
     struct assign assign;
     int64_t looked_revision;   // of the store when a cluster was last looked for

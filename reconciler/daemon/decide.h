@@ -13,9 +13,10 @@
 
 struct decision {
     struct transaction transaction; // no changes: all is as declared already
-    struct applied applied;         // a result for each item, in their order; versions of changes are 0
-    struct strings mistakes;        // one line each, when it fails
-    LIST_OF(struct id) spared;      // managers that would be none any more
+    // A result for each item, in their order, then of services that follow them; versions of changes are 0
+    struct applied applied;
+    struct strings mistakes;   // one line each, when it fails
+    LIST_OF(struct id) spared; // managers that would be none any more
 };
 
 // `who` and the time go into the history. 0, or the failure that names the first mistake. All is in the

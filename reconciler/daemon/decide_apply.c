@@ -13,6 +13,7 @@
 
 #include "base/map.h"
 #include "base/str.h"
+#include "reconciler/daemon/decide_content.h"
 #include "specs/node.h"
 #include "specs/resource.h"
 #include "specs/service.h"
@@ -37,6 +38,8 @@ struct applying {
     struct decision *out;
     struct map declared;  // struct item, by "kind/name"
     enum error_code code; // of the first mistake
+    struct contents contents;
+    LIST_OF(struct apply_result) followers; // services that nobody declared, and that get a new content
 };
 
 __attribute__((format(printf, 4, 5))) static void mistake(struct applying *a, struct item *item,
@@ -73,6 +76,10 @@ static void check_spec(struct applying *a, struct item *item) {
         }
     }
     schema_canonicalize(item->schema, item->spec);
+    const struct secret_spec *secret = item->kind == KIND_SECRET ? item->spec : NULL;
+    if (secret != NULL && secret->data.len > 0 && secret->fingerprint.len == 0) { // never stored like that
+        mistake(a, item, ERR_INTERNAL, "its value has not been sealed");
+    }
 }
 
 static const char *spec_name(const struct item *item) {
@@ -247,8 +254,8 @@ static void raise_revision(struct service *service, enum consequence consequence
     }
 }
 
-static void write_item(struct applying *a, struct item *item, bool is_new_spec,
-                       enum consequence consequence) {
+static int write_item(struct applying *a, struct item *item, bool is_new_spec, enum consequence consequence,
+                      struct error *err) {
     const struct schema *schema = object_schema(item->kind);
     void *object = arena_alloc(a->arena, schema->bytes);
     if (item->before != NULL) {
@@ -266,6 +273,13 @@ static void write_item(struct applying *a, struct item *item, bool is_new_spec,
         raise_revision(object, consequence);
         item->result->revision = ((struct service *)object)->revision;
     }
+    if (content_is_of(item->kind)) {
+        consequence = CONSEQUENCE_NOTHING; // the services that it has consequences for are told of beside it
+        int rc = content_write(&a->contents, item->kind, item->before, object, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
     transaction_add(&a->out->transaction, item->before != NULL ? CHANGE_UPDATE : CHANGE_CREATE, item->kind,
                     object, a->arena);
     if (item->kind == KIND_SERVICE && is_new_spec) {
@@ -275,6 +289,7 @@ static void write_item(struct applying *a, struct item *item, bool is_new_spec,
     item->result->action = item->before != NULL ? ACTION_UPDATED : ACTION_CREATED;
     item->result->consequence = consequence;
     item->result->version = 0;
+    return 0;
 }
 
 static bool changes_owner(struct applying *a, struct item *item) {
@@ -288,12 +303,15 @@ static bool changes_owner(struct applying *a, struct item *item) {
     return true;
 }
 
-static void decide_existing(struct applying *a, struct item *item) {
+static int decide_existing(struct applying *a, struct item *item, struct error *err) {
     struct differences differences = {0};
     const struct meta *meta = object_meta(item->before);
     item->result->id = meta->id;
     item->result->version = meta->version;
     item->result->revision = item->kind == KIND_SERVICE ? ((struct service *)item->before)->revision : 0;
+    if (content_is_of(item->kind)) {
+        content_settle(item->kind, item->before, item->spec);
+    }
     bool is_new_spec = !is_external(item) && !is_same_spec(item);
     if (is_new_spec) {
         schema_diff(item->schema, (const char *)item->before + object_spec_offset(item->kind), item->spec,
@@ -301,9 +319,9 @@ static void decide_existing(struct applying *a, struct item *item) {
         check_fixed(a, item, &differences);
     }
     bool is_new_owner = !is_external(item) && changes_owner(a, item);
-    if ((is_new_spec || is_new_owner) && !item->is_bad) {
-        write_item(a, item, is_new_spec, differences.worst);
-    }
+    return (is_new_spec || is_new_owner) && !item->is_bad
+               ? write_item(a, item, is_new_spec, differences.worst, err)
+               : 0;
 }
 
 // A service that is being removed gives its name up to a new one: `service rm web` and `service create --name
@@ -318,6 +336,7 @@ static void free_name(struct applying *a, struct item *item) {
 static int decide_item(struct applying *a, struct item *item, struct error *err) {
     int rc = load_before(a, item, err);
     rc = rc == 0 && item->kind == KIND_SERVICE ? check_references(a, item, err) : rc;
+    rc = rc == 0 && item->kind == KIND_SERVICE ? content_pin(&a->contents, item->spec, err) : rc;
     if (rc < 0) {
         return rc;
     }
@@ -336,11 +355,55 @@ static int decide_item(struct applying *a, struct item *item, struct error *err)
     if (item->before == NULL && is_external(item)) {
         mistake(a, item, ERR_NOT_FOUND, "is external, but does not exist: create it first");
     } else if (!item->is_bad && item->before == NULL) {
-        write_item(a, item, /*is_new_spec=*/true, CONSEQUENCE_NOTHING);
+        return write_item(a, item, /*is_new_spec=*/true, CONSEQUENCE_NOTHING, err);
     } else if (!item->is_bad) {
-        decide_existing(a, item);
+        return decide_existing(a, item, err);
     }
     return 0;
+}
+
+// --- services that follow ---
+
+static int follow_one(void *context, void *object, struct arena *scratch, struct error *err) {
+    struct applying *a = context;
+    struct service *service = object;
+    (void)err;
+    bool is_declared = map_get(&a->declared, key_of(scratch, KIND_SERVICE, service->meta.name)) != NULL;
+    if (service->removing || is_declared || !content_repin(&a->contents, &service->spec)) {
+        arena_clear(scratch);
+        return 0;
+    }
+    raise_revision(service, CONSEQUENCE_RESTART);
+    transaction_add(&a->out->transaction, CHANGE_UPDATE, KIND_SERVICE, service, a->arena);
+    add_revision(a, service);
+    struct apply_result *result = ARENA_PUSH(a->arena, &a->followers);
+    schema_init(&apply_result_schema, result);
+    result->kind = KIND_SERVICE;
+    result->name = arena_strdup(a->arena, service->meta.name);
+    result->id = service->meta.id;
+    result->revision = service->revision;
+    result->action = ACTION_UPDATED;
+    result->consequence = CONSEQUENCE_RESTART;
+    arena_clear(scratch);
+    return 0;
+}
+
+// Services that were not declared along, but have a content that changed. Their results follow the others.
+static int follow(struct applying *a, struct error *err) {
+    AUTO_ARENA scratch = arena_make(0);
+    if (a->contents.changes.count == 0) {
+        return 0;
+    }
+    int rc = store_each_object(a->read, STORE_ALL, KIND_SERVICE, NULL, &scratch, follow_one, a, err);
+    size_t count = a->out->applied.results.count, more = a->followers.count;
+    if (rc == 0 && more > 0) {
+        struct apply_result *all = ARENA_ARRAY(a->arena, struct apply_result, count + more);
+        memcpy(all, a->out->applied.results.items, count * sizeof *all);
+        memcpy(all + count, a->followers.items, more * sizeof *all);
+        a->out->applied.results.items = all;
+        a->out->applied.results.count = count + more;
+    }
+    return rc;
 }
 
 static int refuse(const struct applying *a, struct error *err) {
@@ -357,16 +420,23 @@ static int decide_all(struct applying *a, struct item *items, struct error *err)
     for (size_t i = 0; i < a->request->items.count; i++) {
         read_item(a, &items[i]);
     }
-    for (size_t i = 0; rc == 0 && i < a->request->items.count; i++) {
-        rc = items[i].is_bad ? 0 : decide_item(a, &items[i], err);
+    for (int pass = 0; pass < 2; pass++) { // services last: they name what the others become
+        for (size_t i = 0; rc == 0 && i < a->request->items.count; i++) {
+            bool is_due = (items[i].kind == KIND_SERVICE) == (pass == 1);
+            rc = items[i].is_bad || !is_due ? 0 : decide_item(a, &items[i], err);
+        }
     }
-    return rc == 0 && a->out->mistakes.count > 0 ? refuse(a, err) : rc;
+    if (rc == 0 && a->out->mistakes.count > 0) {
+        return refuse(a, err);
+    }
+    return rc < 0 ? rc : follow(a, err);
 }
 
 int decide_apply(struct store_read *read, const struct apply_request *request, const char *who,
                  int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err) {
     struct applying a = {
         .read = read, .request = request, .who = who, .now_unix_ms = now_unix_ms, .arena = arena, .out = out};
+    a.contents = (struct contents){.read = read, .arena = arena, .out = out};
     *out = (struct decision){0};
     schema_init(&transaction_schema, &out->transaction);
     out->transaction.request_id = request->request_id;

@@ -4,6 +4,7 @@
 #include "reconciler/daemon/decide.h"
 
 #include "base/str.h"
+#include "reconciler/daemon/decide_content.h"
 #include "specs/node.h"
 #include "specs/resource.h"
 #include "specs/service.h"
@@ -85,14 +86,15 @@ struct users {
     const struct removing *of;
     const char *name;
     struct buf *names;
+    size_t count;
 };
 
 static int add_user(void *context, void *object, struct arena *arena, struct error *err) {
-    const struct users *users = context;
+    struct users *users = context;
     const struct service *service = object;
     (void)err;
     if (refers(&service->spec, users->of->kind, users->name)) {
-        buf_addf(users->names, "%s%s", users->names->len > 0 ? ", " : "", service->meta.name);
+        buf_addf(users->names, "%s%s", users->count++ > 0 ? ", " : "", service->meta.name);
     }
     arena_clear(arena);
     return 0;
@@ -102,14 +104,21 @@ static int remove_resource(struct removing *r, void *object, struct error *err) 
     const char *name = object_meta(object)->name;
     AUTO_ARENA arena = arena_make(0);
     AUTO_BUF users = {0};
-    struct users of = {r, name, &users};
+    struct users of = {r, name, &users, 0};
     int rc = store_each_object(r->read, STORE_ALL, KIND_SERVICE, NULL, &arena, add_user, &of, err);
     if (rc < 0) {
         return rc;
     }
     if (users.len > 0) {
-        return error_set(err, ERR_GUARD, "%s '%s' is in use by the following services: %.300s",
-                         object_kind_name(r->kind), name, buf_text(&users));
+        return error_set(err, ERR_GUARD, "%s '%s' is in use by the following service%s: %.300s",
+                         object_kind_name(r->kind), name, of.count == 1 ? "" : "s", buf_text(&users));
+    }
+    if (content_is_of(r->kind)) {
+        struct contents contents = {.read = r->read, .arena = r->arena, .out = r->out};
+        rc = content_remove_old(&contents, r->kind, name, err);
+    }
+    if (rc < 0) {
+        return rc;
     }
     transaction_add(&r->out->transaction, CHANGE_DELETE, r->kind, object, r->arena);
     removed(r, object, 0);
@@ -142,7 +151,7 @@ static int find(struct removing *r, const char *reference, void **out, struct er
     struct id id;
     int rc = store_resolve(r->read, r->kind, reference, &id, err);
     rc = rc == 0 ? store_load(r->read, r->kind, &id, r->arena, out, err) : rc;
-    if (rc == STORE_ABSENT) {
+    if (rc == STORE_ABSENT || (rc == 0 && content_is_old(r->kind, *out))) {
         return error_set(err, ERR_NOT_FOUND, "%s '%s' not found", object_kind_name(r->kind), reference);
     }
     return rc != STORE_AMBIGUOUS

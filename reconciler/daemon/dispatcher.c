@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/vault.h"
 #include "specs/cluster.h"
 
 #define TICK_MS 500
@@ -55,7 +56,8 @@ void dispatcher_on_agent_writable(void *context, uint64_t link) {
 static void open(struct daemon *daemon) {
     const struct sessions_options options = {.cluster_id = daemon->cluster_id,
                                              .prng = &daemon->group.prng,
-                                             .callbacks = {on_send, on_close, daemon}};
+                                             .callbacks = {on_send, on_close, daemon},
+                                             .vault = {vault_open, daemon}};
     daemon->dispatcher.sessions = sessions_new(&options);
 }
 

@@ -136,7 +136,7 @@ int executor_fake_on_loop_new(const struct executor_options *options, struct exe
     };
     (void)err;
     struct fake *fake = NEW(struct fake);
-    fake->executor = (struct executor){&ops, options->on_event, options->context};
+    fake->executor = (struct executor){&ops, options->on_event, options->context, NULL};
     fake->machine =
         fake_machine_new(&(struct fake_options){.seed = (uint64_t)clock_unix_ns(),
                                                 .now_unix_ms = clock_unix_ms(),

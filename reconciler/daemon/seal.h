@@ -26,7 +26,7 @@
 
 #define SEAL_KEY_BYTES 32
 #define SEAL_OVERHEAD_BYTES 29
-#define SEAL_BYTES_MAX (64 * 1024) // sealed
+#define SEAL_BYTES_MAX (1024 * 1024) // sealed
 
 struct seal_key {
     uint8_t bytes[SEAL_KEY_BYTES];

@@ -135,6 +135,7 @@ static int step(struct daemon *daemon, struct error *err) {
     rc = rc < 0 ? rc : dispatcher_step(daemon, err);
     rc = rc < 0 ? rc : managers_step(daemon, err);
     rc = rc < 0 ? rc : trust_step(daemon, err);
+    rc = rc < 0 ? rc : leftovers_step(daemon, err);
     return rc < 0 ? rc : rotation_step(daemon, err);
 }
 
@@ -156,11 +157,12 @@ static int plan(struct daemon *daemon, struct error *err) {
 }
 
 static void tell_agent(struct daemon *daemon, const struct assign_step *next) {
+    const struct assignments changed = {next->changed.count, next->changed.items, next->contents.count,
+                                        next->contents.items};
     if (next->is_complete) {
-        agent_assign(daemon->agent, &(struct assignments){next->changed.count, next->changed.items});
+        agent_assign(daemon->agent, &changed);
     } else if (next->changed.count > 0 || next->removed.count > 0) {
-        agent_assign_update(daemon->agent, &(struct assignments){next->changed.count, next->changed.items},
-                            next->removed.items, next->removed.count);
+        agent_assign_update(daemon->agent, &changed, next->removed.items, next->removed.count);
     }
 }
 
@@ -199,6 +201,7 @@ static int follow_store(struct daemon *daemon, struct error *err) {
         daemon->assigned_revision = revision;
         tell_agent(daemon, &next);
     }
+    assign_step_wipe(&next);
     store_read_end(read);
     if (without_spec > 0) {
         log_event(LOG_ERROR, "dispatch.no_spec", LOG_INT("tasks", without_spec));

@@ -73,7 +73,8 @@ static void say(struct worker *worker, const struct session_actions *actions) {
 }
 
 static void hold(struct daemon *daemon, const struct session_actions *actions) {
-    const struct assignments changed = {actions->changed.count, actions->changed.items};
+    const struct assignments changed = {actions->changed.count, actions->changed.items,
+                                        actions->contents.count, actions->contents.items};
     if (actions->has_step && actions->is_complete) {
         agent_assign(daemon->agent, &changed);
     } else if (actions->has_step) {
@@ -151,6 +152,7 @@ static void feed(struct daemon *daemon, const struct session_event *event) {
     struct session_actions actions;
     session_step(&daemon->worker->session, event, daemon->now.mono_ms, &daemon->group.prng, &arena, &actions);
     act(daemon, &actions, &arena);
+    session_actions_wipe(&actions);
 }
 
 // --- callbacks of the links ---

@@ -3,6 +3,8 @@
 // reconciler/dispatch/assign.c — the tasks of one node, and what the history says of them.
 #include "reconciler/dispatch/assign.h"
 
+#include <string.h>
+
 #include "base/limits.h"
 #include "base/map.h"
 #include "reconciler/dispatch/source.h"
@@ -10,9 +12,11 @@
 #define EVENTS_MAX 1024
 #define EVENTS_BYTES_MAX (1 * MIB)
 
+#define ASSIGN_KINDS (UINT64_C(1) << KIND_TASK | UINT64_C(1) << KIND_SECRET | UINT64_C(1) << KIND_CONFIG)
+
 // What a step is made from.
 struct making {
-    struct source source;
+    struct task_source source;
     const char *hostname;
     size_t without_spec;
 };
@@ -29,6 +33,39 @@ static int making_init(struct making *making, const struct id *node_id, struct s
     return rc < 0 ? rc : 0;
 }
 
+static bool has_content(const struct assign_step *step, const struct id *id) {
+    for (size_t i = 0; i < step->contents.count; i++) {
+        if (id_equal(&step->contents.items[i].id, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Copies, which outlive the source.
+static void add_contents(struct making *making, const struct assignment *assignment,
+                         struct assign_step *out) {
+    struct arena *arena = making->source.arena;
+    for (size_t i = 0; i < assignment->files.count; i++) {
+        const struct id *id = &assignment->files.items[i].content;
+        const struct assigned_content *content = source_content(&making->source, id);
+        if (content != NULL && !has_content(out, id)) {
+            struct assigned_content *copy = ARENA_PUSH(arena, &out->contents);
+            *copy = *content;
+            copy->data.data = arena_copy(arena, content->data.data, content->data.len);
+        }
+    }
+}
+
+void assign_step_wipe(struct assign_step *step) {
+    for (size_t i = 0; i < step->contents.count; i++) {
+        struct bytes data = step->contents.items[i].data;
+        if (data.len > 0) {
+            explicit_bzero((void *)(uintptr_t)data.data, data.len);
+        }
+    }
+}
+
 static int add_assignment(struct making *making, const struct task *task, struct assign_step *out,
                           struct error *err) {
     struct assignment assignment;
@@ -36,6 +73,7 @@ static int add_assignment(struct making *making, const struct task *task, struct
     making->without_spec += rc == SOURCE_WITHOUT_SPEC;
     if (rc == 0) {
         *ARENA_PUSH(making->source.arena, &out->changed) = assignment;
+        add_contents(making, &assignment, out);
     }
     return rc < 0 ? rc : 0;
 }
@@ -65,10 +103,39 @@ static int complete(struct assign *assign, struct making *making, struct assign_
     return rc;
 }
 
+// What the history says of the node.
+struct reading {
+    const struct assign *assign;
+    struct making *making;
+    struct map *changed; // of struct task, by id
+};
+
+static int take_follower(void *context, const struct task *task, struct error *err) {
+    struct reading *reading = context;
+    (void)err;
+    if (source_is_held(task, &reading->assign->node_id) &&
+        map_get(reading->changed, task->meta.id.text) == NULL) {
+        struct task *copy = schema_copy(&task_schema, task, reading->making->source.arena);
+        map_put(reading->changed, copy->meta.id.text, copy);
+    }
+    return 0;
+}
+
+// A content is new: those who have whatever is the newest get it.
+static int take_content(struct reading *reading, const struct event *event, struct error *err) {
+    return event->op == CHANGE_UPDATE
+               ? source_each_follower(reading->making->source.read, (enum object_kind)event->kind,
+                                      event->name, take_follower, reading, err)
+               : 0;
+}
+
 static int take_event(struct assign *assign, struct making *making, const struct event *event,
                       struct map *changed, struct assign_step *out, struct error *err) {
     struct task storage[2];
     const struct task *from, *to;
+    if (event->kind != KIND_TASK) {
+        return take_content(&(struct reading){assign, making, changed}, event, err);
+    }
     int rc = source_decode_task(event->from, &storage[0], &from, making->source.arena, err);
     rc = rc < 0 ? rc : source_decode_task(event->to, &storage[1], &to, making->source.arena, err);
     if (rc < 0) {
@@ -106,8 +173,8 @@ static int increments(struct assign *assign, struct making *making, struct assig
     int rc = 0;
     for (size_t count = 1; rc == 0 && count > 0;) {
         struct events events = {0};
-        rc = store_history(making->source.read, &assign->position, UINT64_C(1) << KIND_TASK, EVENTS_MAX,
-                           EVENTS_BYTES_MAX, making->source.arena, &events, err);
+        rc = store_history(making->source.read, &assign->position, ASSIGN_KINDS, EVENTS_MAX, EVENTS_BYTES_MAX,
+                           making->source.arena, &events, err);
         count = events.count;
         for (size_t i = 0; rc == 0 && i < count; i++) {
             rc = take_event(assign, making, &events.items[i], &changed, out, err);
@@ -123,6 +190,7 @@ int assign_next(struct assign *assign, struct store_read *read, struct arena *ar
     *out = (struct assign_step){0};
     struct making making;
     int rc = making_init(&making, &assign->node_id, read, arena, err);
+    making.source.vault = assign->vault;
     bool is_start = !assign->is_started;
     if (rc == 0 && !is_start) {
         rc = increments(assign, &making, out, err);

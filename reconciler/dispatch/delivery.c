@@ -52,6 +52,12 @@ void delivery_tick(struct sessions *sessions) {
     }
 }
 
+static void forget_given(struct delivery *delivery) {
+    xfree(delivery->given);
+    delivery->given = NULL;
+    delivery->given_count = 0;
+}
+
 static void forget_dirty(struct delivery *delivery) {
     xfree(delivery->dirty);
     delivery->dirty = NULL;
@@ -60,6 +66,7 @@ static void forget_dirty(struct delivery *delivery) {
 
 void delivery_again(struct sessions *sessions, struct session_node *node) {
     forget_dirty(&node->delivery);
+    forget_given(&node->delivery);
     node->delivery.is_set_due = true;
     node->delivery.is_set_open = false;
     enlist(sessions, node);
@@ -72,6 +79,7 @@ void delivery_begin(struct sessions *sessions, struct session_node *node) {
 
 void delivery_end(struct session_node *node) {
     forget_dirty(&node->delivery);
+    forget_given(&node->delivery);
     if (list_is_linked(&node->work)) {
         list_remove(&node->work);
     }
@@ -139,9 +147,25 @@ static int route_task(struct sessions *sessions, const struct event *event, stru
     return 0;
 }
 
-static int route_event(struct sessions *sessions, const struct event *event, struct error *err) {
+static int route_follower(void *context, const struct task *task, struct error *err) {
+    struct sessions *sessions = context;
+    struct session_node *node = sessions_find(sessions, &task->node_id);
+    (void)err;
+    if (node != NULL && node->is_open) {
+        mark(sessions, node, &task->meta.id);
+    }
+    return 0;
+}
+
+static int route_event(struct sessions *sessions, struct store_read *read, const struct event *event,
+                       struct error *err) {
     if (event->kind == KIND_TASK) {
         return route_task(sessions, event, err);
+    }
+    if (event->kind != KIND_NODE) {
+        return event->op == CHANGE_UPDATE ? source_each_follower(read, (enum object_kind)event->kind,
+                                                                 event->name, route_follower, sessions, err)
+                                          : 0;
     }
     struct session_node *node = sessions_find(sessions, &event->id);
     if (event->op == CHANGE_DELETE && node != NULL) {
@@ -153,13 +177,14 @@ static int route_event(struct sessions *sessions, const struct event *event, str
 }
 
 static int route_some(struct sessions *sessions, struct store_read *read, struct error *err) {
-    const uint64_t kinds = UINT64_C(1) << KIND_TASK | UINT64_C(1) << KIND_NODE;
+    const uint64_t kinds = UINT64_C(1) << KIND_TASK | UINT64_C(1) << KIND_NODE | UINT64_C(1) << KIND_SECRET |
+                           UINT64_C(1) << KIND_CONFIG;
     struct events events = {0};
     arena_clear(&sessions->arena);
     int rc = store_history(read, &sessions->position, kinds, EVENTS_MAX, EVENTS_BYTES_MAX, &sessions->arena,
                            &events, err);
     for (size_t i = 0; rc == 0 && i < events.count; i++) {
-        rc = route_event(sessions, &events.items[i], err);
+        rc = route_event(sessions, read, &events.items[i], err);
     }
     sessions->is_behind = events.count > 0;
     return rc;
@@ -201,7 +226,7 @@ static int route(struct sessions *sessions, struct store_read *read, struct erro
 // What one call of sessions_step works with.
 struct step {
     struct sessions *sessions;
-    struct source source;
+    struct task_source source;
     struct arena arena;   // of the source
     struct arena scratch; // of one part
     const char *hostname; // of the node in work
@@ -224,6 +249,60 @@ static void part_begin(struct step *step, const struct session_node *node, struc
     out->bytes = PART_HEAD_BYTES;
 }
 
+// The first task of a part is there with all that it needs, if that is possible at all.
+static size_t part_bytes_max(const struct part *part) {
+    bool is_begun = part->payload.contents.count > 0 && part->payload.changed.count == 0 &&
+                    part->payload.removed.count == 0;
+    return is_begun ? ASSIGN_PART_BYTES_MAX : FRAME_CHUNK_BYTES;
+}
+
+// --- secrets and configs in a part ---
+
+static bool is_given(const struct delivery *delivery, const struct part *part, const struct id *content) {
+    for (unsigned i = 0; i < delivery->given_count; i++) {
+        if (id_equal(&delivery->given[i], content)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < part->payload.contents.count; i++) {
+        if (id_equal(&part->payload.contents.items[i].id, content)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_given(struct delivery *delivery, const struct part *part) {
+    size_t count = part->payload.contents.count;
+    if (count > 0) {
+        delivery->given =
+            xrealloc(delivery->given, (delivery->given_count + count) * sizeof *delivery->given);
+    }
+    for (size_t i = 0; i < count; i++) {
+        delivery->given[delivery->given_count++] = part->payload.contents.items[i].id;
+    }
+}
+
+// False: the part is full, and what is missing goes into the next. One content always fits into an empty
+// part.
+static bool part_add_contents(struct step *step, const struct delivery *delivery, struct part *part,
+                              const struct assignment *assignment) {
+    for (size_t i = 0; i < assignment->files.count; i++) {
+        const struct assigned_content *content =
+            source_content(&step->source, &assignment->files.items[i].content);
+        if (content == NULL || is_given(delivery, part, &content->id)) {
+            continue;
+        }
+        size_t bytes = content->data.len + ID_LEN + 32;
+        if (part->bytes > PART_HEAD_BYTES && part->bytes + bytes > part_bytes_max(part)) {
+            return false;
+        }
+        *ARENA_PUSH(&step->scratch, &part->payload.contents) = *content;
+        part->bytes += bytes;
+    }
+    return true;
+}
+
 // False: the part is full, and the task goes into the next.
 static bool part_add(struct step *step, struct part *part, const struct assignment *assignment) {
     AUTO_BUF bytes = {0};
@@ -233,7 +312,7 @@ static bool part_add(struct step *step, struct part *part, const struct assignme
         step->too_large++;
         return true;
     }
-    if (part->bytes > PART_HEAD_BYTES && part->bytes + item_bytes > FRAME_CHUNK_BYTES) {
+    if (part->bytes > PART_HEAD_BYTES && part->bytes + item_bytes > part_bytes_max(part)) {
         return false;
     }
     struct assign_item *item = ARENA_PUSH(&step->scratch, &part->payload.changed);
@@ -244,15 +323,16 @@ static bool part_add(struct step *step, struct part *part, const struct assignme
 }
 
 // False as above.
-static int part_add_task(struct step *step, struct part *part, const struct task *task, bool *out_is_in,
-                         struct error *err) {
+static int part_add_task(struct step *step, const struct delivery *delivery, struct part *part,
+                         const struct task *task, bool *out_is_in, struct error *err) {
     struct assignment assignment;
     *out_is_in = true;
     int rc = source_assignment(&step->source, task, step->hostname, &assignment, err);
     if (rc == SOURCE_WITHOUT_SPEC) {
         step->without_spec++;
     } else if (rc == 0) {
-        *out_is_in = part_add(step, part, &assignment);
+        *out_is_in =
+            part_add_contents(step, delivery, part, &assignment) && part_add(step, part, &assignment);
     }
     return rc < 0 ? rc : 0;
 }
@@ -269,8 +349,9 @@ static bool part_send(struct step *step, struct session_node *node, const struct
 // --- the complete set ---
 
 // Fills the part from after *after, which it moves, to the end of the set, of the part, or of the budget.
-static int fill_from_set(struct step *step, const struct id *node_id, struct part *part, struct id *after,
-                         struct error *err) {
+static int fill_from_set(struct step *step, const struct session_node *node, struct part *part,
+                         struct id *after, struct error *err) {
+    const struct id *node_id = &node->node_id;
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
@@ -287,7 +368,7 @@ static int fill_from_set(struct step *step, const struct id *node_id, struct par
         step->budget--;
         rc = wire_decode(&task_schema, bytes, &task, &step->scratch, err);
         if (rc == 0 && source_is_held(&task, node_id)) {
-            rc = part_add_task(step, part, &task, &is_in, err);
+            rc = part_add_task(step, &node->delivery, part, &task, &is_in, err);
         }
         if (rc < 0) {
             break;
@@ -303,7 +384,7 @@ static int send_set_part(struct step *step, struct session_node *node, struct er
     struct id after = delivery->set_after;
     struct part part;
     part_begin(step, node, &part);
-    int rc = fill_from_set(step, &node->node_id, &part, &after, err);
+    int rc = fill_from_set(step, node, &part, &after, err);
     if (rc < 0) {
         return rc;
     }
@@ -315,6 +396,11 @@ static int send_set_part(struct step *step, struct session_node *node, struct er
     }
     delivery->is_set_begun = true;
     delivery->is_set_open = !part.payload.is_last;
+    if (delivery->is_set_open) {
+        note_given(delivery, &part);
+    } else {
+        forget_given(delivery);
+    }
     delivery->set_after = after;
     return DELIVERED;
 }
@@ -329,6 +415,7 @@ static int begin_set(struct sessions *sessions, struct delivery *delivery) {
     delivery->is_set_open = true;
     delivery->is_set_begun = false;
     delivery->set_after = (struct id){{0}};
+    forget_given(delivery);
     delivery->set_rest_ms = sessions->now_ms + SESSION_SET_REST_MS;
     return DELIVERED;
 }
@@ -341,7 +428,8 @@ static int add_dirty(struct step *step, const struct session_node *node, const s
     void *object;
     int rc = store_load(step->source.read, KIND_TASK, task_id, &step->scratch, &object, err);
     if (rc == 0 && source_is_held(object, &node->node_id)) {
-        return part_add_task(step, part, object, out_is_in, err);
+        static const struct delivery nothing_given;
+        return part_add_task(step, &nothing_given, part, object, out_is_in, err);
     }
     *out_is_in = true;
     if (rc >= 0) {
@@ -368,6 +456,11 @@ static int send_increment(struct step *step, struct session_node *node, struct e
         }
         step->budget--;
         taken++;
+    }
+    if (taken == 0) { // with its contents it is too much for one part: a complete set has several
+        forget_dirty(delivery);
+        delivery->is_set_due = true;
+        return DELIVERED;
     }
     part.payload.is_first = part.payload.is_last = true;
     if (!part_send(step, node, &part)) {
@@ -448,6 +541,7 @@ int sessions_step(struct sessions *sessions, struct store_read *read, struct err
     }
     struct step step = {.sessions = sessions, .budget = SESSIONS_STEP_TASKS_MAX};
     rc = source_init(&step.source, read, &step.arena, err);
+    step.source.vault = sessions->options.vault;
     rc = rc < 0 ? rc : deliver_all(&step, err);
     source_deinit(&step.source);
     arena_free(&step.arena);

@@ -30,6 +30,7 @@
 #define MUSTER_RECONCILER_DISPATCH_SESSIONS_H
 
 #include "base/prng.h"
+#include "reconciler/dispatch/source_vault.h"
 #include "reconciler/store/store.h"
 
 #define SESSIONS_HEARTBEAT_MS 5000
@@ -59,6 +60,7 @@ struct sessions_options {
     struct id cluster_id;
     struct prng *prng; // for ids and jitter; outlives the sessions
     struct sessions_callbacks callbacks;
+    struct source_vault vault;
 };
 struct sessions *sessions_new(const struct sessions_options *options);
 void sessions_free(struct sessions *sessions); // says nothing to anybody; accepts NULL

@@ -22,6 +22,8 @@ struct delivery {
     int64_t retry_ms;     // when it is blocked
     struct id *dirty;     // tasks that changed; NULL = none
     unsigned dirty_count; // at most SESSION_DIRTY_MAX
+    struct id *given;     // contents that parts of the open set brought; NULL = none
+    unsigned given_count;
 };
 
 // All that is known of a node; it stays when its session is over.

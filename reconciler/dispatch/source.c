@@ -3,14 +3,15 @@
 // reconciler/dispatch/source.c — tasks with the spec of their revision, from the store.
 #include "reconciler/dispatch/source.h"
 
+#include "reconciler/dispatch/source_files.h"
 #include "specs/cluster.h"
 
-int source_init(struct source *source, struct store_read *read, struct arena *arena, struct error *err) {
+int source_init(struct task_source *source, struct store_read *read, struct arena *arena, struct error *err) {
     struct store_cursor cursor;
     struct id id;
     struct bytes bytes;
     struct cluster cluster;
-    *source = (struct source){.read = read, .arena = arena};
+    *source = (struct task_source){.read = read, .arena = arena};
     int rc = store_each_begin(read, STORE_ALL, KIND_CLUSTER, NULL, &cursor, err);
     if (rc < 0) {
         return rc;
@@ -24,12 +25,14 @@ int source_init(struct source *source, struct store_read *read, struct arena *ar
     return rc < 0 ? rc : 0;
 }
 
-void source_deinit(struct source *source) {
+void source_deinit(struct task_source *source) {
     map_free(&source->services);
     map_free(&source->specs);
+    source_files_deinit(source);
 }
 
-int source_node(struct source *source, const struct id *node_id, const struct node **out, struct error *err) {
+int source_node(struct task_source *source, const struct id *node_id, const struct node **out,
+                struct error *err) {
     void *object;
     int rc = store_load(source->read, KIND_NODE, node_id, source->arena, &object, err);
     if (rc == 0) {
@@ -38,7 +41,7 @@ int source_node(struct source *source, const struct id *node_id, const struct no
     return rc;
 }
 
-static int load_service(struct source *source, const struct id *id, const struct service **out,
+static int load_service(struct task_source *source, const struct id *id, const struct service **out,
                         struct error *err) {
     void *object = map_get(&source->services, id->text);
     if (object == NULL) {
@@ -54,7 +57,7 @@ static int load_service(struct source *source, const struct id *id, const struct
 }
 
 // The spec of a revision that is not the current one. NULL when it is not kept any more.
-static int load_revision(struct source *source, const struct task *task, const struct service_spec **out,
+static int load_revision(struct task_source *source, const struct task *task, const struct service_spec **out,
                          struct error *err) {
     char *name = arena_printf(source->arena, "%s/%lld", task->service_id.text, (long long)task->revision);
     void *object = map_get(&source->specs, name);
@@ -72,7 +75,7 @@ static int load_revision(struct source *source, const struct task *task, const s
     return 0;
 }
 
-int source_assignment(struct source *source, const struct task *task, const char *hostname,
+int source_assignment(struct task_source *source, const struct task *task, const char *hostname,
                       struct assignment *out, struct error *err) {
     const struct service *service;
     const struct service_spec *spec;
@@ -94,7 +97,7 @@ int source_assignment(struct source *source, const struct task *task, const char
     out->service_name = spec->name;
     out->node_hostname = hostname;
     out->insecure_registries = source->insecure_registries;
-    return 0;
+    return source_add_files(source, out, err);
 }
 
 bool source_is_held(const struct task *task, const struct id *node_id) {

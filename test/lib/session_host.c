@@ -103,12 +103,16 @@ int64_t host_state_of(struct host *h, unsigned number) {
     return ((struct task *)object)->status.state;
 }
 
+struct sessions_callbacks host_callbacks(struct host *h) {
+    return (struct sessions_callbacks){on_send, on_close, h};
+}
+
 static void host_begin(struct host *h, const struct store_options *options, size_t spec_bytes) {
     *h = (struct host){.room = -1};
     store_fixture_begin(&h->store, options);
     prng_seed(&h->prng, 1);
     h->sessions = sessions_new(&(struct sessions_options){
-        .cluster_id = store_id(CLUSTER), .prng = &h->prng, .callbacks = {on_send, on_close, h}});
+        .cluster_id = store_id(CLUSTER), .prng = &h->prng, .callbacks = host_callbacks(h)});
     sessions_lead(h->sessions);
     sessions_tick(h->sessions, h->mono_ms);
     struct cluster cluster;

@@ -30,6 +30,7 @@ struct host {
     int64_t mono_ms;
 };
 
+struct sessions_callbacks host_callbacks(struct host *h);
 bool host_is_closed(const struct host *h, uint64_t link);
 void host_put(struct host *h, enum change_op op, enum object_kind kind, const void *object);
 void host_put_node(struct host *h, unsigned number);

@@ -198,7 +198,8 @@ static void tell_agent(struct cluster_manager *m, const struct assign_step *next
     if (next->is_complete || next->removed.count > 0) {
         m->executor->ops->list(m->executor, check_release, &release, NULL);
     }
-    const struct assignments changed = {next->changed.count, next->changed.items};
+    const struct assignments changed = {next->changed.count, next->changed.items, next->contents.count,
+                                        next->contents.items};
     if (next->is_complete) {
         agent_assign(m->agent, &changed);
     } else if (next->changed.count > 0 || next->removed.count > 0) {

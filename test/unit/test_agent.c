@@ -175,7 +175,7 @@ static struct assignment assignment_of(const struct wanted *task) {
 
 static void assign_all(void) {
     struct assignment *items = xcalloc(sim.count + 1, sizeof *items);
-    struct assignments set = {0, items};
+    struct assignments set = {.items = items};
     for (size_t i = 0; i < sim.count; i++) {
         if (sim.tasks[i].is_assigned) {
             items[set.count++] = assignment_of(&sim.tasks[i]);
@@ -187,7 +187,7 @@ static void assign_all(void) {
 
 static void assign_one(const struct wanted *task) {
     struct assignment item = assignment_of(task);
-    agent_assign_update(sim.agent, &(struct assignments){1, &item}, NULL, 0);
+    agent_assign_update(sim.agent, &(struct assignments){.count = 1, .items = &item}, NULL, 0);
 }
 
 static void release_one(struct wanted *task) {

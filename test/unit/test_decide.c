@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reconciler/daemon/decide.h"
+#include "reconciler/daemon/decide_content.h"
 #include "specs/manifest.h"
+#include "specs/resource.h"
 
 struct decided {
     struct store_fixture store;
@@ -32,6 +33,16 @@ static int teardown(void **state) {
     return 0;
 }
 
+// As the vault does it, but for the sealing: other bytes each time, and a fingerprint that tells values
+// apart.
+static void seal(struct secret_spec *spec, struct arena *arena) {
+    static uint8_t nonce;
+    spec->fingerprint = spec->data;
+    uint8_t *sealed = arena_alloc(arena, spec->data.len + 1);
+    sealed[0] = ++nonce;
+    spec->data = (struct bytes){sealed, spec->data.len + 1};
+}
+
 static void declare(struct decided *d, const char *yaml, int64_t expected_version,
                     struct apply_request *request) {
     struct arena *arena = &d->store.arena;
@@ -51,6 +62,9 @@ static void declare(struct decided *d, const char *yaml, int64_t expected_versio
         item->kind = declarations.items[i].kind;
         item->name = declarations.items[i].name;
         item->expected_version = expected_version;
+        if (item->kind == KIND_SECRET) {
+            seal(declarations.items[i].spec, arena);
+        }
         wire_encode(object_spec_schema(declarations.items[i].kind), declarations.items[i].spec, &spec);
         item->spec = (struct bytes){arena_copy(arena, spec.data, spec.len), spec.len};
     }
@@ -377,17 +391,183 @@ static void what_is_in_use_stays(void **state) {
     struct decided *d = *state;
     given(d, "kind: secret\nname: key\ndata: c2VjcmV0\n---\n" WEB "secrets: [key]\n");
     assert_int_equal(decide_removal(d, KIND_SECRET, "key"), -ERR_GUARD);
-    assert_string_equal(d->err.root, "secret 'key' is in use by the following services: web");
+    assert_string_equal(d->err.root, "secret 'key' is in use by the following service: web");
     given(d, WEB);
     assert_int_equal(decide_removal(d, KIND_SECRET, "key"), 0);
     assert_int_equal(d->decision.transaction.changes.items[0].op, CHANGE_DELETE);
     assert_int_equal(decide_removal(d, KIND_TASK, "x"), -ERR_NOT_FOUND);
 }
 
+// --- contents of secrets and configs ---
+
+#define SECRET(data) "kind: secret\nname: key\ndata: " data "\n---\n"
+#define ONE "b25l"
+#define TWO "dHdv"
+
+static const void *stored(struct decided *d, enum object_kind kind, const char *name) {
+    struct store_read *read = store_begin_read(&d->store);
+    struct id id;
+    void *object = NULL;
+    if (store_find_name(read, kind, name, &id, &d->err) == 0) {
+        assert_int_equal(store_load(read, kind, &id, &d->store.arena, &object, &d->err), 0);
+    }
+    store_read_end(read);
+    return object;
+}
+
+static const struct service *stored_service(struct decided *d, const char *name) {
+    const struct service *service = stored(d, KIND_SERVICE, name);
+    assert_non_null(service);
+    return service;
+}
+
+static struct id newest(struct decided *d) {
+    const struct secret *secret = stored(d, KIND_SECRET, "key");
+    assert_non_null(secret);
+    return *content_id(KIND_SECRET, secret);
+}
+
+static const void *stored_old(struct decided *d, const struct id *content) {
+    return stored(d, KIND_SECRET, arena_printf(&d->store.arena, "key~%s", content->text));
+}
+
+static void a_new_content_is_a_new_revision_of_all_that_use_it(void **state) {
+    struct decided *d = *state;
+    given(d,
+          SECRET(ONE) WEB "secrets: [key]\n---\nkind: service\nname: other\nimage: a\nsecrets: [key]\n---\n"
+                          "kind: service\nname: aside\nimage: a\n");
+    struct id first = newest(d);
+    assert_true(id_equal(&stored_service(d, "web")->spec.secrets.items[0].content, &first));
+    given(d, SECRET(TWO));
+    assert_int_equal(d->decision.applied.results.count, 3);
+    assert_int_equal(result(d, 0)->action, ACTION_UPDATED);
+    assert_int_equal(result(d, 1)->kind, KIND_SERVICE);
+    assert_int_equal(result(d, 1)->consequence, CONSEQUENCE_RESTART);
+    struct id second = newest(d);
+    assert_false(id_equal(&first, &second));
+    const char *const names[] = {"web", "other"};
+    for (size_t i = 0; i < 2; i++) {
+        const struct service *service = stored_service(d, names[i]);
+        assert_true(id_equal(&service->spec.secrets.items[0].content, &second));
+        assert_int_equal(service->revision, 2);
+        assert_int_equal(service->restart_revision, 2);
+    }
+    assert_int_equal(stored_service(d, "aside")->revision, 1);
+    assert_non_null(stored_old(d, &first)); // for the way back
+}
+
+static void the_same_value_sealed_anew_changes_nothing(void **state) {
+    struct decided *d = *state;
+    given(d, SECRET(ONE) WEB "secrets: [key]\n");
+    assert_int_equal(decide(d, SECRET(ONE) WEB "secrets: [key]\n"), 0);
+    assert_int_equal(d->decision.transaction.changes.count, 0);
+    given(d, "kind: secret\nname: key\ndata: " ONE "\nlabels: {a: b}\n"); // labels are not the value
+    assert_int_equal(d->decision.applied.results.count, 1);
+    assert_int_equal(stored_service(d, "web")->revision, 1);
+}
+
+static void declared_together_each_changes_once(void **state) {
+    struct decided *d = *state;
+    given(d, SECRET(ONE) WEB "secrets: [key]\n");
+    given(d, WEB "secrets: [key]\nenvironment: {A: b}\n---\n" SECRET(TWO)); // services may come first
+    assert_int_equal(d->decision.applied.results.count, 2);
+    assert_int_equal(stored_service(d, "web")->revision, 2);
+    struct id now = newest(d);
+    assert_true(id_equal(&stored_service(d, "web")->spec.secrets.items[0].content, &now));
+}
+
+static void who_follows_the_newest_names_none(void **state) {
+    struct decided *d = *state;
+    given(d, SECRET(ONE) WEB "secrets: [{source: key, on_change: signal}]\n");
+    assert_true(id_is_none(&stored_service(d, "web")->spec.secrets.items[0].content));
+    struct id first = newest(d);
+    given(d, SECRET(TWO));
+    assert_int_equal(d->decision.applied.results.count, 1);
+    assert_int_equal(stored_service(d, "web")->revision, 1);
+    assert_null(stored_old(d, &first)); // nobody can come back to it
+}
+
+static void collect(struct decided *d) {
+    struct store_read *read = store_begin_read(&d->store);
+    memset(&d->decision, 0, sizeof d->decision);
+    schema_init(&transaction_schema, &d->decision.transaction);
+    struct contents contents = {.read = read, .arena = &d->store.arena, .out = &d->decision};
+    assert_int_equal(content_collect(&contents, KIND_SECRET, "", &d->err), 0);
+    store_read_end(read);
+}
+
+static void what_came_before_stays_as_long_as_it_is_named(void **state) {
+    struct decided *d = *state;
+    given(d, SECRET(ONE) WEB "secrets: [key]\n");
+    struct id first = newest(d);
+    given(d, SECRET(TWO));
+    collect(d);
+    assert_int_equal(d->decision.transaction.changes.count, 0);
+    struct apply_request back; // a spec that names it, as a rollback does
+    declare(d, WEB "secrets: [key]\n", 0, &back);
+    struct service_spec spec = stored_service(d, "web")->spec;
+    spec.secrets.items[0].content = first;
+    AUTO_BUF bytes = {0};
+    wire_encode(&service_spec_schema, &spec, &bytes);
+    back.items.items[0].spec = buf_bytes(&bytes);
+    assert_int_equal(decide_request(d, &back), 0);
+    assert_int_equal(result(d, 0)->consequence, CONSEQUENCE_RESTART);
+    commit(d);
+    assert_true(id_equal(&stored_service(d, "web")->spec.secrets.items[0].content, &first));
+    given(d, WEB "secrets: [key]\n"); // declared again, it is the newest
+    assert_false(id_equal(&stored_service(d, "web")->spec.secrets.items[0].content, &first));
+    given(d, WEB);
+    assert_int_equal(decide_removal(d, KIND_SECRET, "key"), 0);
+    assert_int_equal(d->decision.transaction.changes.count, 2); // with what came before
+    commit(d);
+    assert_null(stored_old(d, &first));
+}
+
+static void what_nobody_names_any_more_is_collected(void **state) {
+    struct decided *d = *state;
+    given(d, SECRET(ONE) WEB "secrets: [key]\n");
+    given(d, SECRET(TWO));
+    struct store_read *read = store_begin_read(&d->store); // all revisions of the service go
+    memset(&d->decision, 0, sizeof d->decision);
+    schema_init(&transaction_schema, &d->decision.transaction);
+    void *revision;
+    struct id id;
+    const char *name = arena_printf(&d->store.arena, "%s/1", stored_service(d, "web")->meta.id.text);
+    assert_int_equal(store_find_name(read, KIND_REVISION, name, &id, &d->err), 0);
+    assert_int_equal(store_load(read, KIND_REVISION, &id, &d->store.arena, &revision, &d->err), 0);
+    transaction_add(&d->decision.transaction, CHANGE_DELETE, KIND_REVISION, revision, &d->store.arena);
+    store_read_end(read);
+    commit(d);
+    collect(d);
+    assert_int_equal(d->decision.transaction.changes.count, 1);
+    assert_int_equal(d->decision.transaction.changes.items[0].op, CHANGE_DELETE);
+}
+
+static void a_value_that_was_not_sealed_is_not_stored(void **state) {
+    struct decided *d = *state;
+    struct apply_request request;
+    struct secret_spec spec;
+    AUTO_BUF bytes = {0};
+    declare(d, SECRET(ONE), 0, &request);
+    schema_init(&secret_spec_schema, &spec);
+    spec.name = "key";
+    spec.data = (struct bytes){(const uint8_t *)"plain", 5};
+    wire_encode(&secret_spec_schema, &spec, &bytes);
+    request.items.items[0].spec = buf_bytes(&bytes);
+    assert_int_equal(decide_request(d, &request), -ERR_INTERNAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(a_new_content_is_a_new_revision_of_all_that_use_it),
+        TEST(the_same_value_sealed_anew_changes_nothing),
+        TEST(declared_together_each_changes_once),
+        TEST(who_follows_the_newest_names_none),
+        TEST(what_came_before_stays_as_long_as_it_is_named),
+        TEST(what_nobody_names_any_more_is_collected),
+        TEST(a_value_that_was_not_sealed_is_not_stored),
         TEST(a_new_service_is_created_with_its_first_revision),
         TEST(the_same_declaration_changes_nothing),
         TEST(a_change_raises_the_revision_and_says_what_it_costs),
