@@ -38,6 +38,7 @@ static const struct field session_register_fields[] = {
     STRUCT(struct session_register, 6, description, &node_description_schema, struct node_description,
            .help = "What the node says of itself."),
     STRING(struct session_register, 7, trouble, .help = "Why it cannot run tasks."),
+    BOOL(struct session_register, 8, knows_relay, .help = "It can be asked for streams."),
 };
 const struct schema session_register_schema = SCHEMA("session_register", struct session_register,
                                                      session_register_fields, .help = "Asks for a session.");

@@ -51,6 +51,7 @@ struct session_register {
     struct id previous; // session it had last; none = it was started since
     struct node_description description;
     const char *trouble; // why the node cannot run tasks; "" = it can
+    bool knows_relay;    // it can be asked for streams (transport/relay_messages.h)
     struct bytes unknown;
 };
 struct session_registered {

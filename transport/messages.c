@@ -293,8 +293,16 @@ static const struct field log_line_fields[] = {
 const struct schema log_line_schema =
     SCHEMA("log_line", struct log_line, log_line_fields, .help = "A log line.");
 
+static const struct field log_note_fields[] = {
+    ID(struct log_note, 1, node_id, .help = "The node."),
+    STRING(struct log_note, 2, text, .help = "What is missing, and why."),
+};
+const struct schema log_note_schema =
+    SCHEMA("log_note", struct log_note, log_note_fields, .help = "A gap in a log.");
+
 static const struct field log_lines_fields[] = {
     LIST(struct log_lines, 1, lines, &log_line_schema, struct log_line, .max = 1000000, .help = "The lines."),
+    LIST(struct log_lines, 2, notes, &log_note_schema, struct log_note, .help = "What is missing."),
 };
 const struct schema log_lines_schema =
     SCHEMA("log_lines", struct log_lines, log_lines_fields, .help = "A piece of a log.");

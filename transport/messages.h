@@ -16,6 +16,7 @@
 #include "specs/task.h"
 #include "transport/agent_messages.h"
 #include "transport/peer_messages.h"
+#include "transport/relay_messages.h"
 
 #define PROTOCOL_VERSION 1
 #define PROTOCOL_VERSION_MIN 1
@@ -254,8 +255,15 @@ struct log_line {
     struct bytes text;
     struct bytes unknown;
 };
+// What is missing, or comes again: of which node, and why.
+struct log_note {
+    struct id node_id;
+    const char *text; // "node w2 is down: its logs are not here"
+    struct bytes unknown;
+};
 struct log_lines {
     LIST_OF(struct log_line) lines;
+    LIST_OF(struct log_note) notes; // said before the lines
     struct bytes unknown;
 };
 
@@ -279,6 +287,7 @@ struct why_reply {
 #define X(name, number, payload, sender, bytes, retry) extern const struct schema payload##_schema;
 #include "transport/messages.def"
 #undef X
-extern const struct schema apply_item_schema, apply_result_schema, object_item_schema, log_line_schema;
+extern const struct schema apply_item_schema, apply_result_schema, object_item_schema, log_line_schema,
+    log_note_schema;
 
 #endif

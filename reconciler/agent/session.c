@@ -115,6 +115,7 @@ static void say_register(struct stepping *at) {
     asked.cluster_id = session->cluster_id;
     asked.node_id = session->node_id;
     asked.previous = session->id;
+    asked.knows_relay = true;
     if (session->description != NULL) {
         asked.description = *session->description;
         asked.trouble = session->trouble;

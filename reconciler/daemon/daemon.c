@@ -209,6 +209,7 @@ static void close_loop(struct daemon *daemon) {
 void daemon_close(struct daemon *daemon) {
     close_server(daemon);
     streams_free(daemon);
+    relay_free(daemon);
     group_close(daemon);
     dispatcher_free(daemon);
     worker_free(daemon);

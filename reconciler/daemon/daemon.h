@@ -17,6 +17,7 @@
 #include "reconciler/daemon/options.h"
 #include "reconciler/daemon/planner.h"
 #include "reconciler/daemon/proposals.h"
+#include "reconciler/daemon/relay.h"
 #include "reconciler/daemon/roles.h"
 #include "reconciler/daemon/self.h"
 #include "reconciler/daemon/trust.h"
@@ -43,6 +44,7 @@ struct daemon {
     struct group group;
     struct dispatcher dispatcher; // of a manager
     struct worker *worker;        // NULL = it is none
+    struct relay relay;
     struct executor *executor;
     struct agent *agent;
     struct server *server;

@@ -34,12 +34,15 @@ void dispatcher_on_agent(void *context, uint64_t link, const struct id *node_id,
         peers_agent_close(daemon->group.peers, link);
         return;
     }
+    if (relay_on_agent(daemon, link, node_id, number, body)) {
+        return;
+    }
     sessions_take(daemon->dispatcher.sessions, link, node_id, number, body);
 }
 
 void dispatcher_on_agent_down(void *context, uint64_t link) {
     struct dispatcher *dispatcher = &((struct daemon *)context)->dispatcher;
-    if (dispatcher->sessions != NULL) {
+    if (!relay_on_agent_down(context, link) && dispatcher->sessions != NULL) {
         sessions_link_down(dispatcher->sessions, link);
     }
 }

@@ -62,6 +62,8 @@ static void on_packet(void *context, uint64_t from, uint16_t number, struct byte
         entrant_on_join(daemon, from, via, body);
     } else if (number == MESSAGE_RENEW) {
         renewal_on_request(daemon, via, body);
+    } else if (number == MESSAGE_RELAY_FORWARD || number == MESSAGE_RELAY_FORWARD_REFUSED) {
+        relay_on_manager(daemon, from, number, body);
     } else if (group->rc == 0 && !outdated_is(daemon)) {
         note_caller(daemon, from, via);
         group->rc = replica_receive(daemon->replica, from, number, body, &group->failure);

@@ -10,7 +10,8 @@
 //   persist   everything proposed so far becomes durable, in one synced transaction; results go back
 //   plan      services that are not as declared get new, stopped or moved tasks, proposed for the next turn
 //   dispatch  the agent of this node is told what to hold, and so are those of workers
-//   reply     streams (lists, watches, logs) send on, as far as their readers keep up
+//   reply     streams (lists, watches, logs) send on, as far as their readers keep up; those between nodes too,
+//             of workers as well (relay.h)
 //
 // Packets of other managers are taken first, and what consensus has to say leaves in persist, some of it
 // before the sync and the rest after it (reconciler/store/replica.c). Callbacks of the loop only record;
@@ -105,6 +106,7 @@ static int take(struct daemon *daemon, struct error *err) {
     if (rc < 0) {
         return rc;
     }
+    relay_take(daemon);
     server_take(daemon->server, FRAMES_MAX);
     server_tick(daemon->server, daemon->now.mono_ms);
     return 0;
@@ -218,6 +220,7 @@ static int dispatch(struct daemon *daemon, struct error *err) {
 }
 
 static int reply(struct daemon *daemon, struct error *err) {
+    relay_step(daemon);
     return streams_step(daemon, err);
 }
 
@@ -275,6 +278,10 @@ int64_t turn_wait_ms(const struct daemon *daemon) {
     int64_t replica_wake = replica_wake_mono_ms(daemon->replica);
     if (replica_wake != INT64_MAX) {
         at_latest(&wait_ms, replica_wake - daemon->now.mono_ms);
+    }
+    int64_t relay_wake = relay_wake_mono_ms(daemon);
+    if (relay_wake != INT64_MAX) {
+        at_latest(&wait_ms, relay_wake - daemon->now.mono_ms);
     }
     int64_t group_wake = group_wake_mono_ms(daemon);
     if (group_wake != INT64_MAX) {

@@ -166,7 +166,9 @@ static void on_connected(void *context, uint64_t link) {
 
 static void on_message(void *context, uint64_t link, uint16_t number, struct bytes body) {
     struct daemon *daemon = context;
-    if (link == daemon->worker->link) {
+    if (link == daemon->worker->link && number == MESSAGE_RELAY_ASK) {
+        relay_on_ask(daemon, body);
+    } else if (link == daemon->worker->link) {
         feed(daemon, &(struct session_event){.kind = SESSION_ON_MESSAGE, .number = number, .body = body});
     }
 }
@@ -315,6 +317,10 @@ void worker_report(struct daemon *daemon, const struct reports *reports) {
     const struct session_event event = {.kind = SESSION_ON_REPORTS,
                                         .reports = {reports->count, reports->items}};
     feed(daemon, &event);
+}
+
+void worker_say(struct daemon *daemon, uint16_t number, struct bytes body) {
+    (void)agent_links_send(daemon->worker->links, daemon->worker->link, number, body);
 }
 
 bool worker_leave(struct daemon *daemon) {

@@ -29,6 +29,8 @@ bool worker_is(const struct daemon *daemon);
 void worker_step(struct daemon *daemon);
 int64_t worker_wake_mono_ms(const struct daemon *daemon); // when the next step is due without news
 void worker_report(struct daemon *daemon, const struct reports *reports);
+// To the manager it has a session with; lost when there is none.
+void worker_say(struct daemon *daemon, uint16_t number, struct bytes body);
 // Says that this node leaves. False: nobody hears it.
 bool worker_leave(struct daemon *daemon);
 void worker_fill_info(const struct daemon *daemon, struct info_reply *info, struct arena *arena);

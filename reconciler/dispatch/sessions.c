@@ -415,6 +415,7 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
     open_session(sessions, node, link);
     hearsay_describe(sessions, node, &asked->description);
     node_troubled(sessions, node, asked->trouble);
+    node->knows_relay = asked->knows_relay;
     schema_init(&session_registered_schema, &registered);
     registered.version = PROTOCOL_VERSION;
     registered.session_id = node->id;
@@ -426,6 +427,20 @@ static void on_register(struct sessions *sessions, uint64_t link, const struct i
 }
 
 // --- messages of a session ---
+
+int sessions_ask_relay(struct sessions *sessions, const struct id *node_id, const struct relay_ask *ask,
+                       struct error *err) {
+    const struct session_node *node = sessions_find(sessions, node_id);
+    if (!sessions->leads || node == NULL || !node->is_open) {
+        return error_set(err, ERR_UNREACHABLE, "it has no session with the manager that leads");
+    }
+    if (!node->knows_relay) {
+        return error_set(err, ERR_UNSUPPORTED, "its musterd is too old for that: update it");
+    }
+    return session_send(sessions, node, MESSAGE_RELAY_ASK, ask)
+               ? 0
+               : error_set(err, ERR_BUSY, "there is no room on the link to it");
+}
 
 bool session_tell(struct sessions *sessions, struct session_node *node) {
     return tell(sessions, node, next_heartbeat_ms(sessions));

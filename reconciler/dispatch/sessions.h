@@ -47,6 +47,7 @@
 #define SESSION_TALK_MS 8000 // what a node may say at once, in time that it has to be silent for that
 
 struct sessions;
+struct relay_ask;
 
 struct sessions_callbacks {
     // Queues a message on a link. False: no room, or no such link; what was to be said is said later, or the
@@ -95,6 +96,11 @@ size_t sessions_count(const struct sessions *sessions); // that are open
 uint64_t sessions_turns(const struct sessions *sessions);
 // The node has no agent any more that would register: its silence says nothing. One with a session stays.
 void sessions_release(struct sessions *sessions, const struct id *node_id);
+
+// Asks a node for the link of a stream. -ERR_UNREACHABLE: it has no session here. -ERR_UNSUPPORTED: its musterd
+// is too old. -ERR_BUSY: no room.
+int sessions_ask_relay(struct sessions *sessions, const struct id *node_id, const struct relay_ask *ask,
+                       struct error *err);
 
 // Reads what is new in the history and sends what there is room for. Call in each turn in which the store
 // moved, or sessions_has_work says so.

@@ -42,6 +42,7 @@ struct session_node {
     bool is_manager, was_told_manager;
     bool was_challenged, is_challenged; // asked for a sign of life; and it has not given one since
     int64_t challenged_ms;
+    bool knows_relay;
     char *trouble; // why the node cannot run tasks; NULL = it can
     struct delivery delivery;
     struct list_node work; // on `work` or `blocked`, when there is something to tell it

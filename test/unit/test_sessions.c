@@ -139,6 +139,30 @@ static void strangers_are_refused_with_a_reason(void **state) {
     assert_int_equal(sessions_count(h->sessions), 0);
 }
 
+static void only_who_leads_asks_a_node_for_a_stream_and_only_one_that_knows_how(void **state) {
+    struct host *h = *state;
+    struct session_register able = host_new_register(1), old = host_new_register(2);
+    struct id first = store_id(1), second = store_id(2), third = store_id(3);
+    struct relay_ask ask;
+    schema_init(&relay_ask_schema, &ask);
+    ask.stream_id = store_id(77);
+    ask.address = "10.0.0.1:2377";
+    able.knows_relay = true;
+    host_take(h, 100, 1, MESSAGE_SESSION_REGISTER, &able);
+    host_take(h, 101, 2, MESSAGE_SESSION_REGISTER, &old);
+    assert_int_equal(sessions_ask_relay(h->sessions, &first, &ask, NULL), 0);
+    const struct relay_ask *said = host_last(h, 100, MESSAGE_RELAY_ASK);
+    assert_true(id_equal(&said->stream_id, &ask.stream_id));
+    assert_string_equal(said->address, "10.0.0.1:2377");
+    assert_int_equal(sessions_ask_relay(h->sessions, &second, &ask, NULL), -ERR_UNSUPPORTED);
+    assert_int_equal(sessions_ask_relay(h->sessions, &third, &ask, NULL), -ERR_UNREACHABLE);
+    h->room = 0;
+    assert_int_equal(sessions_ask_relay(h->sessions, &first, &ask, NULL), -ERR_BUSY);
+    h->room = -1;
+    sessions_follow(h->sessions, "10.0.0.3:2377");
+    assert_int_equal(sessions_ask_relay(h->sessions, &first, &ask, NULL), -ERR_UNREACHABLE);
+}
+
 static void the_newer_of_two_sessions_stays_and_the_older_is_told_why(void **state) {
     struct host *h = *state;
     host_put_tasks(h, 20, 1, 1);
@@ -735,6 +759,7 @@ int main(void) {
         TEST(who_does_not_lead_says_who_does),
         TEST(who_leads_no_more_sends_all_sessions_away),
         TEST(strangers_are_refused_with_a_reason),
+        TEST(only_who_leads_asks_a_node_for_a_stream_and_only_one_that_knows_how),
         TEST(the_newer_of_two_sessions_stays_and_the_older_is_told_why),
         TEST(of_two_machines_with_one_identity_the_first_stays),
         TEST(who_comes_anew_has_the_first_asked_whether_it_is_there),
