@@ -7,11 +7,13 @@
 #include "cli/logs.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/str.h"
 #include "base/units.h"
 #include "cli/columns.h"
@@ -81,13 +83,16 @@ static int read_options(const struct logs_args *args, struct logs_request *reque
 
 // --- lines ---
 
+static int by_task(const void *a, const void *b) {
+    const struct logs_source *x = a, *y = b;
+    return strcmp(x->task.text, y->task.text);
+}
+
 static const struct logs_source *find_source(const struct logs_sources *sources, const struct id *task) {
-    for (size_t i = 0; i < sources->count; i++) {
-        if (id_equal(&sources->items[i].task, task)) {
-            return &sources->items[i];
-        }
-    }
-    return NULL;
+    const struct logs_source wanted = {.task = *task};
+    return sources->count == 0
+               ? NULL
+               : bsearch(&wanted, sources->items, sources->count, sizeof *sources->items, by_task);
 }
 
 // Nanoseconds with all nine digits, as Docker prints them.
@@ -105,40 +110,55 @@ static size_t prefix_len(const struct logs_source *source, bool has_id, bool ful
     return strlen(source->name) + id + 1 + strlen(source->node_name);
 }
 
+void logs_sources_settle(struct logs_sources *sources, const struct logs_args *args, bool full_ids) {
+    sources->widest = 0;
+    if (sources->count > 1) {
+        qsort(sources->items, sources->count, sizeof *sources->items, by_task);
+    }
+    for (size_t i = 0; i < sources->count; i++) {
+        size_t len = prefix_len(&sources->items[i], !args->no_task_ids, full_ids);
+        sources->widest = len > sources->widest ? len : sources->widest;
+    }
+}
+
+// One of six, the same each time.
+static const char *tint_of(const struct id *task) {
+    static const char *const tints[] = {"\x1b[36m", "\x1b[33m", "\x1b[32m",
+                                        "\x1b[35m", "\x1b[34m", "\x1b[31m"};
+    return tints[crc32c(0, task->text, strlen(task->text)) % (sizeof tints / sizeof *tints)];
+}
+
 static void add_prefix(const struct log_line *line, const struct logs_sources *sources,
-                       const struct logs_args *args, bool full_ids, struct buf *out) {
+                       const struct logs_args *args, const struct logs_style *style, struct buf *out) {
     const struct logs_source unknown = {.task = line->task, .name = line->task.text, .node_name = ""};
     const struct logs_source *found = find_source(sources, &line->task);
     const struct logs_source *source = found != NULL ? found : &unknown;
-    size_t widest = prefix_len(source, !args->no_task_ids, full_ids);
-    size_t own = widest;
-    for (size_t i = 0; i < sources->count; i++) {
-        size_t len = prefix_len(&sources->items[i], !args->no_task_ids, full_ids);
-        widest = len > widest ? len : widest;
-    }
+    size_t own = prefix_len(source, !args->no_task_ids, style->full_ids);
+    buf_adds(out, style->color ? tint_of(&line->task) : "");
     buf_adds(out, source->name);
     if (!args->no_task_ids) {
-        buf_addf(out, ".%.*s", full_ids ? ID_LEN : ID_SHORT_LEN, line->task.text);
+        buf_addf(out, ".%.*s", style->full_ids ? ID_LEN : ID_SHORT_LEN, line->task.text);
     }
     buf_addf(out, "@%s", source->node_name);
-    buf_pad(out, ' ', widest - own);
-    buf_adds(out, "    | ");
+    buf_pad(out, ' ', sources->widest > own ? sources->widest - own : 0);
+    buf_adds(out, "    |");
+    buf_adds(out, style->color ? "\x1b[0m " : " ");
 }
 
 void logs_line(const struct log_line *line, const struct logs_sources *sources, const struct logs_args *args,
-               bool full_ids, bool is_safe, struct buf *out) {
+               const struct logs_style *style, struct buf *out) {
     const char *text = (const char *)line->text.data;
     size_t len = line->text.len;
     if (args->timestamps) {
         add_time(line->time_unix_ns, out);
     }
     if (!args->raw) {
-        add_prefix(line, sources, args, full_ids, out);
+        add_prefix(line, sources, args, style, out);
     }
     while (len > 0 && text[len - 1] == '\n') {
         len--;
     }
-    if (is_safe) {
+    if (style->is_safe) {
         str_escape(out, text, len, /* keep_newlines= */ true);
     } else {
         buf_add(out, text, len);
@@ -170,6 +190,7 @@ static int look_up(struct reading *reading, struct error *err) {
                                      : row->name,
             .node_name = args->no_resolve ? row->task->node_id.text : row->node_name};
     }
+    logs_sources_settle(&reading->sources, args, reading->in->shared.no_trunc);
     return rc;
 }
 
@@ -182,16 +203,31 @@ static bool has_stranger(const struct reading *reading, const struct log_lines *
     return false;
 }
 
+// What is missing is said on stderr, among the lines where it begins to miss.
+static void print_notes(const struct log_lines *lines) {
+    for (size_t i = 0; i < lines->notes.count; i++) {
+        const char *text = lines->notes.items[i].text;
+        AUTO_BUF out = {0};
+        buf_adds(&out, "note: ");
+        str_escape(&out, text, strlen(text), /* keep_newlines= */ false);
+        fflush(stdout);
+        fprintf(stderr, "%s\n", buf_text(&out));
+    }
+}
+
 static int print_lines(struct reading *reading, const struct log_lines *lines, struct error *err) {
     const struct invocation *in = reading->in;
     const struct logs_args *args = in->args;
+    AUTO_BUF text = {0};
+    print_notes(lines);
     int rc = !args->raw && has_stranger(reading, lines) ? look_up(reading, err) : 0;
     for (size_t i = 0; rc == 0 && i < lines->lines.count; i++) {
         const struct log_line *line = &lines->lines.items[i];
-        AUTO_BUF text = {0};
-        bool is_safe = line->is_stderr ? in->screen.err_is_tty : in->screen.out_is_tty;
-        logs_line(line, &reading->sources, args, in->shared.no_trunc, is_safe, &text);
+        bool is_tty = line->is_stderr ? in->screen.err_is_tty : in->screen.out_is_tty;
+        const struct logs_style style = {in->shared.no_trunc, is_tty, in->screen.color};
         FILE *to = line->is_stderr ? stderr : stdout;
+        buf_clear(&text);
+        logs_line(line, &reading->sources, args, &style, &text);
         if (line->is_stderr) {
             fflush(stdout); // where both go to one place, lines stay in order
         }
@@ -230,6 +266,18 @@ static int read_stream(struct reading *reading, struct error *err) {
     return rc;
 }
 
+static int find_task(struct reading *reading, struct error *err) {
+    void *object = NULL;
+    int rc = connect_get(reading->client, KIND_TASK, reading->in->arguments.items[0], reading->in->arena,
+                         &object, err);
+    if (rc == 0) {
+        const struct task *task = object;
+        reading->request.task = task->meta.id;
+        *ARENA_PUSH(reading->in->arena, &reading->services) = task->service_id.text;
+    }
+    return rc;
+}
+
 // A service, or else a task.
 static int find_subject(struct reading *reading, struct error *err) {
     const char *reference = reading->in->arguments.items[0];
@@ -242,10 +290,8 @@ static int find_subject(struct reading *reading, struct error *err) {
         return 0;
     }
     struct error second = {0};
-    if (rc == -ERR_NOT_FOUND &&
-        connect_get(reading->client, KIND_TASK, reference, arena, &object, &second) == 0) {
+    if (rc == -ERR_NOT_FOUND && find_task(reading, &second) == 0) {
         error_clear(err);
-        reading->request.task = object_meta(object)->id;
         return 0;
     }
     return rc == -ERR_NOT_FOUND ? error_set(err, ERR_NOT_FOUND,
@@ -253,14 +299,53 @@ static int find_subject(struct reading *reading, struct error *err) {
                                 : rc;
 }
 
-int logs_run(struct invocation *in, struct error *err) {
+static int run(struct invocation *in, int (*find)(struct reading *reading, struct error *err),
+               struct error *err) {
     AUTO_CLIENT *client = NULL;
     struct reading reading = {.in = in};
     schema_init(&logs_request_schema, &reading.request);
     int rc = read_options(in->args, &reading.request, err);
     rc = rc < 0 ? rc : connect_open(in, &client, err);
     reading.client = client;
-    rc = rc < 0 ? rc : find_subject(&reading, err);
+    rc = rc < 0 ? rc : find(&reading, err);
     rc = rc < 0 ? rc : look_up(&reading, err);
     return rc < 0 ? rc : read_stream(&reading, err);
 }
+
+int logs_run(struct invocation *in, struct error *err) {
+    return run(in, find_subject, err);
+}
+
+static int run_task(struct invocation *in, struct error *err) {
+    return run(in, find_task, err);
+}
+
+// --- commands ---
+
+static const struct command rows[] = {
+    {.name = "logs",
+     .summary = "Show what the tasks of a service wrote, wherever they run",
+     .usage = "SERVICE[.SLOT]|TASK",
+     .details =
+         "Lines of all nodes come in the order in which they were written, by the clocks of the nodes. "
+         "With -f a line waits up to 0.4 s for those of other nodes, and tasks that come later are "
+         "followed too. A node whose logs are not to be had is named in a note on stderr; the others' "
+         "come all the same. Logs of tasks that ended are there as long as `service ps` shows them.",
+     .example = "muster logs -f web\nmuster logs --tail 20 web.3",
+     .names = NAMES_SERVICE,
+     LOGS_COMMAND,
+     .run = logs_run},
+};
+const struct command_group logs_commands = COMMAND_GROUP(NULL, "Look", rows);
+
+static const struct command task_rows[] = {
+    {.name = "logs",
+     .summary = "Show what one task wrote, wherever it runs",
+     .usage = "TASK|SERVICE.SLOT",
+     .details = "With -f it ends when the task does.",
+     .example = "muster task logs -f web.3",
+     .names = NAMES_TASK,
+     LOGS_COMMAND,
+     .run = run_task},
+};
+const struct command_group task_commands = COMMAND_GROUP("task", "Manage tasks", task_rows);

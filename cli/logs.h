@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli/logs.h — `service logs`: the lines of a service's tasks, each with who wrote it.
+// cli/logs.h — `logs`, `service logs`, `task logs`: the lines of tasks, each with who wrote it.
 #ifndef MUSTER_CLI_LOGS_H
 #define MUSTER_CLI_LOGS_H
 
@@ -13,6 +13,11 @@ struct logs_args {
 };
 enum { LOGS_ROWS = 9 };
 extern const struct option_row logs_rows[LOGS_ROWS];
+
+// All that commands of this sort have in common.
+#define LOGS_COMMAND                                                                                         \
+    .options = logs_rows, .option_count = LOGS_ROWS, .args_bytes = sizeof(struct logs_args),                 \
+    .shared = SHARED_TRUNC, .min = 1, .max = 1
 
 int logs_run(struct invocation *in, struct error *err);
 
@@ -30,10 +35,18 @@ struct logs_source {
 struct logs_sources {
     size_t count;
     struct logs_source *items;
+    size_t widest; // prefix
 };
-// Appends one line as it is printed, with its line end. `is_safe`: for a terminal. A task that is not among
-// the sources is shown by its id.
+struct logs_style {
+    bool full_ids;
+    bool is_safe; // for a terminal
+    bool color;   // the prefix, by its task
+};
+// Sorts them, and measures their prefixes.
+void logs_sources_settle(struct logs_sources *sources, const struct logs_args *args, bool full_ids);
+// Appends one line as it is printed, with its line end. A task that is not among the sources is shown by
+// its id.
 void logs_line(const struct log_line *line, const struct logs_sources *sources, const struct logs_args *args,
-               bool full_ids, bool is_safe, struct buf *out);
+               const struct logs_style *style, struct buf *out);
 
 #endif

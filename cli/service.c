@@ -141,13 +141,8 @@ static const struct command rows[] = {
      .summary = "Show what the tasks of a service wrote",
      .usage = "SERVICE|TASK",
      .example = "muster service logs -f --tail 20 web",
-     .options = logs_rows,
-     .option_count = LOGS_ROWS,
-     .args_bytes = sizeof(struct logs_args),
-     .shared = SHARED_TRUNC,
-     .min = 1,
-     .max = 1,
      .names = NAMES_SERVICE,
+     LOGS_COMMAND,
      .run = logs_run},
 };
 const struct command_group service_commands = COMMAND_GROUP("service", "Manage services", rows);

@@ -15,7 +15,7 @@ static struct id id_of(char c) {
 }
 
 static struct logs_source sources[2];
-static const struct logs_sources all = {2, sources};
+static struct logs_sources all = {2, sources, 0};
 
 static int begin(void **state) {
     (void)state;
@@ -33,7 +33,9 @@ static const char *line_of(char task, const char *text, const struct logs_args *
     line.task = id_of(task);
     line.time_unix_ns = 1700000000000000042;
     line.text = (struct bytes){(const uint8_t *)text, strlen(text)};
-    logs_line(&line, &all, args, full_ids, is_safe, &buf);
+    const struct logs_style style = {.full_ids = full_ids, .is_safe = is_safe};
+    logs_sources_settle(&all, args, full_ids);
+    logs_line(&line, &all, args, &style, &buf);
     assert_true(str_copy(out, sizeof out, buf_text(&buf)));
     return out;
 }
