@@ -1,0 +1,170 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# test/e2e/cluster_logs.bats — what tasks wrote, wherever they run, asked at whichever manager: merged, followed over replaced tasks,
+# cut links and killed daemons, with a reader that does not read, and in bulk.
+#
+# Tasks are plain processes. Each writes lines that name its node and a number, so that none can be missed or come twice unseen.
+
+load ../lib/cluster.bash
+
+setup() {
+    cluster_setup
+    executor=process
+    readers=()
+}
+
+teardown() {
+    local pid
+    for pid in "${readers[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || :
+    done
+    [ -n "$BATS_TEST_COMPLETED" ] || tail -n 20 "$cluster"/*/log >&2
+    cluster_remove
+}
+
+# talkers MODE SCRIPT [OPTION…]: a service "talk" whose tasks run that.
+talkers() {
+    printf '%s\n' 'kind: service' 'name: talk' 'image: none' "command: [sh, -c, '$2']" "deploy: {$1}" >"$cluster/talk.yaml"
+    on 1 apply -f "$cluster/talk.yaml" 2>/dev/null
+}
+
+# follow NUMBER NAME OPTION…: in the background; its lines are in $cluster/NAME, its notes in $cluster/NAME.notes.
+follow() {
+    on "$1" logs -f "${@:3}" >"$cluster/$2" 2>"$cluster/$2.notes" 3>&- &
+    readers+=($!)
+    reader=$!
+}
+
+lines_are() { # COUNT FILE
+    [ "$(grep -c . "$2")" = "$1" ]
+}
+
+has_lines() { # COUNT NUMBER OPTION…: what that manager says now
+    [ "$(on "$2" logs --raw "${@:3}" 2>/dev/null | grep -c .)" = "$1" ]
+}
+
+# asks NUMBER ARGUMENT…: it works; what it says is in $out and $err_out.
+asks() {
+    local status=0
+    out=$(on "$@" 2>"$cluster/err") || status=$?
+    err_out=$(cat "$cluster/err")
+    same 0 "$status"
+}
+
+nodes_of() {
+    sed -n 's/.*@\(n[0-9]\).*/\1/p' | sort -u | xargs
+}
+
+@test "logs of tasks on all nodes come from each manager, in the order in which they were written" {
+    cluster_of 5 3
+    talkers 'mode: global' 'for i in 1 2 3 4; do echo line $i; done; exec sleep 1000'
+    await has_lines 20 1 talk
+    for number in 1 2 3; do
+        asks "$number" logs -t talk
+        same 20 "$(grep -c . <<<"$out")"
+        same 'n1 n2 n3 n4 n5' "$(nodes_of <<<"$out")"
+        same "$(sort -s -k1,1 <<<"$out")" "$out"
+        same '' "$err_out"
+    done
+    asks 2 service logs --raw --tail 1 talk
+    same 'line 4 line 4 line 4 line 4 line 4' "$(xargs <<<"$out")"
+    asks 3 service logs --raw --since 2100-01-01 talk
+    same '' "$out"
+    asks 3 service logs --raw --until 2001-01-01 talk
+    same '' "$out"
+    asks 3 service logs --raw --since 10m talk
+    same 20 "$(grep -c . <<<"$out")"
+    for task in $(on 1 service ps -q talk); do # one alone, wherever it is
+        asks 2 task logs --raw -n 2 "$task"
+        same $'line 3\nline 4' "$out"
+    done
+    exits 2 on 2 task logs talk
+    exits 2 on 2 task logs nothing
+}
+
+@test "followed, lines come of tasks that are replaced, and of those that come on other nodes; a task alone ends it" {
+    cluster_of 4 2
+    talkers 'replicas: 2' 'echo begun; exec sleep 1000'
+    await has_lines 2 1 talk
+    follow 2 lines --raw talk
+    await lines_are 2 "$cluster/lines"
+    task=$(on 1 service ps -q talk | head -1)
+    on 1 task logs -f --raw "$task" >"$cluster/one" 3>&- &
+    one=$!
+    readers+=("$one")
+    await lines_are 1 "$cluster/one"
+    on 1 service scale talk=8 >/dev/null 2>&1
+    await lines_are 8 "$cluster/lines"
+    on 1 service update --progress none --update-monitor 1ms --args "sh -c 'echo again; exec sleep 1000'" talk >/dev/null 2>&1
+    await lines_are 16 "$cluster/lines"
+    same 8 "$(grep -c again "$cluster/lines")"
+    await is_gone "$one" # its task has ended
+    wait "$one"
+    same begun "$(cat "$cluster/one")"
+    same '' "$(cat "$cluster/lines.notes")"
+    asks 1 logs --raw "$task" # it is there still, as long as its record is
+    same begun "$out"
+}
+
+COUNTING='i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done'
+
+# Each task's numbers are 1, 2, 3… without a gap, in FILE with prefixes.
+is_gapless() { # FILE
+    awk -F '[.@|]' '{ n = $NF + 0; if (n != last[$3] + 1) { print "after " last[$3] " came " $0; exit 1 } last[$3] = n }' "$1"
+}
+
+reaches() { # FILE NODE NUMBER: a line of that node is so far
+    awk -v node="@$2 " -v wanted="$3" 'index($0, node) && $NF + 0 >= wanted { found = 1 } END { exit !found }' "$1"
+}
+
+last_of() { # FILE NODE
+    awk -v node="@$2 " 'index($0, node) { n = $NF } END { print n + 0 }' "$1"
+}
+
+@test "a worker that is cut off while it is followed is named, the others go on; healed, nothing is missed and nothing comes twice" {
+    cluster_of 5 3
+    on 1 swarm update --dispatcher-heartbeat 1s >/dev/null
+    talkers 'mode: global' "$COUNTING"
+    follow 2 lines talk
+    await reaches "$cluster/lines" n5 20
+    cluster_cut 5
+    await grep -q '^note: node n5' "$cluster/lines.notes"
+    at=$(last_of "$cluster/lines" n4)
+    await reaches "$cluster/lines" n4 $((at + 50))
+    asks 1 logs talk # says what is missing, and ends well
+    [[ $err_out == *'note: node n5'*'its logs are not here'* ]]
+    cluster_heal
+    at=$(last_of "$cluster/lines" n5)
+    await reaches "$cluster/lines" n5 $((at + 50))
+    await grep -q 'node n5 is heard again' "$cluster/lines.notes"
+    is_gapless "$cluster/lines"
+}
+
+@test "a worker's daemon is killed while it is followed: its tasks run on, and their lines are all there when it is back" {
+    cluster_of 4 3
+    talkers 'mode: global' "$COUNTING"
+    follow 3 lines talk
+    await reaches "$cluster/lines" n4 20
+    manager_end 4
+    await grep -q '^note: node n4.*its logs end here' "$cluster/lines.notes"
+    at=$(last_of "$cluster/lines" n1)
+    await reaches "$cluster/lines" n1 $((at + 50))
+    manager_start 4
+    at=$(last_of "$cluster/lines" n4)
+    await reaches "$cluster/lines" n4 $((at + 50))
+    is_gapless "$cluster/lines"
+}
+
+@test "the manager that is asked dies while it is followed: that is said, with exit status 3" {
+    cluster_of 3 3
+    talkers 'mode: global' "$COUNTING"
+    follow 2 lines talk
+    await reaches "$cluster/lines" n3 20
+    manager_end 2
+    await is_gone "$reader"
+    wait "$reader" && status=0 || status=$?
+    same 3 "$status"
+    grep -q '^muster: ' "$cluster/lines.notes"
+    is_gapless "$cluster/lines"
+}
