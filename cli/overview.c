@@ -27,12 +27,12 @@ static void count_task(struct tally *tally, const struct task *task) {
     bool is_live = !task_state_is_over(task->status.state);
     bool is_bad = task->status.state == TASK_FAILED || task->status.state == TASK_REJECTED;
     tally->has_live = tally->has_live || is_live;
-    tally->has_old = tally->has_old || (is_live && task->revision < service->restart_revision);
+    tally->has_old = tally->has_old || (is_live && service_is_outdated(service, task->revision));
     if (is_wanted && task->status.state == TASK_PENDING && task->status.error[0] != '\0' &&
         is_newer(task, tally->waiting)) {
         tally->waiting = task;
     }
-    if (is_wanted && is_bad && task->revision >= service->restart_revision &&
+    if (is_wanted && is_bad && !service_is_outdated(service, task->revision) &&
         is_newer(task, tally->failing)) {
         tally->failing = task;
     }

@@ -192,7 +192,7 @@ int progress_event(struct progress *progress, const struct event *event, struct 
 // --- tasks ---
 
 static bool is_up_to_date(const struct progress_service *service, const struct progress_task *task) {
-    return task->revision >= service->service.restart_revision;
+    return !service_is_outdated(&service->service, task->revision);
 }
 
 // It has to leave its node, whether the planner has said so yet or not.
@@ -403,6 +403,8 @@ static enum progress_verdict rollout_verdict(const struct progress_service *serv
     case UPDATE_UPDATING:
     case UPDATE_COMPLETED:
     case UPDATE_ROLLBACK_STARTED:
+    case UPDATE_SUPERSEDED:
+    case UPDATE_ROLLED_BACK:
         break;
     }
     return PROGRESS_GOING;

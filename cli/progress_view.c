@@ -93,7 +93,7 @@ static void add_slot(struct view *view, const struct progress_service *service,
     if (says_why(task)) {
         buf_addf(&line, "%s: %s", task_state_name(task->state), task->text);
     } else {
-        bool is_old = task->revision < service->service.restart_revision || task->desired > TASK_RUNNING;
+        bool is_old = service_is_outdated(&service->service, task->revision) || task->desired > TASK_RUNNING;
         const char *word =
             is_old && !task_state_is_over(task->state) ? "stopping" : task_state_name(task->state);
         buf_addf(&line, "%-10s", word);

@@ -13,6 +13,7 @@
 #include "specs/cluster.h"
 #include "specs/node.h"
 #include "specs/resource.h"
+#include "specs/rollout.h"
 #include "specs/row.h"
 #include "specs/service.h"
 #include "specs/task.h"

@@ -221,40 +221,6 @@ static const struct field volume_fields[] = {
 const struct schema volume_schema =
     SCHEMA("volume_object", struct volume, volume_fields, .help = "A volume as stored.");
 
-// --- rollouts ---
-
-static const struct field rollout_slot_fields[] = {
-    INT(struct rollout_slot, 1, slot, 0, INT32_MAX, .help = "Slot of the service; 0 for a global service."),
-    ID(struct rollout_slot, 2, node_id, .help = "Node of a global service's slot."),
-    ID(struct rollout_slot, 3, old_task, .help = "Task that goes."),
-    ID(struct rollout_slot, 4, new_task, .help = "Task that comes."),
-    INT(struct rollout_slot, 5, state, 0, INT32_MAX, .help = "How far the slot is."),
-    INT(struct rollout_slot, 6, failures, 0, INT32_MAX, .help = "Failures of new tasks in it."),
-};
-static const struct schema rollout_slot_schema =
-    SCHEMA("rollout_slot", struct rollout_slot, rollout_slot_fields, .help = "One slot of a rollout.");
-
-static const struct field rollout_fields[] = {
-    STRUCT(struct rollout, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
-    ID(struct rollout, 2, service_id, .help = "The service."),
-    INT(struct rollout, 3, from_revision, 0, INT64_MAX, .help = "Revision it started from."),
-    INT(struct rollout, 4, to_revision, 0, INT64_MAX, .help = "Revision it goes to."),
-    ENUM(struct rollout, 5, state, update_state_names, UPDATE_NONE, .help = "Where it is."),
-    STRUCT(struct rollout, 6, policy, &update_config_schema, struct update_config,
-           .help = "The policy it follows."),
-    TIME(struct rollout, 7, started_unix_ms, .name = "started_at", .help = "When it began."),
-    TIME(struct rollout, 8, finished_unix_ms, .name = "finished_at", .help = "When it ended."),
-    INT(struct rollout, 9, batch, 0, INT32_MAX, .help = "Number of the batch at work."),
-    INT(struct rollout, 10, failures_used, 0, INT32_MAX, .help = "Failures so far."),
-    INT(struct rollout, 11, failures_allowed, 0, INT32_MAX, .help = "Failures that are tolerated."),
-    LIST(struct rollout, 12, slots, &rollout_slot_schema, struct rollout_slot, .help = "Its slots."),
-    STRING(struct rollout, 13, cause, .help = "Why it stopped, for programs."),
-    STRING(struct rollout, 14, message, .help = "Why it stopped, for people."),
-};
-const struct schema rollout_schema =
-    SCHEMA("rollout", struct rollout, rollout_fields,
-           .help = "A change of a service on its way from one revision to another.");
-
 // --- sources ---
 
 static void source_check(const void *object, struct problem_sink *sink) {

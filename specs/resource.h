@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// specs/resource.h — the objects that services refer to: networks, secrets, configs, volumes; and rollouts
-// and sources.
+// specs/resource.h — the objects that services refer to: networks, secrets, configs, volumes; and
+// sources.
 //
 // The machinery of networks and sources comes with later releases; their declarations are accepted, checked
 // and kept, so that files and stores written today stay valid.
@@ -96,29 +96,6 @@ struct volume {
     struct bytes unknown;
 };
 
-// A rollout as an object: what goes from where to where, how far, and why it stopped.
-struct rollout_slot {
-    int64_t slot;
-    struct id node_id;
-    struct id old_task, new_task;
-    int64_t state;
-    int64_t failures;
-    struct bytes unknown;
-};
-struct rollout {
-    struct meta meta;
-    struct id service_id;
-    int64_t from_revision, to_revision;
-    enum update_state state;
-    struct update_config policy;
-    int64_t started_unix_ms, finished_unix_ms;
-    int64_t batch;
-    int64_t failures_used, failures_allowed;
-    LIST_OF(struct rollout_slot) slots;
-    const char *cause, *message;
-    struct bytes unknown;
-};
-
 struct source_spec {
     const char *name;
     const char *directory;
@@ -137,7 +114,6 @@ struct source {
 };
 
 extern const struct schema network_spec_schema, network_schema, secret_spec_schema, secret_schema,
-    config_spec_schema, config_schema, volume_spec_schema, volume_schema, rollout_schema, source_spec_schema,
-    source_schema;
+    config_spec_schema, config_schema, volume_spec_schema, volume_schema, source_spec_schema, source_schema;
 
 #endif

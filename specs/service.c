@@ -28,8 +28,15 @@ static const char *const update_order_names[] = {"stop-first", "start-first"};
 static const char *const endpoint_mode_names[] = {"vip", "dnsrr"};
 static const char *const network_mode_names[] = {"default", "none", "host"};
 static const char *const on_change_names[] = {"restart", "signal", "none"};
-const char *const update_state_names[7] = {
-    "none", "updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"};
+const char *const update_state_names[9] = {"none",
+                                           "updating",
+                                           "paused",
+                                           "completed",
+                                           "rollback_started",
+                                           "rollback_paused",
+                                           "rollback_completed",
+                                           "superseded",
+                                           "rolled_back"};
 
 static const struct field port_fields[] = {
     INT(struct port, 1, target, 1, 65535, .flags = FIELD_REQUIRED, RESTARTS, SINCE,
@@ -248,20 +255,19 @@ static const struct schema restart_policy_schema = SCHEMA(
     "restart_policy", struct restart_policy, restart_policy_fields, .help = "What happens when a task ends.");
 
 static const struct field update_config_fields[] = {
-    INT(struct update_config, 1, parallelism, 0, 100000, .default_int = 1, .flags = FIELD_LATER, SINCE,
+    INT(struct update_config, 1, parallelism, 0, 100000, .default_int = 1, SINCE,
         .help = "Tasks replaced at once; 0 = all."),
-    DURATION(struct update_config, 2, delay_ns, .name = "delay", .flags = FIELD_LATER, SINCE,
-             .help = "Rest after each task."),
-    DURATION(struct update_config, 3, monitor_ns, .name = "monitor", .default_int = 5000000000,
-             .flags = FIELD_LATER, SINCE, .help = "Time in which a new task's end counts as a failure."),
-    ENUM(struct update_config, 4, failure_action, failure_action_names, FAILURE_PAUSE, .flags = FIELD_LATER,
-         SINCE, .help = "What too many failures lead to."),
-    RATIO(struct update_config, 5, max_failure_ratio, .max = 1, .flags = FIELD_LATER, SINCE,
+    DURATION(struct update_config, 2, delay_ns, .name = "delay", SINCE, .help = "Rest after each task."),
+    DURATION(struct update_config, 3, monitor_ns, .name = "monitor", .default_int = 5000000000, SINCE,
+             .help = "Time in which a new task's end counts as a failure."),
+    ENUM(struct update_config, 4, failure_action, failure_action_names, FAILURE_PAUSE, SINCE,
+         .help = "What too many failures lead to."),
+    RATIO(struct update_config, 5, max_failure_ratio, .max = 1, SINCE,
           .help = "Share of failures that is tolerated."),
     ENUM(struct update_config, 6, order, update_order_names, ORDER_STOP_FIRST, SINCE,
          .help = "Stop the old task first, or start the new one first; also when a node is drained."),
-    DURATION(struct update_config, 7, progress_deadline_ns, .name = "progress_deadline", .flags = FIELD_LATER,
-             SINCE, .help = "Longest time without progress; 0 = none."),
+    DURATION(struct update_config, 7, progress_deadline_ns, .name = "progress_deadline", SINCE,
+             .help = "Longest time without progress; 0 = none."),
 };
 const struct schema update_config_schema =
     SCHEMA("update_config", struct update_config, update_config_fields, .help = "How tasks are replaced.");
@@ -297,8 +303,8 @@ static const struct field deploy_fields[] = {
     PAIRS(struct deploy, 5, labels, .flags = FIELD_PAIRS_LIST, SINCE, .help = "Labels of the service."),
     STRUCT(struct deploy, 6, update_config, &update_config_schema, struct update_config, SINCE,
            .help = "How tasks are replaced."),
-    STRUCT(struct deploy, 7, rollback_config, &update_config_schema, struct update_config,
-           .flags = FIELD_LATER, SINCE, .help = "How tasks are replaced on a rollback."),
+    STRUCT(struct deploy, 7, rollback_config, &update_config_schema, struct update_config, SINCE,
+           .help = "How tasks are replaced on a rollback."),
     STRUCT(struct deploy, 8, restart_policy, &restart_policy_schema, struct restart_policy, SINCE,
            .help = "What happens when a task ends."),
     STRUCT(struct deploy, 9, resources, &resources_schema, struct resources, RESTARTS, SINCE,
@@ -411,6 +417,12 @@ static const struct field update_status_fields[] = {
 static const struct schema update_status_schema =
     SCHEMA("update_status", struct update_status, update_status_fields, .help = "State of the last update.");
 
+static const struct field revision_ref_fields[] = {
+    INT(struct revision_ref, 1, revision, 0, INT64_MAX, .help = "Number of a revision."),
+};
+static const struct schema revision_ref_schema =
+    SCHEMA("revision_ref", struct revision_ref, revision_ref_fields, .help = "A revision of a service.");
+
 static const struct field service_fields[] = {
     STRUCT(struct service, 1, meta, &meta_schema, struct meta, .help = "What all objects share."),
     STRUCT(struct service, 2, spec, &service_spec_schema, struct service_spec, .help = "What is declared."),
@@ -420,6 +432,9 @@ static const struct field service_fields[] = {
     STRUCT(struct service, 5, update_status, &update_status_schema, struct update_status,
            .help = "State of the last update."),
     BOOL(struct service, 6, removing, .help = "Being removed."),
+    LIST(struct service, 20, same_revisions, &revision_ref_schema, struct revision_ref,
+         .help = "Older revisions whose tasks are up to date all the same."),
+    INT(struct service, 21, rollout_number, 0, INT64_MAX, .help = "Number of its last rollout."),
 };
 const struct schema service_schema =
     SCHEMA("service_object", struct service, service_fields, .help = "A service as stored.");
@@ -439,5 +454,50 @@ enum consequence service_spec_consequence(const struct service_spec *old_spec,
                                           const struct service_spec *new_spec, struct arena *arena) {
     struct differences differences;
     schema_diff(&service_spec_schema, old_spec, new_spec, arena, &differences);
+    return differences.worst;
+}
+
+bool service_is_outdated(const struct service *service, int64_t task_revision) {
+    if (task_revision >= service->restart_revision) {
+        return false;
+    }
+    for (size_t i = 0; i < service->same_revisions.count; i++) {
+        if (service->same_revisions.items[i].revision == task_revision) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Not the worst consequence: a change that moves tasks and restarts them is to do both.
+static bool service_asks_the_same(const struct differences *differences) {
+    for (size_t i = 0; i < differences->count; i++) {
+        enum consequence consequence = differences->items[i].consequence;
+        if (consequence == CONSEQUENCE_RESTART || consequence == CONSEQUENCE_DATA_LOSS) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum consequence service_take_spec(struct service *service, const struct service_spec *spec,
+                                   const struct revision_spec *kept, size_t count, struct arena *arena) {
+    struct differences differences, to_kept;
+    schema_diff(&service_spec_schema, &service->spec, spec, arena, &differences);
+    service->spec = *spec;
+    service->revision++;
+    if (service_asks_the_same(&differences)) {
+        return differences.worst;
+    }
+    service->restart_revision = service->revision;
+    service->same_revisions.items = NULL;
+    service->same_revisions.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        schema_diff(&service_spec_schema, kept[i].spec, spec, arena, &to_kept);
+        if (service_asks_the_same(&to_kept)) {
+            struct revision_ref *ref = ARENA_PUSH(arena, &service->same_revisions);
+            *ref = (struct revision_ref){.revision = kept[i].revision};
+        }
+    }
     return differences.worst;
 }

@@ -29,7 +29,7 @@ enum endpoint_mode { ENDPOINT_VIP, ENDPOINT_DNSRR };
 enum network_mode { NETWORK_DEFAULT, NETWORK_NONE, NETWORK_HOST };
 enum on_change { ON_CHANGE_RESTART, ON_CHANGE_SIGNAL, ON_CHANGE_NONE };
 
-extern const char *const update_state_names[7];
+extern const char *const update_state_names[9];
 extern const char *const service_mode_names[4]; // "replicated", "global", "replicated-job", "global-job"
 
 struct port { // "8080:80/tcp"
@@ -234,12 +234,20 @@ enum update_state {
     UPDATE_COMPLETED,
     UPDATE_ROLLBACK_STARTED,
     UPDATE_ROLLBACK_PAUSED,
-    UPDATE_ROLLBACK_COMPLETED
+    UPDATE_ROLLBACK_COMPLETED,
+    // Of rollouts only; a service is by then on another one.
+    UPDATE_SUPERSEDED,
+    UPDATE_ROLLED_BACK
 };
 struct update_status {
     enum update_state state;
     int64_t started_unix_ms, completed_unix_ms;
     const char *message;
+    struct bytes unknown;
+};
+
+struct revision_ref {
+    int64_t revision;
     struct bytes unknown;
 };
 
@@ -251,9 +259,16 @@ struct service {
     int64_t restart_revision;
     struct update_status update_status;
     bool removing; // deleted by the user: tasks stop first, then the record goes
+    // Older revisions than restart_revision whose spec asks for the same tasks all the same (a rollback leads
+    // back to them): their tasks are not out of date.
+    LIST_OF(struct revision_ref) same_revisions;
+    int64_t rollout_number; // of the last rollout, 0 = there was none
     struct bytes unknown;
 };
 extern const struct schema service_schema;
+
+// Would a task of that revision be replaced, because a newer one asks for another?
+bool service_is_outdated(const struct service *service, int64_t task_revision);
 
 // A kept spec of a service: the last SPEC_REVISIONS_MAX and every one that a task still runs. meta.name =
 // "<service id>/<revision>".
@@ -266,6 +281,15 @@ struct revision {
     struct bytes unknown;
 };
 extern const struct schema revision_schema;
+
+// The service's spec becomes `spec`, as its next revision. `kept` are older specs, for same_revisions; the list
+// is in the arena. Returns what the change leads to; the record of the new revision is the caller's to make.
+struct revision_spec {
+    int64_t revision;
+    const struct service_spec *spec;
+};
+enum consequence service_take_spec(struct service *service, const struct service_spec *spec,
+                                   const struct revision_spec *kept, size_t count, struct arena *arena);
 
 // The worst consequence of going from one spec to the other, as diff says it.
 enum consequence service_spec_consequence(const struct service_spec *old_spec,

@@ -113,6 +113,8 @@ static const struct field task_fields[] = {
          .help = "How the last search for a node went, rule by rule."),
     CPUS(struct task, 13, cpus_nano, .name = "cpus", .help = "CPUs set aside for it."),
     SIZE(struct task, 14, memory_bytes, .name = "memory", .help = "Memory set aside for it."),
+    TIME(struct task, 20, running_unix_ms, .name = "running_since", .help = "When it came to run."),
+    ID(struct task, 21, round_id, .help = "Round of the rollout that made it."),
 };
 const struct schema task_schema =
     SCHEMA("task", struct task, task_fields,

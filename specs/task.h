@@ -124,6 +124,8 @@ struct task {
     LIST_OF(struct funnel_step) funnel; // of the last scheduling try, while pending
     // Taken from the spec when the task is made, so that counting reservations needs no spec.
     int64_t cpus_nano, memory_bytes;
+    int64_t running_unix_ms; // when it came to run, as its node said; 0 = it has not, as far as is known
+    struct id round_id;      // of the rollout that made it (struct rollout); none = nothing to do with one
     struct bytes unknown;
 };
 extern const struct schema task_schema;

@@ -59,7 +59,7 @@ bool model_is_current(const struct model_row *task) {
 }
 
 bool model_is_old(const struct model_row *task) {
-    return task->service != NULL && row_task(task)->revision < row_service(task->service)->restart_revision;
+    return task->service != NULL && service_is_outdated(row_service(task->service), row_task(task)->revision);
 }
 
 int64_t model_wanted(const struct model_row *row) {

@@ -84,6 +84,8 @@ static struct badge update_badge(enum update_state state) {
     case UPDATE_NONE:
     case UPDATE_COMPLETED:
     case UPDATE_ROLLBACK_COMPLETED:
+    case UPDATE_SUPERSEDED:
+    case UPDATE_ROLLED_BACK:
         break;
     }
     return (struct badge){GLYPH_NONE, STYLE_PLAIN, ""};

@@ -233,6 +233,11 @@ static int check_node(struct applying *a, struct item *item, struct error *err) 
 
 // --- writing ---
 
+struct kept {
+    size_t count;
+    struct revision_spec *items;
+};
+
 static void add_revision(struct applying *a, const struct service *service) {
     struct revision revision;
     schema_init(&revision_schema, &revision);
@@ -247,11 +252,40 @@ static void add_revision(struct applying *a, const struct service *service) {
     transaction_add(&a->out->transaction, CHANGE_CREATE, KIND_REVISION, &revision, a->arena);
 }
 
-static void raise_revision(struct service *service, enum consequence consequence) {
-    service->revision++;
-    if (consequence >= CONSEQUENCE_RESTART || service->revision == 1) {
-        service->restart_revision = service->revision;
+static int take_revision(void *context, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    const struct revision *revision = object;
+    struct kept *kept = context;
+    *ARENA_PUSH(arena, kept) = (struct revision_spec){revision->revision, &revision->spec};
+    return 0;
+}
+
+// A newer spec that has tasks replaced starts from a clean sheet: what became of the last update is past.
+static int take_service_spec(struct applying *a, struct service *service, const struct service_spec *spec,
+                             struct error *err) {
+    struct kept kept = {0};
+    int rc = store_each_object(a->read, STORE_REVISIONS_OF_SERVICE, KIND_REVISION, &service->meta.id,
+                               a->arena, take_revision, &kept, err);
+    if (rc < 0) {
+        return rc;
     }
+    service_take_spec(service, spec, kept.items, kept.count, a->arena);
+    if (service->restart_revision == service->revision) {
+        service->update_status.state = UPDATE_NONE;
+        service->update_status.started_unix_ms = service->update_status.completed_unix_ms = 0;
+        service->update_status.message = "";
+    }
+    return 0;
+}
+
+static int write_spec(struct applying *a, struct item *item, void *object, bool is_new_spec,
+                      struct error *err) {
+    if (item->kind != KIND_SERVICE || item->before == NULL) {
+        memcpy((char *)object + object_spec_offset(item->kind), item->spec, item->schema->bytes);
+    } else if (is_new_spec) {
+        return take_service_spec(a, object, item->spec, err);
+    }
+    return 0;
 }
 
 static int write_item(struct applying *a, struct item *item, bool is_new_spec, enum consequence consequence,
@@ -264,25 +298,29 @@ static int write_item(struct applying *a, struct item *item, bool is_new_spec, e
         schema_init(schema, object);
         object_meta(object)->id = id_random();
     }
-    memcpy((char *)object + object_spec_offset(item->kind), item->spec, item->schema->bytes);
+    int rc = write_spec(a, item, object, is_new_spec, err);
+    if (rc < 0) {
+        return rc;
+    }
     struct meta *meta = object_meta(object);
     meta->name = item->name;
     meta->owner = str_is_empty(item->given->owner) ? meta->owner : item->given->owner;
     meta->origin = str_is_empty(item->given->origin) ? meta->origin : item->given->origin;
-    if (item->kind == KIND_SERVICE && is_new_spec) {
-        raise_revision(object, consequence);
-        item->result->revision = ((struct service *)object)->revision;
+    struct service *service = item->kind == KIND_SERVICE && is_new_spec ? object : NULL;
+    if (service != NULL && item->before == NULL) {
+        service->revision = service->restart_revision = 1;
     }
+    item->result->revision = service != NULL ? service->revision : item->result->revision;
     if (content_is_of(item->kind)) {
         consequence = CONSEQUENCE_NOTHING; // the services that it has consequences for are told of beside it
-        int rc = content_write(&a->contents, item->kind, item->before, object, err);
+        rc = content_write(&a->contents, item->kind, item->before, object, err);
         if (rc < 0) {
             return rc;
         }
     }
     transaction_add(&a->out->transaction, item->before != NULL ? CHANGE_UPDATE : CHANGE_CREATE, item->kind,
                     object, a->arena);
-    if (item->kind == KIND_SERVICE && is_new_spec) {
+    if (service != NULL) {
         add_revision(a, object);
     }
     item->result->id = meta->id;
@@ -319,9 +357,8 @@ static int decide_existing(struct applying *a, struct item *item, struct error *
         check_fixed(a, item, &differences);
     }
     bool is_new_owner = !is_external(item) && changes_owner(a, item);
-    return (is_new_spec || is_new_owner) && !item->is_bad
-               ? write_item(a, item, is_new_spec, differences.worst, err)
-               : 0;
+    bool is_changed = (is_new_spec || is_new_owner) && !item->is_bad;
+    return is_changed ? write_item(a, item, is_new_spec, differences.worst, err) : 0;
 }
 
 // A service that is being removed gives its name up to a new one: `service rm web` and `service create --name
@@ -367,13 +404,16 @@ static int decide_item(struct applying *a, struct item *item, struct error *err)
 static int follow_one(void *context, void *object, struct arena *scratch, struct error *err) {
     struct applying *a = context;
     struct service *service = object;
-    (void)err;
     bool is_declared = map_get(&a->declared, key_of(scratch, KIND_SERVICE, service->meta.name)) != NULL;
-    if (service->removing || is_declared || !content_repin(&a->contents, &service->spec)) {
+    struct service_spec *spec = schema_copy(&service_spec_schema, &service->spec, scratch);
+    if (service->removing || is_declared || !content_repin(&a->contents, spec)) {
         arena_clear(scratch);
         return 0;
     }
-    raise_revision(service, CONSEQUENCE_RESTART);
+    int rc = take_service_spec(a, service, spec, err);
+    if (rc < 0) {
+        return rc;
+    }
     transaction_add(&a->out->transaction, CHANGE_UPDATE, KIND_SERVICE, service, a->arena);
     add_revision(a, service);
     struct apply_result *result = ARENA_PUSH(a->arena, &a->followers);

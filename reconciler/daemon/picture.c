@@ -74,6 +74,35 @@ static int take_revision(void *context, void *object, struct arena *arena, struc
     return 0;
 }
 
+// Rollouts have no index of their own: their numbers say how they are called.
+static int take_rollout(struct view *view, struct store_read *read, const struct service *service,
+                        int64_t number, struct arena *arena, struct error *err) {
+    struct id id;
+    void *object;
+    if (number < 1) {
+        return 0;
+    }
+    int rc = store_find_name(read, KIND_ROLLOUT, rollout_name(&service->meta.id, number, arena), &id, err);
+    rc = rc == 0 ? store_load(read, KIND_ROLLOUT, &id, arena, &object, err) : rc;
+    if (rc == 0) {
+        view_add_rollout(view, object, arena);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+// The last one, and those that are next to go: all, of a service that goes.
+static int take_rollouts(struct view *view, struct store_read *read, const struct service *service,
+                         struct arena *arena, struct error *err) {
+    int64_t last = service->rollout_number;
+    int64_t oldest = last - ROLLOUTS_MAX;
+    int64_t end = service->removing ? last - 1 : oldest + 1;
+    int rc = take_rollout(view, read, service, last, arena, err);
+    for (int64_t number = oldest; rc == 0 && number <= end; number++) {
+        rc = take_rollout(view, read, service, number, arena, err);
+    }
+    return rc;
+}
+
 int picture_begin(struct view *view, struct store_read *read, int64_t now_unix_ms, struct arena *arena,
                   struct error *err) {
     *view = (struct view){.revision = store_read_revision(read), .now_unix_ms = now_unix_ms};
@@ -120,6 +149,7 @@ int picture_add(struct view *view, struct store_read *read, const struct id *ser
     }
     const struct service *service = object;
     view_add_service(view, service, arena);
+    rc = take_rollouts(view, read, service, arena, err);
     for (size_t i = 0; rc >= 0 && i < service->spec.depends_on.count; i++) {
         rc = add_dependency(view, read, service->spec.depends_on.items[i].name, arena, err);
     }

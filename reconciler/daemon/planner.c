@@ -179,10 +179,27 @@ static int on_task(struct planner *planner, const struct event *event, struct ar
     return 0;
 }
 
+// It may have been paused, or told to go on. One that goes does so with its service.
+static int on_rollout(struct planner *planner, const struct event *event, struct arena *arena,
+                      struct error *err) {
+    struct rollout rollout;
+    if (event->to.len == 0) {
+        return 0;
+    }
+    int rc = wire_decode(&rollout_schema, event->to, &rollout, arena, err);
+    if (rc == 0) {
+        set_dirty(planner, subject_of(planner, &rollout.service_id), true);
+    }
+    return rc;
+}
+
 static int on_event(struct planner *planner, const struct event *event, struct arena *arena,
                     struct error *err) {
     if (event->kind == KIND_TASK) {
         return on_task(planner, event, arena, err);
+    }
+    if (event->kind == KIND_ROLLOUT) {
+        return on_rollout(planner, event, arena, err);
     }
     if (event->kind == KIND_SERVICE) {
         waiting_dirty(planner);
@@ -199,7 +216,8 @@ static int on_event(struct planner *planner, const struct event *event, struct a
 
 static int notice(struct planner *planner, struct store_read *read, struct error *err) {
     static const uint64_t kinds = UINT64_C(1) << KIND_TASK | UINT64_C(1) << KIND_SERVICE |
-                                  UINT64_C(1) << KIND_NODE | UINT64_C(1) << KIND_CLUSTER;
+                                  UINT64_C(1) << KIND_NODE | UINT64_C(1) << KIND_CLUSTER |
+                                  UINT64_C(1) << KIND_ROLLOUT;
     if (!planner->is_started) {
         return start(planner, read, err);
     }
@@ -412,7 +430,9 @@ static void propose(struct planner *planner, const struct now *now) {
     const struct plan_change *first = &planner->plan.changes.items[planner->proposed];
     size_t left = planner->plan.changes.count - planner->proposed, bytes = 0, count = 0;
     bool is_one_reason = true;
-    for (; count < left && count < PLAN_CHANGES_MAX && bytes < PLAN_BYTES_MAX; count++) {
+    for (bool is_held = false;
+         count < left && (is_held || (count < PLAN_CHANGES_MAX && bytes < PLAN_BYTES_MAX)); count++) {
+        is_held = first[count].with_next;
         is_one_reason = is_one_reason && str_equal(first[count].why, first->why);
         add_change(&first[count], &arena, &transaction, &bytes);
     }

@@ -180,7 +180,11 @@ static int compose_one(const struct status_report *report, struct store_read *re
     if (!has_effect(object, &status, &report->node_id)) {
         return COMPOSE_NOTHING;
     }
-    ((struct task *)object)->status = status;
+    struct task *task = object;
+    if (status.state == TASK_RUNNING && task->running_unix_ms == 0) {
+        task->running_unix_ms = status.since_unix_ms;
+    }
+    task->status = status;
     transaction_add(out, CHANGE_UPDATE, KIND_TASK, object, arena);
     return COMPOSE_CHANGE;
 }

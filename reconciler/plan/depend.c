@@ -13,7 +13,7 @@ static bool has_started(const struct task *task) {
 }
 
 static bool is_current(const struct service *service, const struct task *task) {
-    return task->revision >= service->restart_revision;
+    return !service_is_outdated(service, task->revision);
 }
 
 struct tally {

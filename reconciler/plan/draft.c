@@ -46,9 +46,9 @@ static void draft_group(struct draft *draft, const struct task *const *tasks, si
 void draft_open(struct draft *draft, const struct view *view, const struct service *service,
                 struct prng *prng, struct arena *arena, struct plan *plan) {
     *draft = (struct draft){.view = view, .service = service, .prng = prng, .arena = arena, .plan = plan};
+    draft->rollout.service_before = service;
     enum service_mode mode = service->spec.deploy.mode;
     draft->is_global = mode == MODE_GLOBAL || mode == MODE_GLOBAL_JOB;
-    draft->starts_first = !draft->is_global && service->spec.deploy.update_config.order == ORDER_START_FIRST;
     fit_init(&draft->fit, &service->spec, arena);
     struct view_tasks tasks = view_tasks_of(view, &service->meta.id);
     draft->must_wait = depend_start_waits_for(view, service, tasks, arena) != NULL;

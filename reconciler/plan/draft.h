@@ -34,6 +34,22 @@ struct slot {
     bool is_held;   // global, node paused or out of sight: nothing is added or updated
     // Start-first: it runs on until the task that replaces it does, and is no task of the slot meanwhile.
     struct draft_task *leaving;
+    bool is_rolled; // the rollout has the slot's task replaced, in this pass
+};
+
+// The service's rollout in work, and what the pass writes beside tasks.
+struct draft_rollout {
+    const struct rollout *before; // as the view has it; NULL = none is open, or this pass began it
+    struct rollout *now;          // NULL = none is open
+    const struct rollout *closed_before;
+    struct rollout *closed; // what this pass ended: superseded, or rolled back
+    const char *why, *closed_why;
+    const struct service *service_before;
+    struct service *service; // as the pass leaves it; NULL = unchanged
+    const char *service_why;
+    struct revision *revision; // new, of a rollback
+    const char *waits_for;     // "waits for the update of db": no further slot is begun; NULL = nothing
+    bool has_no_room;          // a slot that was due was left alone for want of it
 };
 
 struct draft {
@@ -45,7 +61,8 @@ struct draft {
     struct fit fit; // of the current spec
     bool is_global;
     bool must_wait;    // for what it depends on: nothing is started
-    bool starts_first; // as update_config.order says; a global service has no room for two in a slot
+    bool starts_first; // as the policy in force says
+    struct draft_rollout rollout;
     LIST_OF(struct slot *) slots; // by number, or by node id
 };
 
@@ -87,7 +104,7 @@ static inline bool task_ended_itself(const struct task *task) {
 }
 // Must a newer revision replace it?
 static inline bool task_is_out_of_date(const struct draft *draft, const struct task *task) {
-    return task->revision < draft->service->restart_revision;
+    return service_is_outdated(draft->service, task->revision);
 }
 
 #endif

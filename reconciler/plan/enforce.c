@@ -68,7 +68,7 @@ static bool enforce_may_wait(const struct draft *draft, const struct slot *slot,
         enforce_runs_elsewhere(draft, slot, at)) {
         return false;
     }
-    return enforce_is_drained(draft, at->task) ? !enforce_is_given_up(draft, slot)
+    return enforce_is_drained(draft, at->task) ? !draft->is_global && !enforce_is_given_up(draft, slot)
                                                : at != slot_live(slot) && update_is_due(draft, at->task);
 }
 
@@ -100,13 +100,19 @@ static void enforce_ended(struct draft *draft, struct draft_task *at) {
     draft_stop(draft, at, TASK_SHUTDOWN, REASON_NONE, "ended: a task runs once");
 }
 
-// Of several live tasks of a slot the one that got furthest stays, then the newest.
+static bool enforce_is_better(const struct draft *draft, const struct task *a, const struct task *b) {
+    if (a->status.state != b->status.state) {
+        return a->status.state > b->status.state;
+    }
+    return !update_is_due(draft, a) && update_is_due(draft, b);
+}
+
+// Of several live tasks of a slot the one that got furthest stays, then one that is up to date, then the newest.
 static void enforce_single(struct draft *draft, struct slot *slot) {
     struct draft_task *best = slot_live(slot);
     for (size_t i = 0; i < slot->tasks.count; i++) {
         struct draft_task *at = slot->tasks.items[i];
-        if (at != slot->leaving && task_is_live(at->task) &&
-            at->task->status.state > best->task->status.state) {
+        if (at != slot->leaving && task_is_live(at->task) && enforce_is_better(draft, at->task, best->task)) {
             best = at;
         }
     }

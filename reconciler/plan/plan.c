@@ -32,20 +32,25 @@ void plan_service(const struct view *view, const struct service *service, struct
     }
     struct draft draft;
     draft_open(&draft, view, service, prng, arena, plan);
+    rollout_judge(&draft);
     enforce_tasks(&draft);
     if (service->removing) {
         reaper_remove(&draft);
     } else {
         (draft.is_global ? global_want : replicated_want)(&draft);
-        if (depend_update_waits_for(view, service, arena) == NULL) {
+        draft.rollout.waits_for = depend_update_waits_for(view, draft.service, arena);
+        if (draft.rollout.waits_for == NULL) {
             update_next(&draft);
         } else {
             plan->is_waiting = true;
         }
         restart_fill(&draft);
         reaper_trim(&draft);
+        rollout_close(&draft);
     }
+    rollout_write(&draft, /* is_before_tasks */ true);
     draft_close(&draft);
+    rollout_write(&draft, /* is_before_tasks */ false);
     reaper_finish(&draft);
 }
 
@@ -80,18 +85,18 @@ static const struct plan_change *index_find(const struct index *index, enum obje
     const struct plan_change key = {.kind = kind, .id = *id};
     const struct plan_change *wanted = &key;
     const struct plan_change **found =
-        index->count > 0
-            ? bsearch(&wanted, index->items, index->count, sizeof *index->items, compare_changes)
-            : NULL;
+        index->count > 0 ? bsearch(&wanted, index->items, index->count, sizeof *index->items, compare_changes)
+                         : NULL;
     return found != NULL ? *found : NULL;
 }
 
-static const struct task *applied_task(const struct plan_change *change, int64_t version, int64_t created,
-                                       struct arena *arena) {
-    struct task *task = arena_copy(arena, change->object, sizeof *task);
-    task->meta.version = version;
-    task->meta.created = created;
-    return task;
+// An object as it is stored once the change is made.
+static const void *applied_object(const struct plan_change *change, int64_t revision, struct arena *arena) {
+    void *object = arena_copy(arena, change->object, object_schema(change->kind)->bytes);
+    struct meta *meta = object_meta(object);
+    meta->version = change->op == CHANGE_CREATE ? revision : meta->version + 1;
+    meta->created = change->op == CHANGE_CREATE ? revision : meta->created;
+    return object;
 }
 
 static void apply_tasks(const struct view *view, const struct index *index, struct arena *arena,
@@ -104,13 +109,13 @@ static void apply_tasks(const struct view *view, const struct index *index, stru
         if (change == NULL) {
             view_add_task(out, task, arena);
         } else if (change->op == CHANGE_UPDATE) {
-            view_add_task(out, applied_task(change, task->meta.version + 1, task->meta.created, arena), arena);
+            view_add_task(out, applied_object(change, out->revision, arena), arena);
         }
     }
     for (size_t i = 0; i < index->count; i++) {
         const struct plan_change *change = index->items[i];
         if (change->kind == KIND_TASK && change->op == CHANGE_CREATE) {
-            view_add_task(out, applied_task(change, out->revision, out->revision, arena), arena);
+            view_add_task(out, applied_object(change, out->revision, arena), arena);
         }
     }
 }
@@ -120,16 +125,50 @@ static void apply_services(const struct view *view, const struct index *index, s
     out->services.items = NULL;
     out->services.count = 0;
     for (size_t i = 0; i < view->services.count; i++) {
-        if (index_find(index, KIND_SERVICE, &view->services.items[i]->meta.id) == NULL) {
+        const struct plan_change *change = index_find(index, KIND_SERVICE, &view->services.items[i]->meta.id);
+        if (change == NULL) {
             view_add_service(out, view->services.items[i], arena);
+        } else if (change->op == CHANGE_UPDATE) {
+            view_add_service(out, applied_object(change, out->revision, arena), arena);
         }
     }
+}
+
+static void apply_revisions(const struct view *view, const struct index *index, struct arena *arena,
+                            struct view *out) {
     out->revisions.items = NULL;
     out->revisions.count = 0;
     for (size_t i = 0; i < view->revisions.count; i++) {
         const struct view_revision *revision = &view->revisions.items[i];
         if (id_is_none(&revision->id) || index_find(index, KIND_REVISION, &revision->id) == NULL) {
             *ARENA_PUSH(arena, &out->revisions) = *revision;
+        }
+    }
+    for (size_t i = 0; i < index->count; i++) {
+        const struct plan_change *change = index->items[i];
+        if (change->kind == KIND_REVISION && change->op == CHANGE_CREATE) {
+            view_add_revision_record(out, applied_object(change, out->revision, arena), arena);
+        }
+    }
+}
+
+static void apply_rollouts(const struct view *view, const struct index *index, struct arena *arena,
+                           struct view *out) {
+    out->rollouts.items = NULL;
+    out->rollouts.count = 0;
+    for (size_t i = 0; i < view->rollouts.count; i++) {
+        const struct rollout *rollout = view->rollouts.items[i];
+        const struct plan_change *change = index_find(index, KIND_ROLLOUT, &rollout->meta.id);
+        if (change == NULL) {
+            view_add_rollout(out, rollout, arena);
+        } else if (change->op == CHANGE_UPDATE) {
+            view_add_rollout(out, applied_object(change, out->revision, arena), arena);
+        }
+    }
+    for (size_t i = 0; i < index->count; i++) {
+        const struct plan_change *change = index->items[i];
+        if (change->kind == KIND_ROLLOUT && change->op == CHANGE_CREATE) {
+            view_add_rollout(out, applied_object(change, out->revision, arena), arena);
         }
     }
 }
@@ -158,6 +197,8 @@ void plan_apply(const struct view *view, const struct plan *plan, struct arena *
     after.revision = view->revision + 1;
     apply_nodes(view, arena, &after);
     apply_services(view, &index, arena, &after);
+    apply_revisions(view, &index, arena, &after);
+    apply_rollouts(view, &index, arena, &after);
     apply_tasks(view, &index, arena, &after);
     view_seal(&after, arena);
     *out = after;

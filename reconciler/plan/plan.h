@@ -24,13 +24,14 @@
 
 struct plan_change {
     enum change_op op;
-    // TASK mostly; SERVICE (delete when its last task is gone), REVISION (delete).
+    // TASK mostly; SERVICE, REVISION and ROLLOUT.
     enum object_kind kind;
-    // struct task * for create and update: the whole new object, in the arena; NULL for delete.
+    // Create and update: the whole new object (struct task *…), in the arena; NULL for delete.
     const void *object;
     struct id id;
     int64_t expected_version; // 0 for create
     const char *why;          // "replicas: slot 3 is empty", "restart: attempt 2 after exit 1"
+    bool with_next;           // never without the change after it: both in one transaction
 };
 
 // Zero-initialised is empty.
@@ -40,8 +41,8 @@ struct plan {
     bool is_waiting;      // for a service that it depends on: look again when that changes
 };
 
-// All orchestration of one service: replicated or global, restart, update (one task at a time), scale,
-// drain and lost nodes, constraints no longer met, history, removal. Jobs are not run: nothing is planned for
+// All orchestration of one service: replicated or global, restart, rollout and rollback, scale, drain and lost
+// nodes, constraints no longer met, history, removal. Jobs are not run: nothing is planned for
 // them but their removal. Ids of new tasks come from `prng`.
 void plan_service(const struct view *view, const struct service *service, struct prng *prng,
                   struct arena *arena, struct plan *plan);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/plan/reaper.c — bounded history: which task records and revisions go, and the end of a removed
+// reconciler/plan/reaper.c — bounded history: which records of tasks, revisions and rollouts go, and the end of a removed
 // service.
 //
 // Kept of each slot are the newest tasks up to the cluster's limit (at least one, and as many as counting
@@ -84,8 +84,7 @@ static bool reaper_runs(const struct draft *draft, int64_t revision, bool *any_l
 
 static void reaper_finish_revisions(struct draft *draft, bool all) {
     size_t count;
-    const struct view_revision *revisions =
-        view_revisions_of(draft->view, &draft->service->meta.id, &count);
+    const struct view_revision *revisions = view_revisions_of(draft->view, &draft->service->meta.id, &count);
     size_t beyond = count > SPEC_REVISIONS_MAX ? count - SPEC_REVISIONS_MAX : 0; // oldest first
     bool any_left = false;
     for (size_t i = 0; i < (all ? count : beyond); i++) {
@@ -104,11 +103,29 @@ static void reaper_finish_revisions(struct draft *draft, bool all) {
     }
 }
 
+static void reaper_finish_rollouts(struct draft *draft, bool all) {
+    const struct rollout *const *rollouts;
+    size_t count = view_rollouts_of(draft->view, &draft->service->meta.id, &rollouts);
+    for (size_t i = 0; i < count; i++) {
+        if (all || rollouts[i]->number <= draft->service->rollout_number - ROLLOUTS_MAX) {
+            plan_add(draft->plan, draft->arena,
+                     &(struct plan_change){
+                         .op = CHANGE_DELETE,
+                         .kind = KIND_ROLLOUT,
+                         .id = rollouts[i]->meta.id,
+                         .expected_version = rollouts[i]->meta.version,
+                         .why = all ? "remove: the service goes" : "history: over the limit of rollouts",
+                     });
+        }
+    }
+}
+
 void reaper_finish(struct draft *draft) {
     bool any_left = false;
     reaper_runs(draft, /* revision */ -1, &any_left);
     bool is_gone = draft->service->removing && !any_left;
     reaper_finish_revisions(draft, is_gone);
+    reaper_finish_rollouts(draft, is_gone);
     if (is_gone) {
         plan_add(draft->plan, draft->arena,
                  &(struct plan_change){

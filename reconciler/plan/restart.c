@@ -116,8 +116,8 @@ static int64_t restart_delay_ms(const struct draft *draft, const struct slot *sl
     int64_t delay = policy->delay_ns / NS_PER_MS + (policy->delay_ns % NS_PER_MS != 0);
     int64_t longest = policy->backoff.max_delay_ns / NS_PER_MS;
     int64_t lived = restart_ended_at(ended, draft->view->now_unix_ms) - restart_begun_at(ended);
-    bool is_over_it = ended->status.state == TASK_COMPLETE ||
-                      (ended->status.state != TASK_REJECTED && lived >= longest);
+    bool is_over_it =
+        ended->status.state == TASK_COMPLETE || (ended->status.state != TASK_REJECTED && lived >= longest);
     if (policy->backoff.factor <= 1 || is_over_it || ended->revision != draft->service->revision) {
         return delay;
     }
@@ -178,17 +178,26 @@ static void restart_after_end(struct draft *draft, struct slot *slot, struct dra
 }
 
 // After a task that was stopped, or that is of no more use.
+// What takes the place of a task that is out of date is the rollout's, and so is what takes the place of one
+// that is, as long as it did not fail.
+static struct id restart_round(const struct draft *draft, const struct slot *slot, const struct task *old) {
+    bool is_rolled = slot->is_rolled || task_is_out_of_date(draft, old);
+    bool is_running = rollout_is_running(draft);
+    bool is_same = is_running && id_equal(&old->round_id, &draft->rollout.now->round_id);
+    return is_running && (is_rolled || is_same) ? draft->rollout.now->round_id : (struct id){{0}};
+}
+
 static void restart_replace(struct draft *draft, struct slot *slot, const struct task *old) {
     const char *cause = old->desired_reason != REASON_NONE ? task_reason_text(old->desired_reason)
-                        : task_is_live(old)                 ? task_reason_text(REASON_NODE_DRAINED)
-                                                            : "it was stopped";
-    const char *why = task_is_out_of_date(draft, old)
-                          ? arena_printf(draft->arena, "update: to revision %lld",
-                                         (long long)draft->service->revision)
-                          : arena_printf(draft->arena, "replace: %s", cause);
+                        : task_is_live(old)                ? task_reason_text(REASON_NODE_DRAINED)
+                                                           : "it was stopped";
+    const char *why = task_is_out_of_date(draft, old) ? arena_printf(draft->arena, "update: to revision %lld",
+                                                                     (long long)draft->service->revision)
+                                                      : arena_printf(draft->arena, "replace: %s", cause);
     struct task *task = draft_create(draft, slot, /* start_after */ 0, why);
     task->replaces = old->meta.id;
     task->attempt = old->revision == draft->service->revision ? old->attempt : 0;
+    task->round_id = restart_round(draft, slot, old);
 }
 
 static void restart_raise(struct draft *draft, struct slot *slot, struct draft_task *at) {
@@ -208,11 +217,18 @@ static void restart_raise(struct draft *draft, struct slot *slot, struct draft_t
     }
 }
 
+// The rollout gives up a task that runs for the one to be made: what failed before in the slot is no reason to
+// wait.
+static bool restart_is_first_of_round(const struct draft *draft, const struct slot *slot) {
+    return slot->is_rolled && rollout_task_of(draft, slot) == NULL;
+}
+
 static void restart_fill_slot(struct draft *draft, struct slot *slot) {
     struct draft_task *newest = slot_newest(slot);
     if (slot_is_vacant(slot)) {
         draft_create(draft, slot, /* start_after */ 0, restart_why_new(draft, slot));
-    } else if (task_ended_itself(newest->task) && !task_is_out_of_date(draft, newest->task)) {
+    } else if (task_ended_itself(newest->task) && !task_is_out_of_date(draft, newest->task) &&
+               !restart_is_first_of_round(draft, slot)) {
         restart_after_end(draft, slot, newest);
     } else {
         restart_replace(draft, slot, newest->task);

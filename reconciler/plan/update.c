@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/plan/update.c — a new spec reaches running tasks one at a time.
+// reconciler/plan/update.c — which running tasks a new spec reaches next.
 //
 // Stopping is all that happens here: restart.c fills the slot with the current spec, and the replacement
 // waits for the old task's end. Where the new task is to start first, the old one is only said to be leaving:
-// the slot is filled all the same, and enforce.c stops the old task once the new one runs. There is no
-// record of a running update: each pass derives from the tasks what comes next, so a newer spec, a lost
-// leader or a crash in between need no care.
+// the slot is filled all the same, and enforce.c stops the old task once the new one runs. How far the change
+// is, whether it goes on, and what failures lead to is rollout.c's business.
 //
-// Model        Out of date is a task of a revision before the last one that restarts tasks, or one whose node
-//              does not meet the constraints of a newer revision. Tasks that have not been started yet have
-//              nothing to lose and are replaced at once. Of the started ones the next is stopped only while
-//              every slot is settled: its task runs, or ended well. So replacements that fail hold the update
-//              where it is; a retry must moreover have run for the monitor time before the next healthy task
-//              is given up.
-// Deviation    A slot that was added together with the update and finds no node does not hold it up.
+// Model        Out of date is a task of a revision that asks for another task than the current one, or one
+//              whose node does not meet the constraints of a newer revision. Tasks that have not been started
+//              yet have nothing to lose and are replaced at once. Of the started ones so many are at work
+//              together as `parallelism` says: from being stopped (or joined by the new one) until the new
+//              task runs and has done so for `delay`, or has failed. Those that do not run go first, those
+//              that have failed in this round last, and these take nobody's place.
+// Failure      A slot for whose new task no node has room is left alone, and those after it, until nothing is
+//              at work any more: then what the others gave back has been seen.
+// Source       swarmkit's updater, whose workers are the slots at work here.
 #include "reconciler/plan/pass.h"
 
-#define NS_PER_MS 1000000
+#include <stdlib.h>
 
 static bool update_must_move(const struct draft *draft, const struct task *task) {
     const struct view_node *on = view_node(draft->view, &task->node_id);
@@ -28,73 +29,149 @@ bool update_is_due(const struct draft *draft, const struct task *task) {
     return task_is_out_of_date(draft, task) || update_must_move(draft, task);
 }
 
-static void update_stop(struct draft *draft, struct draft_task *at) {
+static void update_stop(struct draft *draft, struct draft_task *at, const char *how) {
     bool is_old = task_is_out_of_date(draft, at->task);
-    const char *why = is_old
-                          ? arena_printf(draft->arena, "update: revision %lld replaces %lld",
-                                         (long long)draft->service->revision, (long long)at->task->revision)
-                          : "update: its node does not meet the new constraints";
+    const char *why =
+        is_old ? arena_printf(draft->arena, "update: revision %lld replaces %lld%s",
+                              (long long)draft->service->revision, (long long)at->task->revision, how)
+               : arena_printf(draft->arena, "update: its node does not meet the new constraints%s", how);
     draft_stop(draft, at, TASK_SHUTDOWN, is_old ? REASON_SUPERSEDED : REASON_CONSTRAINT_BROKEN, why);
 }
 
-static void update_replace(struct draft *draft, struct slot *slot) {
+static void update_replace(struct draft *draft, struct slot *slot, enum room_answer answer) {
     struct draft_task *at = slot_live(slot);
-    if (draft->starts_first && at->task->status.state == TASK_RUNNING) {
+    slot->is_rolled = true;
+    if (draft->starts_first && at->task->status.state == TASK_RUNNING && answer == ROOM_BESIDE) {
         slot->leaving = at;
     } else {
-        update_stop(draft, at);
+        update_stop(draft, at, draft->starts_first ? ", first: no node may run both" : "");
     }
 }
 
-// Does a live task that is up to date let the update go on? If only time is missing, `wake` tells until when.
-static bool update_is_settled(const struct draft *draft, const struct task *task, int64_t *wake_unix_ms) {
-    if (!task_is_assigned(task) && id_is_none(&task->replaces)) {
-        return true; // a slot that is new, not one that was updated
-    }
-    if (task->status.state != TASK_RUNNING) {
-        return false;
-    }
-    int64_t proven =
-        task->status.since_unix_ms + draft->service->spec.deploy.update_config.monitor_ns / NS_PER_MS;
-    if (task->attempt == 0 || draft->view->now_unix_ms >= proven) {
-        return true;
-    }
-    *wake_unix_ms = proven > *wake_unix_ms ? proven : *wake_unix_ms;
-    return false;
+// --- the slots that are due ---
+
+struct due {
+    struct slot *slot;
+    bool has_failed;
+    bool has_ended_well; // its new task did what it had to: the old one is of no more use
+    bool is_running;
+    size_t rank; // among the slots
+};
+
+static int compare_due(const void *a, const void *b) {
+    const struct due *x = a;
+    const struct due *y = b;
+    int order = (int)x->has_failed - (int)y->has_failed;
+    order = order != 0 ? order : (int)x->is_running - (int)y->is_running;
+    return order != 0 ? order : (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-// The slot has no live task: did the last one, of the current revision, end as it should?
-static bool update_ended_well(const struct draft *draft, const struct slot *slot) {
-    const struct draft_task *newest = slot_newest(slot);
-    return newest != NULL && task_ended_itself(newest->task) && !task_is_out_of_date(draft, newest->task) &&
-           newest->task->status.state == TASK_COMPLETE &&
-           draft->service->spec.deploy.restart_policy.condition != RESTART_ANY;
+struct updating {
+    struct draft *draft;
+    LIST_OF(struct due) due;
+    LIST_OF(struct slot *) unstarted;
+    int64_t at_work;
+    int64_t wake_unix_ms; // the first end of a rest
+};
+
+static void update_sort_slot(struct updating *work, struct slot *slot, size_t rank) {
+    struct draft *draft = work->draft;
+    struct slot_outlook look = rollout_look(draft, slot);
+    if (look.progress == SLOT_AT_WORK) {
+        work->at_work++;
+    } else if (look.progress == SLOT_RESTING) {
+        work->at_work++;
+        bool is_first = work->wake_unix_ms == 0 || look.rests_until < work->wake_unix_ms;
+        work->wake_unix_ms = is_first ? look.rests_until : work->wake_unix_ms;
+    }
+    const struct draft_task *live = slot_live(slot);
+    if (live == NULL || !slot->is_wanted || slot->is_held || !update_is_due(draft, live->task)) {
+        return;
+    }
+    if (live->task->status.state < TASK_STARTING) {
+        *ARENA_PUSH(draft->arena, &work->unstarted) = slot;
+        return;
+    }
+    *ARENA_PUSH(draft->arena, &work->due) = (struct due){
+        .slot = slot,
+        .has_failed = look.has_failed,
+        .has_ended_well = look.task != NULL && !look.has_failed && task_ended_itself(look.task),
+        .is_running = live->task->status.state == TASK_RUNNING,
+        .rank = rank,
+    };
+}
+
+// Both ran into each other since: the new task finds no node while the old one takes its place there.
+static void update_make_way(struct draft *draft, struct slot *slot) {
+    const struct draft_task *live = slot_live(slot);
+    if (slot->leaving == NULL || live == NULL || live->before == NULL ||
+        live->task->status.state > TASK_PENDING || live->task->status.reason != REASON_NO_SUITABLE_NODE) {
+        return;
+    }
+    if (live->task->meta.created_unix_ms >= draft->view->now_unix_ms) {
+        plan_wake(draft->plan, live->task->meta.created_unix_ms + 1);
+    } else if (room_take(room_open(draft), slot->leaving->task, /* starts_first */ true) == ROOM_INSTEAD) {
+        update_stop(draft, slot->leaving, ", first: no node may run both");
+        slot->leaving = NULL;
+    }
+}
+
+static void update_go_on(struct updating *work) {
+    struct draft *draft = work->draft;
+    const struct update_config *policy = rollout_policy(draft);
+    struct room_book *book = NULL;
+    if (draft->rollout.now->cause == ROLLOUT_CAUSE_NO_ROOM && work->at_work > 0) {
+        draft->rollout.has_no_room = work->due.count > 0;
+        return;
+    }
+    for (size_t i = 0; i < work->due.count; i++) {
+        const struct due *due = &work->due.items[i];
+        if (!due->has_failed && policy->parallelism > 0 && work->at_work >= policy->parallelism) {
+            continue;
+        }
+        if (due->has_ended_well) {
+            update_stop(draft, slot_live(due->slot), "");
+            continue;
+        }
+        if (due->has_failed) { // it has found its room before
+            update_replace(draft, due->slot, ROOM_BESIDE);
+            continue;
+        }
+        book = book != NULL ? book : room_open(draft);
+        enum room_answer answer = room_take(book, slot_live(due->slot)->task, draft->starts_first);
+        if (answer == ROOM_NONE) {
+            draft->rollout.has_no_room = true;
+            return;
+        }
+        work->at_work++;
+        update_replace(draft, due->slot, answer);
+    }
 }
 
 void update_next(struct draft *draft) {
-    bool is_settled = true;
-    int64_t wake_unix_ms = 0;
-    struct slot *next = NULL;
+    struct updating work = {.draft = draft};
     for (size_t i = 0; i < draft->slots.count; i++) {
-        struct slot *slot = draft->slots.items[i];
-        if (!slot->is_wanted || slot->is_held) {
-            continue;
-        }
-        struct draft_task *live = slot_live(slot);
-        if (live == NULL) {
-            is_settled = (slot_is_vacant(slot) || update_ended_well(draft, slot)) && is_settled;
-        } else if (!update_is_due(draft, live->task)) {
-            is_settled = update_is_settled(draft, live->task, &wake_unix_ms) && is_settled;
-        } else if (live->task->status.state < TASK_STARTING) {
-            update_stop(draft, live);
-            is_settled = false;
-        } else if (next == NULL || live->task->status.state < slot_live(next)->task->status.state) {
-            next = slot;
-        }
+        update_sort_slot(&work, draft->slots.items[i], i);
     }
-    if (is_settled && next != NULL) {
-        update_replace(draft, next);
-    } else if (next != NULL && wake_unix_ms > 0) {
-        plan_wake(draft->plan, wake_unix_ms);
+    if (work.due.count + work.unstarted.count > 0 && draft->rollout.now == NULL) {
+        rollout_begin(draft);
+    }
+    if (!rollout_is_running(draft)) {
+        return;
+    }
+    for (size_t i = 0; i < work.unstarted.count; i++) {
+        work.unstarted.items[i]->is_rolled = true;
+        update_stop(draft, slot_live(work.unstarted.items[i]), "");
+    }
+    work.at_work += (int64_t)work.unstarted.count;
+    for (size_t i = 0; draft->starts_first && i < draft->slots.count; i++) {
+        update_make_way(draft, draft->slots.items[i]);
+    }
+    if (work.due.count > 1) {
+        qsort(work.due.items, work.due.count, sizeof *work.due.items, compare_due);
+    }
+    update_go_on(&work);
+    if (work.due.count > 0 && work.wake_unix_ms > 0) {
+        plan_wake(draft->plan, work.wake_unix_ms);
     }
 }

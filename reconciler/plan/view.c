@@ -43,6 +43,14 @@ static int compare_revisions(const void *a, const void *b) {
     return order != 0 ? order : id_compare(&y->id, &x->id); // the stored record before a spec alone
 }
 
+static int compare_rollouts(const void *a, const void *b) {
+    const struct rollout *x = *(const struct rollout *const *)a;
+    const struct rollout *y = *(const struct rollout *const *)b;
+    int order = id_compare(&x->service_id, &y->service_id);
+    order = order != 0 ? order : compare_int(x->number, y->number);
+    return order != 0 ? order : id_compare(&x->meta.id, &y->meta.id);
+}
+
 void view_add_node(struct view *view, const struct node *node, struct arena *arena) {
     ARENA_PUSH(arena, &view->nodes)->node = node;
 }
@@ -71,6 +79,10 @@ void view_add_revision_record(struct view *view, const struct revision *revision
     };
 }
 
+void view_add_rollout(struct view *view, const struct rollout *rollout, struct arena *arena) {
+    *ARENA_PUSH(arena, &view->rollouts) = rollout;
+}
+
 static void sort(void *items, size_t count, size_t bytes, int (*compare)(const void *, const void *)) {
     if (count > 1) {
         qsort(items, count, bytes, compare);
@@ -97,6 +109,7 @@ void view_seal(struct view *view, struct arena *arena) {
     sort(view->services.items, view->services.count, sizeof *view->services.items, compare_services);
     sort(view->tasks.items, view->tasks.count, sizeof *view->tasks.items, compare_tasks);
     sort(view->revisions.items, view->revisions.count, sizeof *view->revisions.items, compare_revisions);
+    sort(view->rollouts.items, view->rollouts.count, sizeof *view->rollouts.items, compare_rollouts);
     for (size_t i = 0; i < view->tasks.count; i++) {
         view_count_task(view, view->tasks.items[i]);
     }
@@ -182,7 +195,25 @@ struct view_revision *view_revisions_of(const struct view *view, const struct id
     return end > start ? view->revisions.items + start : NULL;
 }
 
-const struct service_spec *view_spec(const struct view *view, const struct service *service, int64_t revision) {
+size_t view_rollouts_of(const struct view *view, const struct id *service_id,
+                        const struct rollout *const **out) {
+    size_t low = 0;
+    size_t high = view->rollouts.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool is_before = id_compare(&view->rollouts.items[middle]->service_id, service_id) < 0;
+        *(is_before ? &low : &high) = is_before ? middle + 1 : middle;
+    }
+    size_t end = low;
+    while (end < view->rollouts.count && id_equal(&view->rollouts.items[end]->service_id, service_id)) {
+        end++;
+    }
+    *out = end > low ? view->rollouts.items + low : NULL;
+    return end - low;
+}
+
+const struct service_spec *view_spec(const struct view *view, const struct service *service,
+                                     int64_t revision) {
     if (revision == service->revision) {
         return &service->spec;
     }

@@ -16,6 +16,7 @@
 
 #include "specs/cluster.h"
 #include "specs/node.h"
+#include "specs/rollout.h"
 #include "specs/service.h"
 #include "specs/task.h"
 
@@ -48,13 +49,15 @@ struct view_dependency {
 struct view {
     int64_t revision;
     int64_t now_unix_ms;
-    const struct cluster *cluster; // NULL = all defaults
-    LIST_OF(struct view_node) nodes; // by id
+    const struct cluster *cluster;            // NULL = all defaults
+    LIST_OF(struct view_node) nodes;          // by id
     LIST_OF(const struct service *) services; // those to plan, by id
     // Of those services, by service id, slot, then newest first (created, id).
     LIST_OF(const struct task *) tasks;
     LIST_OF(struct view_revision) revisions; // kept specs of those services, by service id, revision
     LIST_OF(struct view_dependency) dependencies; // what those services depend on, as far as it is there
+    // Of those services, by service id, number: the last one at least, and the one that is next to go.
+    LIST_OF(const struct rollout *) rollouts;
 };
 
 struct view_tasks {
@@ -75,6 +78,8 @@ void view_add_revision_record(struct view *view, const struct revision *revision
 // A service that one of the view depends on. Once for each.
 void view_add_dependency(struct view *view, const char *name, struct dependency_state state, struct arena *arena);
 
+void view_add_rollout(struct view *view, const struct rollout *rollout, struct arena *arena);
+
 // Sorts, and counts the view's own tasks against their nodes.
 void view_seal(struct view *view, struct arena *arena);
 // Counts a task of a service that is not in the view against its node; only after view_seal.
@@ -85,10 +90,15 @@ struct view_node *view_node(const struct view *view, const struct id *id);      
 struct view_tasks view_tasks_of(const struct view *view, const struct id *service_id);
 const struct view_dependency *view_dependency(const struct view *view, const char *name); // NULL when absent
 // All kept revisions of a service, oldest first: items of view->revisions.
-struct view_revision *view_revisions_of(const struct view *view, const struct id *service_id, size_t *out_count);
+struct view_revision *view_revisions_of(const struct view *view, const struct id *service_id,
+                                        size_t *out_count);
+// Those of a service, oldest first; `out` is an item of view->rollouts.
+size_t view_rollouts_of(const struct view *view, const struct id *service_id,
+                        const struct rollout *const **out);
 // The spec of a revision of a service: its current spec, or one of the view's revisions; NULL when not in the
 // view.
-const struct service_spec *view_spec(const struct view *view, const struct service *service, int64_t revision);
+const struct service_spec *view_spec(const struct view *view, const struct service *service,
+                                     int64_t revision);
 
 // Does the task hold its reservations: assigned, and not over?
 static inline bool view_holds_resources(const struct task *task) {

@@ -126,6 +126,31 @@ static void take_dependencies(struct run *run, struct service_spec *spec) {
     }
 }
 
+static void take_policy(const struct run *run, const char *prefix, struct update_config *policy) {
+    static const char *const orders[] = {"stop-first", "start-first"};
+    static const char *const actions[] = {"pause", "continue", "rollback"};
+    const char *word;
+    char key[7][32];
+    static const char *const names[] = {"order", "action",  "ratio",   "parallelism",
+                                        "rest",  "monitor", "deadline"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(key[i], sizeof key[i], "%s%s", prefix, names[i]);
+    }
+    if ((word = given(run, key[0])) != NULL) {
+        policy->order = (enum update_order)index_of(word, orders, 2);
+    }
+    if ((word = given(run, key[1])) != NULL) {
+        policy->failure_action = (enum failure_action)index_of(word, actions, 3);
+    }
+    if ((word = given(run, key[2])) != NULL && !str_to_double(word, &policy->max_failure_ratio)) {
+        fail_msg("ratio is not a number");
+    }
+    take_int(run, key[3], &policy->parallelism);
+    take_duration(run, key[4], &policy->delay_ns);
+    take_duration(run, key[5], &policy->monitor_ns);
+    take_duration(run, key[6], &policy->progress_deadline_ns);
+}
+
 static void run_service(struct run *run) {
     struct service *old = world_service(&run->world, run->words[1]);
     struct service_spec spec;
@@ -145,9 +170,13 @@ static void run_service(struct run *run) {
     if ((word = given(run, "mode")) != NULL) {
         spec.deploy.mode = (enum service_mode)index_of(word, service_mode_names, 4);
     }
-    if ((word = given(run, "order")) != NULL) {
-        static const char *const orders[] = {"stop-first", "start-first"};
-        spec.deploy.update_config.order = (enum update_order)index_of(word, orders, 2);
+    take_policy(run, "", &spec.deploy.update_config);
+    take_policy(run, "back.", &spec.deploy.rollback_config);
+    if (given(run, "ports") != NULL) {
+        struct port *port = ARENA_PUSH(&run->world.arena, &spec.ports);
+        schema_init(&port_schema, port);
+        port->mode = PUBLISH_HOST;
+        port->target = port->published = 80;
     }
     if ((word = given(run, "constraint")) != NULL) {
         const char **items = ARENA_ARRAY(&run->world.arena, const char *, 1);
@@ -161,6 +190,17 @@ static void run_service(struct run *run) {
     take_restart(run, &spec.deploy.restart_policy);
     take_dependencies(run, &spec);
     world_put_service(&run->world, &spec);
+}
+
+static void run_rollback(struct run *run) {
+    struct service *service = world_service(&run->world, run->words[1]);
+    int64_t revision = service->revision - 1;
+    assert_true(run->count < 3 || str_to_int(run->words[2], &revision));
+    assert_true(world_roll_back(&run->world, service, revision));
+}
+
+static void run_pause(struct run *run) {
+    world_pause(&run->world, world_service(&run->world, run->words[1]), str_equal(run->words[0], "pause"));
 }
 
 static void run_remove(struct run *run) {
@@ -208,6 +248,14 @@ static void print_task(struct run *run, const char *verb, const struct task *tas
     }
 }
 
+static void print_rollout(struct run *run, const char *verb, const struct rollout *rollout) {
+    PRINT(run, "%srollout %lld r%lld>r%lld %s, batch %lld/%lld, %lld/%lld done, %lld/%lld failed (%s)", verb,
+          (long long)rollout->number, (long long)rollout->from_revision, (long long)rollout->to_revision,
+          update_state_names[rollout->state], (long long)rollout->batch, (long long)rollout->batches,
+          (long long)rollout->slots_updated, (long long)rollout->slots_total,
+          (long long)rollout->failures_used, (long long)rollout->failures_allowed, rollout->message);
+}
+
 static const struct task *task_of(const struct world *world, const struct id *id) {
     for (size_t i = 0; i < world->tasks.count; i++) {
         if (id_equal(&world->tasks.items[i]->meta.id, id)) {
@@ -220,9 +268,14 @@ static const struct task *task_of(const struct world *world, const struct id *id
 static void print_change(struct run *run, const struct plan_change *change) {
     static const char *const verbs[] = {"create ", "update ", "delete "};
     if (change->kind == KIND_TASK) {
-        const struct task *task =
-            change->object != NULL ? change->object : task_of(&run->world, &change->id);
+        const struct task *task = change->object != NULL ? change->object : task_of(&run->world, &change->id);
         print_task(run, verbs[change->op], task);
+    } else if (change->kind == KIND_ROLLOUT && change->object != NULL) {
+        print_rollout(run, verbs[change->op], change->object);
+    } else if (change->kind == KIND_SERVICE && change->object != NULL) {
+        const struct service *service = change->object;
+        PRINT(run, "%sservice r%lld %s", verbs[change->op], (long long)service->revision,
+              update_state_names[service->update_status.state]);
     } else {
         PRINT(run, "%s%s", verbs[change->op], object_kind_name(change->kind));
     }
@@ -274,8 +327,7 @@ static void run_settle(struct run *run) {
 static void run_report(struct run *run) {
     for (size_t i = run->world.tasks.count; i > 0; i--) { // those made last first
         struct task *task = run->world.tasks.items[i - 1];
-        if (task_state_is_over(task->status.state) ||
-            !str_equal(name_of(&run->world, task), run->words[1])) {
+        if (task_state_is_over(task->status.state) || !str_equal(name_of(&run->world, task), run->words[1])) {
             continue;
         }
         int64_t state;
@@ -310,6 +362,21 @@ static void run_tasks(struct run *run) {
     }
 }
 
+static void run_rollouts(struct run *run) {
+    AUTO_ARENA arena = {0};
+    struct view view;
+    const struct rollout *const *rollouts;
+    const struct service *service = world_service(&run->world, run->words[1]);
+    world_view(&run->world, NULL, &arena, &view);
+    size_t count = view_rollouts_of(&view, &service->meta.id, &rollouts);
+    for (size_t i = 0; i < count; i++) {
+        print_rollout(run, "", rollouts[i]);
+        buf_addc(&run->out, '\n');
+    }
+    PRINT(run, "service r%lld %s: %s\n", (long long)service->revision,
+          update_state_names[service->update_status.state], service->update_status.message);
+}
+
 static void run_why(struct run *run) {
     AUTO_ARENA arena = {0};
     struct view view;
@@ -335,9 +402,10 @@ static const struct {
     const char *name;
     void (*run)(struct run *run);
 } commands[] = {
-    {"node", run_node},       {"unnode", run_unnode},   {"service", run_service}, {"remove", run_remove},
-    {"history", run_history}, {"step", run_step},       {"agents", run_agents},   {"settle", run_settle},
-    {"report", run_report},   {"clock", run_clock},     {"tasks", run_tasks},     {"why", run_why},
+    {"node", run_node},         {"unnode", run_unnode}, {"service", run_service}, {"remove", run_remove},
+    {"history", run_history},   {"step", run_step},     {"agents", run_agents},   {"settle", run_settle},
+    {"report", run_report},     {"clock", run_clock},   {"tasks", run_tasks},     {"why", run_why},
+    {"rollback", run_rollback}, {"pause", run_pause},   {"resume", run_pause},    {"rollouts", run_rollouts},
 };
 
 static void run_command(struct run *run, const char *line) {

@@ -85,6 +85,65 @@ static void add_revision(struct world *world, const struct service *service) {
     *ARENA_PUSH(&world->arena, &world->revisions) = revision;
 }
 
+static void take_spec(struct world *world, struct service *service, const struct service_spec *spec) {
+    struct revision_spec *kept = ARENA_ARRAY(&world->arena, struct revision_spec, world->revisions.count);
+    size_t count = 0;
+    for (size_t i = 0; i < world->revisions.count; i++) {
+        const struct revision *at = world->revisions.items[i];
+        if (id_equal(&at->service_id, &service->meta.id)) {
+            kept[count++] = (struct revision_spec){at->revision, &at->spec};
+        }
+    }
+    service_take_spec(service, spec, kept, count, &world->arena);
+    if (service->restart_revision == service->revision) {
+        service->update_status.state = UPDATE_NONE;
+        service->update_status.message = "";
+    }
+}
+
+bool world_roll_back(struct world *world, struct service *service, int64_t revision) {
+    for (size_t i = 0; i < world->revisions.count; i++) {
+        const struct revision *at = world->revisions.items[i];
+        if (id_equal(&at->service_id, &service->meta.id) && at->revision == revision) {
+            world->revision++;
+            take_spec(world, service, &at->spec);
+            service->update_status.state = UPDATE_ROLLBACK_STARTED;
+            service->update_status.started_unix_ms = world->now_unix_ms;
+            service->update_status.message = "manually requested rollback";
+            service->meta.version = world->revision;
+            add_revision(world, service);
+            return true;
+        }
+    }
+    return false;
+}
+
+struct rollout *world_rollout(const struct world *world, const struct service *service) {
+    struct rollout *last = NULL;
+    for (size_t i = 0; i < world->rollouts.count; i++) {
+        struct rollout *at = world->rollouts.items[i];
+        if (id_equal(&at->service_id, &service->meta.id) && (last == NULL || at->number > last->number)) {
+            last = at;
+        }
+    }
+    return last;
+}
+
+void world_pause(struct world *world, struct service *service, bool is_paused) {
+    struct rollout *rollout = world_rollout(world, service);
+    if (rollout == NULL || !rollout_is_open(rollout) || rollout_is_paused(rollout) == is_paused) {
+        return;
+    }
+    if (is_paused) {
+        rollout_pause(rollout, ROLLOUT_CAUSE_USER, "update paused by a user");
+    } else {
+        struct id round_id = id_from_prng(&world->prng);
+        rollout_resume(rollout, &round_id, world->now_unix_ms);
+    }
+    rollout_tell(rollout, &service->update_status);
+    rollout->meta.version = service->meta.version = ++world->revision;
+}
+
 struct service *world_put_service(struct world *world, const struct service_spec *spec) {
     struct service *service = world_service(world, spec->name);
     world->revision++;
@@ -95,11 +154,7 @@ struct service *world_put_service(struct world *world, const struct service_spec
         service->revision = service->restart_revision = 1;
         *ARENA_PUSH(&world->arena, &world->services) = service;
     } else {
-        service->revision++;
-        enum consequence worst = service_spec_consequence(&service->spec, spec, &world->arena);
-        if (worst == CONSEQUENCE_RESTART || worst == CONSEQUENCE_DATA_LOSS) {
-            service->restart_revision = service->revision;
-        }
+        take_spec(world, service, spec);
     }
     service->meta.version = world->revision;
     service->spec = *spec;
@@ -156,6 +211,8 @@ void world_view(const struct world *world, struct prng *shuffle, struct arena *a
     for (size_t i = 0; i < world->services.count; i++) {
         add_dependency(world, world->services.items[i], arena, &view);
     }
+    EACH_SHUFFLED(world, rollouts, shuffle, arena, const struct rollout *rollout,
+                  view_add_rollout(&view, rollout, arena));
     view_seal(&view, arena);
     *out = view;
 }
@@ -258,29 +315,72 @@ static void commit_task(struct world *world, const struct plan_change *change) {
     *task = *copy;
 }
 
+// Where an object of these kinds stands in its list; -1 = nowhere.
+#define FIND_AT(list, wanted, out)                                                                           \
+    for (size_t i_ = 0; i_ < (list)->count && (out) < 0; i_++) {                                             \
+        (out) = id_equal(&(list)->items[i_]->meta.id, (wanted)) ? (int64_t)i_ : -1;                          \
+    }
+
+// Puts a written object in the place of the one it changes, or at the end.
+#define STORE_AT(world, list, type, schema_, change, at)                                                     \
+    do {                                                                                                     \
+        struct type *copy_ = schema_copy((schema_), (change)->object, &(world)->arena);                      \
+        copy_->meta.version = (world)->revision;                                                             \
+        if ((at) < 0) {                                                                                      \
+            *ARENA_PUSH(&(world)->arena, (list)) = copy_;                                                    \
+        } else {                                                                                             \
+            *(list)->items[(at)] = *copy_;                                                                   \
+        }                                                                                                    \
+    } while (0)
+
+static void check_no_tasks(struct world *world, const struct id *service_id) {
+    for (size_t i = 0; i < world->tasks.count; i++) {
+        if (id_equal(&world->tasks.items[i]->service_id, service_id)) {
+            BREAK(world, "a service goes before its last task");
+        }
+    }
+}
+
+static int64_t version_at(const struct world *world, const struct plan_change *change, int64_t *at) {
+    *at = -1;
+    switch ((int)change->kind) {
+    case KIND_SERVICE:
+        FIND_AT(&world->services, &change->id, *at);
+        return *at < 0 ? 0 : world->services.items[*at]->meta.version;
+    case KIND_REVISION:
+        FIND_AT(&world->revisions, &change->id, *at);
+        return *at < 0 ? 0 : world->revisions.items[*at]->meta.version;
+    case KIND_ROLLOUT:
+        FIND_AT(&world->rollouts, &change->id, *at);
+        return *at < 0 ? 0 : world->rollouts.items[*at]->meta.version;
+    default:
+        return -1;
+    }
+}
+
 static void commit_other(struct world *world, const struct plan_change *change) {
-    if (change->op != CHANGE_DELETE) {
-        BREAK(world, "planners write tasks only");
+    int64_t at;
+    int64_t version = version_at(world, change, &at);
+    if (version != change->expected_version || (version == 0) != (change->op == CHANGE_CREATE) ||
+        version == world->revision) {
+        BREAK(world, "%s: an object that is absent, of another version, or changed twice", change->why);
+        return;
     }
-    for (size_t i = 0; change->kind == KIND_SERVICE && i < world->services.count; i++) {
-        const struct service *service = world->services.items[i];
-        if (id_equal(&service->meta.id, &change->id)) {
-            for (size_t j = 0; j < world->tasks.count; j++) {
-                if (id_equal(&world->tasks.items[j]->service_id, &change->id)) {
-                    BREAK(world, "a service goes before its last task");
-                }
-            }
-            REMOVE_AT(&world->services, i);
-            return;
-        }
+    bool is_delete = change->op == CHANGE_DELETE;
+    if (change->kind == KIND_SERVICE && is_delete) {
+        check_no_tasks(world, &change->id);
+        REMOVE_AT(&world->services, (size_t)at);
+    } else if (change->kind == KIND_SERVICE) {
+        STORE_AT(world, &world->services, service, &service_schema, change, at);
+    } else if (change->kind == KIND_REVISION && is_delete) {
+        REMOVE_AT(&world->revisions, (size_t)at);
+    } else if (change->kind == KIND_REVISION) {
+        STORE_AT(world, &world->revisions, revision, &revision_schema, change, at);
+    } else if (is_delete) {
+        REMOVE_AT(&world->rollouts, (size_t)at);
+    } else {
+        STORE_AT(world, &world->rollouts, rollout, &rollout_schema, change, at);
     }
-    for (size_t i = 0; change->kind == KIND_REVISION && i < world->revisions.count; i++) {
-        if (id_equal(&world->revisions.items[i]->meta.id, &change->id)) {
-            REMOVE_AT(&world->revisions, i);
-            return;
-        }
-    }
-    BREAK(world, "%s: deletes what is not there", change->why);
 }
 
 void world_commit(struct world *world, const struct plan *plan) {
@@ -291,6 +391,9 @@ void world_commit(struct world *world, const struct plan *plan) {
             BREAK(world, "a change without a reason");
         }
         (change->kind == KIND_TASK ? commit_task : commit_other)(world, change);
+        if (change->with_next && i + 1 == plan->changes.count) {
+            BREAK(world, "the change that was to go with another is the last one");
+        }
     }
     world_check(world);
 }
@@ -312,6 +415,9 @@ void world_report(struct world *world, struct task *task, int64_t state, int64_t
     task->status.state = state;
     task->status.reason = reason;
     task->status.since_unix_ms = world->now_unix_ms;
+    if (state == TASK_RUNNING) {
+        task->running_unix_ms = world->now_unix_ms;
+    }
     task->meta.version = ++world->revision;
 }
 
@@ -341,8 +447,9 @@ static bool starts_first(const struct world *world, const struct id *service_id)
     for (size_t i = 0; i < world->services.count; i++) {
         const struct service *service = world->services.items[i];
         if (id_equal(&service->meta.id, service_id)) {
-            return service->spec.deploy.mode == MODE_REPLICATED &&
-                   service->spec.deploy.update_config.order == ORDER_START_FIRST;
+            // Which of both policies is in force may have changed since the new task was made.
+            return service->spec.deploy.update_config.order == ORDER_START_FIRST ||
+                   service->spec.deploy.rollback_config.order == ORDER_START_FIRST;
         }
     }
     return false;

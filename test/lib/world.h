@@ -21,6 +21,7 @@ struct world {
     LIST_OF(struct service *) services;
     LIST_OF(struct task *) tasks;
     LIST_OF(struct revision *) revisions;
+    LIST_OF(struct rollout *) rollouts;
     const char *broken; // the first rule that was broken; NULL = none
 };
 
@@ -52,6 +53,12 @@ void world_run_agents(struct world *world);
 // At most one task of a slot is to run, or two while a running one waits for its successor; reservations
 // within capacity. Sets `broken`.
 void world_check(struct world *world);
+// The service's spec becomes that of an older revision, as `service rollback` has it. False when that is gone.
+bool world_roll_back(struct world *world, struct service *service, int64_t revision);
+// The last rollout of the service; NULL = there was none.
+struct rollout *world_rollout(const struct world *world, const struct service *service);
+// Pauses it, or has it go on.
+void world_pause(struct world *world, struct service *service, bool is_paused);
 size_t world_count_running(const struct world *world, const struct service *service);
 
 #endif

@@ -13,7 +13,7 @@
 #include "test/lib/check.h"
 #include "test/lib/world.h"
 
-#define SEEDS 300
+#define SEEDS 600
 #define STEPS 60
 
 static struct world world;
@@ -35,6 +35,16 @@ static uint64_t below(uint64_t bound) {
 
 // --- what happens ---
 
+static void policy_at_random(struct update_config *policy) {
+    policy->order = below(3) == 0 ? ORDER_START_FIRST : ORDER_STOP_FIRST;
+    policy->parallelism = (int64_t)below(4);
+    policy->delay_ns = (int64_t)below(3) * INT64_C(1500000000);
+    policy->monitor_ns = (int64_t)below(3) * INT64_C(2500000000);
+    policy->failure_action = (enum failure_action)below(3);
+    policy->max_failure_ratio = (double)below(3) / 4;
+    policy->progress_deadline_ns = below(4) == 0 ? INT64_C(20000000000) : 0;
+}
+
 static struct service_spec spec_at_random(const char *name) {
     static const char *const images[] = {"a:1", "a:2"};
     struct service_spec spec;
@@ -50,7 +60,8 @@ static struct service_spec spec_at_random(const char *name) {
     policy->delay_ns = (int64_t)below(3) * INT64_C(2500000000);
     policy->max_attempts = below(4) == 0 ? 2 : 0;
     policy->backoff.factor = below(3) == 0 ? 2 : 1;
-    spec.deploy.update_config.order = below(3) == 0 ? ORDER_START_FIRST : ORDER_STOP_FIRST;
+    policy_at_random(&spec.deploy.update_config);
+    policy_at_random(&spec.deploy.rollback_config);
     if (below(3) == 0) {
         static const char *constraint[] = {"node.labels.zone == a"};
         spec.deploy.placement.constraints = (struct strings){1, constraint};
@@ -99,6 +110,27 @@ static void change_service(void) {
     world_put_service(&world, &spec);
 }
 
+static void change_rollout(void) {
+    if (world.services.count == 0) {
+        return;
+    }
+    struct service *service = world.services.items[below(world.services.count)];
+    if (service->removing) {
+        return;
+    }
+    switch (below(3)) {
+    case 0:
+        world_roll_back(&world, service, service->revision - 1 - (int64_t)below(3));
+        break;
+    case 1:
+        world_pause(&world, service, /* is_paused */ true);
+        break;
+    default:
+        world_pause(&world, service, /* is_paused */ false);
+        break;
+    }
+}
+
 static void report_at_random(void) {
     static const int64_t ends[] = {TASK_COMPLETE, TASK_FAILED, TASK_FAILED, TASK_REJECTED};
     if (world.tasks.count == 0) {
@@ -114,7 +146,10 @@ static void report_at_random(void) {
 }
 
 static void happen(void) {
-    switch (below(8)) {
+    switch (below(9)) {
+    case 8:
+        change_rollout();
+        break;
     case 0:
         change_service();
         break;
@@ -157,6 +192,21 @@ static const struct task *task_by_id(const struct id *id) {
     return NULL;
 }
 
+// As the plan leaves it: a rollback changes it.
+static const struct service *service_after(const struct plan *plan, const struct id *id) {
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        if (plan->changes.items[i].object != NULL && id_equal(&plan->changes.items[i].id, id)) {
+            return plan->changes.items[i].object;
+        }
+    }
+    for (size_t i = 0; i < world.services.count; i++) {
+        if (id_equal(&world.services.items[i]->meta.id, id)) {
+            return world.services.items[i];
+        }
+    }
+    return NULL;
+}
+
 // No task is let go before its delay, nor beyond the number of attempts.
 static void check_restarts(const struct plan *plan) {
     for (size_t i = 0; i < plan->changes.count; i++) {
@@ -166,12 +216,7 @@ static void check_restarts(const struct plan *plan) {
             continue;
         }
         const struct task *before = task_by_id(&task->replaces);
-        const struct service *service = NULL;
-        for (size_t j = 0; j < world.services.count; j++) {
-            if (id_equal(&world.services.items[j]->meta.id, &task->service_id)) {
-                service = world.services.items[j];
-            }
-        }
+        const struct service *service = service_after(plan, &task->service_id);
         MUST(task->desired != TASK_RUNNING || task->start_after_unix_ms <= world.now_unix_ms,
              "a task runs before its delay is over: %s", change->why);
         if (service == NULL || change->op != CHANGE_CREATE || before == NULL) {
@@ -184,6 +229,28 @@ static void check_restarts(const struct plan *plan) {
              "a delay that is too short: %s", change->why);
         MUST(policy->max_attempts == 0 || task->attempt <= policy->max_attempts, "attempt %lld of %lld",
              (long long)task->attempt, (long long)policy->max_attempts);
+    }
+}
+
+// Of the tasks that run, no more are stopped for an update in one pass than parallelism says, and none of a
+// rollout that is paused.
+static void check_parallelism(const struct plan *plan) {
+    for (size_t i = 0; i < world.services.count; i++) {
+        const struct service *service = world.services.items[i];
+        const struct rollout *rollout = world_rollout(&world, service);
+        int64_t stopped = 0;
+        for (size_t j = 0; j < plan->changes.count; j++) {
+            const struct task *task =
+                plan->changes.items[j].kind == KIND_TASK ? plan->changes.items[j].object : NULL;
+            stopped += task != NULL && id_equal(&task->service_id, &service->meta.id) &&
+                       task->status.state == TASK_RUNNING &&
+                       str_starts(plan->changes.items[j].why, "update:");
+        }
+        MUST(stopped == 0 || (rollout != NULL && !rollout_is_paused(rollout)),
+             "a paused rollout stops tasks");
+        MUST(stopped == 0 || rollout->policy.parallelism == 0 || stopped <= rollout->policy.parallelism,
+             "%lld tasks are stopped at once, of %lld", (long long)stopped,
+             (long long)rollout->policy.parallelism);
     }
 }
 
@@ -238,13 +305,18 @@ static size_t pass(struct arena *arena) {
          buf_text(&text), buf_text(&text_shuffled));
     plan_apply(&view, &plan, arena, &after);
     world_plan(&after, world.prng, arena, &second);
-    MUST(second.changes.count == 0, "a second pass wants more: %s",
-         second.changes.count > 0 ? second.changes.items[0].why : "");
+    AUTO_BUF text_second = {0};
+    print_plan(&second, &text_second);
+    if (second.changes.count > 0) {
+        print_error("after\n%s", buf_text(&text)); // fail_msg cuts what is long
+    }
+    MUST(second.changes.count == 0, "a second pass wants more:\n%s", buf_text(&text_second));
     check_restarts(&plan);
     prng_seed(&world.prng, prng_next(&world.prng)); // ids never repeat
     world_commit(&world, &plan);
     MUST(world.broken == NULL, "%s", world.broken);
     check_nodes();
+    check_parallelism(&plan);
     return plan.changes.count;
 }
 
@@ -270,12 +342,22 @@ static void check_service_at_rest(const struct service *service) {
         bool is_wanted = task->desired <= TASK_RUNNING;
         running += is_wanted && task->status.state == TASK_RUNNING;
         unplaced += is_wanted && task->status.state == TASK_PENDING;
-        old += is_wanted && task->status.state == TASK_RUNNING && task->revision < service->restart_revision;
+        old +=
+            is_wanted && task->status.state == TASK_RUNNING && service_is_outdated(service, task->revision);
     }
     if (deploy->restart_policy.condition != RESTART_ANY || deploy->restart_policy.max_attempts > 0) {
         return; // a slot that is given up holds an update where it is
     }
-    MUST(old == 0 || unplaced > 0, "%s runs an old revision", service->spec.name);
+    const struct rollout *rollout = world_rollout(&world, service);
+    bool is_open = rollout != NULL && rollout_is_open(rollout);
+    bool is_stopped = is_open && (rollout_is_paused(rollout) || rollout->cause == ROLLOUT_CAUSE_NO_ROOM);
+    MUST(old == 0 || unplaced > 0 || is_stopped, "%s runs an old revision", service->spec.name);
+    MUST(!is_open || is_stopped || unplaced > 0, "%s: its rollout does not end", service->spec.name);
+    MUST(rollout == NULL || service->update_status.state == UPDATE_NONE || is_open ||
+             service->update_status.state == UPDATE_COMPLETED ||
+             service->update_status.state == UPDATE_ROLLBACK_COMPLETED,
+         "%s: is %s without an open rollout", service->spec.name,
+         update_state_names[service->update_status.state]);
     if (deploy->mode == MODE_REPLICATED) {
         MUST(running + unplaced == deploy->replicas, "%s: %lld run and %lld wait of %lld", service->spec.name,
              (long long)running, (long long)unplaced, (long long)deploy->replicas);
