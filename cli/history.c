@@ -186,7 +186,7 @@ static int make_request(const struct invocation *in, const struct history_args *
                         struct history_request *out, struct error *err) {
     int64_t now = clock_unix_ms();
     schema_init(&history_request_schema, out);
-    out->kinds = ((int64_t)1 << KIND_END) - 1 - (1 << KIND_REVISION) - (1 << KIND_NONE);
+    out->kinds = ((int64_t)1 << KIND_END) - 1 - (1 << KIND_REVISION) - (1 << KIND_ROLLOUT) - (1 << KIND_NONE);
     int rc = parse_time(args->since, "since", now, &out->since_unix_ms, err);
     rc = rc < 0 ? rc : parse_time(args->until, "until", now, &out->until_unix_ms, err);
     return rc < 0 ? rc : add_subjects(in, client, out, err);

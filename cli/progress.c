@@ -398,7 +398,7 @@ static enum progress_verdict rollout_verdict(const struct progress_service *serv
     case UPDATE_ROLLBACK_PAUSED:
         return PROGRESS_STOPPED;
     case UPDATE_ROLLBACK_COMPLETED:
-        return PROGRESS_ROLLED_BACK;
+        return service->target.is_rollback ? PROGRESS_GOING : PROGRESS_ROLLED_BACK;
     case UPDATE_NONE:
     case UPDATE_UPDATING:
     case UPDATE_COMPLETED:
@@ -408,6 +408,19 @@ static enum progress_verdict rollout_verdict(const struct progress_service *serv
         break;
     }
     return PROGRESS_GOING;
+}
+
+// The rollout has watched the new tasks for as long as its policy says; what is left to wait for is its word.
+static bool rollout_is_moving(const struct progress_service *service) {
+    enum update_state state = service->service.update_status.state;
+    return state == UPDATE_UPDATING || state == UPDATE_ROLLBACK_STARTED;
+}
+
+static bool rollout_is_done(const struct progress_service *service) {
+    const struct update_status *status = &service->service.update_status;
+    bool is_news =
+        status->state != service->first_state || status->started_unix_ms != service->first_started_unix_ms;
+    return is_news && (status->state == UPDATE_COMPLETED || status->state == UPDATE_ROLLBACK_COMPLETED);
 }
 
 static enum progress_verdict judge_stable(struct progress *progress, struct progress_service *service,
@@ -440,11 +453,12 @@ static enum progress_verdict judge(struct progress *progress, struct progress_se
     if (verdict != PROGRESS_GOING) {
         return verdict;
     }
-    if (service->running + service->finished >= service->wanted && service->surplus == 0) {
-        return judge_stable(progress, service, now, wake);
+    bool all_run = service->running + service->finished >= service->wanted && service->surplus == 0;
+    if (all_run && !rollout_is_moving(service)) {
+        return rollout_is_done(service) ? PROGRESS_CONVERGED : judge_stable(progress, service, now, wake);
     }
     service->stable_since_mono_ms = 0;
-    return count.given_up != NULL && count.moving == 0 ? PROGRESS_STOPPED : PROGRESS_GOING;
+    return count.given_up != NULL && count.moving == 0 && !all_run ? PROGRESS_STOPPED : PROGRESS_GOING;
 }
 
 // --- notes ---

@@ -13,7 +13,9 @@
 //              will not be tried again, stops the service: that can never converge.
 // Stability    Where a change replaces running tasks, or a task has failed meanwhile, "all run" is believed
 //              only after it held for the service's `update_config.monitor` (5 s), as Docker does. A first
-//              start or a change of scale is done when all run; `monitor_ns` overrides both.
+//              start or a change of scale is done when all run; `monitor_ns` overrides both. A rollout watches
+//              its tasks itself: while the service's update_status says that it goes on, nothing has converged,
+//              and once that says it is done there is nothing left to watch.
 // Superseded   A newer change of the same service, by whomever, is followed instead of the one waited for.
 #ifndef MUSTER_CLI_PROGRESS_H
 #define MUSTER_CLI_PROGRESS_H
@@ -30,6 +32,7 @@ struct progress_target {
     int64_t revision;  // of the service's spec (apply_result.revision)
     int64_t since;     // revision of the store (applied.revision): tasks made before are no news
     bool is_unchanged; // nothing was changed: what an earlier rollout left behind is told
+    bool is_rollback;  // the way back is what is waited for
     bool keeps_tasks;  // no running task is replaced: what runs needs no time to prove itself
 };
 

@@ -5,6 +5,7 @@
 #include "cli/connect.h"
 #include "cli/inspect.h"
 #include "cli/logs.h"
+#include "cli/rollout.h"
 #include "cli/service_change.h"
 #include "cli/task_list.h"
 
@@ -122,12 +123,17 @@ static const struct command rows[] = {
     {.name = "rollback",
      .summary = "Go back to the spec a service had before",
      .usage = "SERVICE",
-     .details = "Once more goes forward again. `muster undo` reaches further back.",
+     .details = "Once more goes forward again; --to reaches further back. Tasks are replaced as "
+                "deploy.rollback_config says; those that run that spec still are left alone.",
+     .example = "muster service rollback --to 3 web",
+     .options = rollback_rows,
+     .option_count = 1,
+     .args_bytes = sizeof(struct rollback_args),
      .shared = SHARED_WAIT | SHARED_QUIET | SHARED_WHY,
      .min = 1,
      .max = 1,
      .names = NAMES_SERVICE,
-     .run = service_rollback},
+     .run = rollout_run_rollback},
     {.name = "rm",
      .aliases = "remove",
      .summary = "Remove services; their tasks stop in the background",

@@ -11,6 +11,7 @@
 #include "cli/change.h"
 #include "cli/connect.h"
 #include "cli/made_up_name.h"
+#include "cli/rollout.h"
 #include "cli/service_edit.h"
 #include "cli/wait.h"
 
@@ -120,34 +121,6 @@ int service_update_spec(const struct invocation *in, const struct service_spec *
     return rc < 0 ? rc : service_flags_apply(in, spec, notes, err);
 }
 
-// The newest kept spec that is older than the present one.
-static int spec_before(struct client *client, const struct service *service, struct arena *arena,
-                       struct service_spec **out, struct error *err) {
-    struct list_request request;
-    struct object_list list;
-    const struct revision *best = NULL;
-    schema_init(&list_request_schema, &request);
-    request.kind = KIND_REVISION;
-    request.service = service->meta.id;
-    int rc = client_list(client, &request, arena, &list, err);
-    for (size_t i = 0; rc == 0 && i < list.count; i++) {
-        const struct revision *revision = list.items[i];
-        bool is_older = revision->revision < service->revision;
-        if (is_older && (best == NULL || revision->revision > best->revision)) {
-            best = revision;
-        }
-    }
-    if (rc == 0 && best == NULL) {
-        return error_set(err, ERR_NOT_FOUND, "service '%s' has no spec before the present one",
-                         service->spec.name);
-    }
-    if (rc == 0) {
-        *out = schema_copy(&service_spec_schema, &best->spec, arena);
-        (*out)->force_update = service->spec.force_update;
-    }
-    return rc;
-}
-
 static int send_spec(const struct invocation *in, struct client *client, const struct service *service,
                      struct service_spec *spec, struct error *err) {
     struct change_set set;
@@ -161,13 +134,6 @@ static int send_spec(const struct invocation *in, struct client *client, const s
     printf("%s\n", in->arguments.items[0]);
     fflush(stdout);
     return settle(in, client, applied, err);
-}
-
-static int roll_back(const struct invocation *in, struct client *client, const struct service *service,
-                     struct error *err) {
-    struct service_spec *spec = NULL;
-    int rc = spec_before(client, service, in->arena, &spec, err);
-    return rc < 0 ? rc : send_spec(in, client, service, spec, err);
 }
 
 // --rollback stands alone.
@@ -189,24 +155,16 @@ int service_update(struct invocation *in, struct error *err) {
     struct service_spec *spec = NULL;
     int rc = args->rollback ? check_rollback(in, err) : 0;
     rc = rc < 0 ? rc : connect_open(in, &client, err);
-    rc = rc < 0 ? rc : connect_get(client, KIND_SERVICE, in->arguments.items[0], in->arena, &service, err);
     if (rc == 0 && args->rollback) {
-        return roll_back(in, client, service, err);
+        return rollout_roll_back(in, client, /* revision */ 0, err);
     }
+    rc = rc < 0 ? rc : connect_get(client, KIND_SERVICE, in->arguments.items[0], in->arena, &service, err);
     rc = rc < 0 ? rc : service_update_spec(in, &((struct service *)service)->spec, &spec, &notes, err);
     if (rc < 0) {
         return rc;
     }
     tell(&notes);
     return send_spec(in, client, service, spec, err);
-}
-
-int service_rollback(struct invocation *in, struct error *err) {
-    AUTO_CLIENT *client = NULL;
-    void *service = NULL;
-    int rc = connect_open(in, &client, err);
-    rc = rc < 0 ? rc : connect_get(client, KIND_SERVICE, in->arguments.items[0], in->arena, &service, err);
-    return rc < 0 ? rc : roll_back(in, client, service, err);
 }
 
 // --- scale ---

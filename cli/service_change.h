@@ -9,7 +9,6 @@
 int service_create(struct invocation *in, struct error *err);
 int service_update(struct invocation *in, struct error *err);
 int service_scale(struct invocation *in, struct error *err);
-int service_rollback(struct invocation *in, struct error *err);
 int service_remove(struct invocation *in, struct error *err);
 
 // "web=3"; the error says what is wrong with it.

@@ -62,9 +62,13 @@ bool rollout_is_open(const struct rollout *rollout) {
            rollout_is_paused(rollout);
 }
 
+bool rollout_state_is_back(enum update_state state) {
+    return state == UPDATE_ROLLBACK_STARTED || state == UPDATE_ROLLBACK_PAUSED ||
+           state == UPDATE_ROLLBACK_COMPLETED;
+}
+
 bool rollout_is_rollback(const struct rollout *rollout) {
-    return rollout->state == UPDATE_ROLLBACK_STARTED || rollout->state == UPDATE_ROLLBACK_PAUSED ||
-           rollout->state == UPDATE_ROLLBACK_COMPLETED;
+    return rollout_state_is_back(rollout->state);
 }
 
 void rollout_tell(const struct rollout *rollout, struct update_status *out) {

@@ -62,6 +62,7 @@ extern const char *const rollout_cause_names[5];
 const char *rollout_name(const struct id *service_id, int64_t number, struct arena *arena);
 // May it still go on, or wait to?
 bool rollout_is_open(const struct rollout *rollout);
+bool rollout_state_is_back(enum update_state state); // on its way back, or there
 bool rollout_is_rollback(const struct rollout *rollout);
 bool rollout_is_paused(const struct rollout *rollout);
 // The state and message as update_status of its service.

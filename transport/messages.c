@@ -125,6 +125,20 @@ static const struct field remove_request_fields[] = {
 const struct schema remove_request_schema =
     SCHEMA("remove_request", struct remove_request, remove_request_fields, .help = "Objects to remove.");
 
+static const char *const rollout_verb_names[] = {"roll_back", "pause", "resume"};
+static const struct field rollout_request_fields[] = {
+    STRING(struct rollout_request, 1, request_id, .help = "Makes a retry harmless."),
+    STRING(struct rollout_request, 2, why, .help = "Reason, kept in the history."),
+    ID(struct rollout_request, 3, service, .help = "The service."),
+    ENUM(struct rollout_request, 4, verb, rollout_verb_names, ROLLOUT_ROLL_BACK, .help = "What is to be done."),
+    INT(struct rollout_request, 5, revision, 0, INT64_MAX, .help = "Revision to go back to; 0 = the last one."),
+    INT(struct rollout_request, 6, expected_version, 0, INT64_MAX,
+        .help = "Version of the service the request was based on."),
+};
+const struct schema rollout_request_schema =
+    SCHEMA("rollout_request", struct rollout_request, rollout_request_fields,
+           .help = "What a user does to a rollout.");
+
 static const struct field watch_request_fields[] = {
     INT(struct watch_request, 1, from_revision, 0, INT64_MAX,
         .help = "Last revision seen; 0 = snapshot first."),

@@ -71,7 +71,7 @@ struct done {
 
 // Objects of one kind. `references` are names, ids or unique id prefixes (each must resolve; -ERR_NOT_FOUND
 // and -ERR_AMBIGUOUS name it); empty = all. For tasks, `service` and `node` narrow to their tasks; for
-// revisions, `service` to its revisions.
+// revisions and rollouts, `service` to its own.
 struct list_request {
     int64_t kind;
     struct strings references;
@@ -133,6 +133,19 @@ struct remove_request {
     int64_t kind;
     struct strings references;
     bool force;
+    struct bytes unknown;
+};
+
+// What a user does to the rollout of a service. Answered with APPLIED, its one result that of the service.
+// `revision`: to go back to, 0 = the one before the present one.
+enum rollout_verb { ROLLOUT_ROLL_BACK, ROLLOUT_PAUSE, ROLLOUT_RESUME };
+struct rollout_request {
+    const char *request_id;
+    const char *why;
+    struct id service;
+    enum rollout_verb verb;
+    int64_t revision;
+    int64_t expected_version; // of the service; 0 = whatever it is now
     struct bytes unknown;
 };
 

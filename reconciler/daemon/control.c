@@ -25,6 +25,7 @@ static const struct handler {
     {MESSAGE_LIST, false, FRESH, control_list},
     {MESSAGE_APPLY, false, CHANGE, control_apply},
     {MESSAGE_REMOVE, false, CHANGE, control_remove},
+    {MESSAGE_ROLLOUT, false, CHANGE, control_rollout},
     {MESSAGE_WATCH, false, ANY, control_watch},
     {MESSAGE_HISTORY, false, FRESH, control_history},
     {MESSAGE_LOGS, false, ANY, control_logs},

@@ -37,6 +37,7 @@ void control_on_writable(void *daemon, struct conversation *conversation);
 // Handlers. All end the conversation or take it over, and none fails: clients are told.
 void control_list(const struct request *request);
 void control_apply(const struct request *request);
+void control_rollout(const struct request *request);
 void control_remove(const struct request *request);
 void control_watch(const struct request *request);
 void control_history(const struct request *request);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/daemon/control_apply.c — APPLY and REMOVE: decided on a read, proposed, answered once durable.
+// reconciler/daemon/control_apply.c — APPLY, REMOVE and ROLLOUT: decided on a read, proposed, answered once durable.
 //
 // A change that lost a race (somebody else wrote between the read and the commit) is decided again on a newer
 // read, unless the client said which version it means. A request whose id was proposed before is answered
@@ -20,8 +20,9 @@
 struct changing {
     struct answer answer; // first: the conversation's state
     struct arena arena;
-    const struct apply_request *apply; // one of the two
+    const struct apply_request *apply; // one of the three
     const struct remove_request *remove;
+    const struct rollout_request *rollout;
     const char *who, *request_id;
     struct decision decision;
     int tries;
@@ -71,8 +72,27 @@ static void note_event(struct applied *applied, const struct event *event, int64
     }
 }
 
+static int name_service(struct changing *changing, struct store_read *read, struct error *err) {
+    void *object;
+    int rc = store_load(read, KIND_SERVICE, &changing->rollout->service, &changing->arena, &object, err);
+    if (rc == 0) {
+        const struct service *service = object;
+        struct apply_result *result = ARENA_PUSH(&changing->arena, &changing->decision.applied.results);
+        schema_init(&apply_result_schema, result);
+        result->kind = KIND_SERVICE;
+        result->name = service->spec.name;
+        result->id = service->meta.id;
+        result->version = service->meta.version;
+        result->revision = service->revision;
+    }
+    return rc < 0 ? rc : 0;
+}
+
 static int name_results(struct changing *changing, struct store_read *read, struct error *err) {
     struct applied *applied = &changing->decision.applied;
+    if (changing->rollout != NULL) {
+        return name_service(changing, read, err);
+    }
     for (size_t i = 0; changing->apply != NULL && i < changing->apply->items.count; i++) {
         const struct apply_item *item = &changing->apply->items.items[i];
         struct apply_result *result = ARENA_PUSH(&changing->arena, &applied->results);
@@ -216,6 +236,10 @@ static void on_result(void *context, const struct proposal_result *result) {
 
 static int decide(struct changing *changing, struct store_read *read, struct error *err) {
     int64_t now_unix_ms = changing->answer.daemon->now.unix_ms;
+    if (changing->rollout != NULL) {
+        return decide_rollout(read, changing->rollout, changing->who, now_unix_ms, &changing->arena,
+                              &changing->decision, err);
+    }
     return changing->apply != NULL ? decide_apply(read, changing->apply, changing->who, now_unix_ms,
                                                   &changing->arena, &changing->decision, err)
                                    : decide_remove(read, changing->remove, changing->who, now_unix_ms,
@@ -280,6 +304,13 @@ void control_apply(const struct request *request) {
     } else {
         attempt(changing);
     }
+}
+
+void control_rollout(const struct request *request) {
+    struct changing *changing = changing_new(request);
+    changing->rollout = schema_copy(&rollout_request_schema, request->payload, &changing->arena);
+    changing->request_id = changing->rollout->request_id;
+    attempt(changing);
 }
 
 void control_remove(const struct request *request) {

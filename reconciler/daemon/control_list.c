@@ -11,6 +11,7 @@
 #include "reconciler/daemon/daemon.h"
 #include "reconciler/daemon/shown.h"
 #include "reconciler/daemon/stream.h"
+#include "specs/rollout.h"
 
 struct list_stream {
     struct stream stream;
@@ -56,6 +57,26 @@ static int collect_revisions(struct list_stream *list, struct store_read *read, 
         *ARENA_PUSH(&list->arena, &list->ids) = id;
     }
     store_each_end(&cursor);
+    return rc < 0 ? rc : 0;
+}
+
+// Rollouts have no index: their service's last number tells their names.
+static int collect_rollouts(struct list_stream *list, struct store_read *read, struct error *err) {
+    void *object;
+    int rc = store_load(read, KIND_SERVICE, &list->request.service, &list->arena, &object, err);
+    if (rc != 0) {
+        return rc < 0 ? rc : 0;
+    }
+    const struct service *service = object;
+    int64_t first = service->rollout_number > ROLLOUTS_MAX ? service->rollout_number - ROLLOUTS_MAX : 1;
+    for (int64_t number = first; rc >= 0 && number <= service->rollout_number; number++) {
+        struct id id;
+        rc = store_find_name(read, KIND_ROLLOUT, rollout_name(&service->meta.id, number, &list->arena), &id,
+                             err);
+        if (rc == 0) {
+            *ARENA_PUSH(&list->arena, &list->ids) = id;
+        }
+    }
     return rc < 0 ? rc : 0;
 }
 
@@ -170,10 +191,13 @@ static int prepare(struct list_stream *list, struct daemon *daemon, struct error
     struct store_read *read;
     int rc = store_read_begin(daemon->store, &read, err);
     if (rc == 0) {
-        bool is_history = list->request.kind == KIND_REVISION && !id_is_none(&list->request.service);
-        list->is_by_id = is_history || list->request.references.count > 0;
+        bool is_of_service = !id_is_none(&list->request.service);
+        bool is_history = list->request.kind == KIND_REVISION && is_of_service;
+        bool is_rollouts = list->request.kind == KIND_ROLLOUT && is_of_service;
+        list->is_by_id = is_history || is_rollouts || list->request.references.count > 0;
         rc = list->request.references.count > 0 ? resolve_all(list, read, err)
              : is_history                       ? collect_revisions(list, read, err)
+             : is_rollouts                      ? collect_rollouts(list, read, err)
                                                 : 0;
         store_read_end(read);
     }

@@ -26,6 +26,9 @@ int decide_apply(struct store_read *read, const struct apply_request *request, c
 int decide_remove(struct store_read *read, const struct remove_request *request, const char *who,
                   int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
 
+int decide_rollout(struct store_read *read, const struct rollout_request *request, const char *who,
+                   int64_t now_unix_ms, struct arena *arena, struct decision *out, struct error *err);
+
 // Whether the managers that are left without this one, and without those spared before, are a quorum that
 // answers. -ERR_GUARD: why not, and what to do.
 int decide_spare_manager(struct decision *decision, struct store_read *read, const struct id *node_id,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reconciler/plan/reaper.c — bounded history: which records of tasks, revisions and rollouts go, and the end of a removed
-// service.
+// reconciler/plan/reaper.c — bounded history: which records of tasks, revisions and rollouts go, and the end
+// of a removed service.
 //
 // Kept of each slot are the newest tasks up to the cluster's limit (at least one, and as many as counting
 // restart attempts needs). Gone at once: what was to be removed and is over, and what was stopped before any

@@ -9,8 +9,9 @@
 //     unnode NAME
 //     service NAME [replicas=3] [mode=global] [image=x] [cpus=1] [memory=1G] [constraint=node.role==manager]
 //             [max=1] [restart=on-failure] [delay=5s] [attempts=3] [window=1m] [factor=2] [longest=1m]
-//             [depends=db:service_healthy,cache] [order=start-first] [parallelism=2] [rest=1s] [monitor=1s]
-//             [ratio=0.5] [action=rollback] [deadline=1m] [ports=host]; the policy of rollbacks: back.order=… back.parallelism=…
+//             [depends=db:service_healthy,cache] [ports=host]
+//             [order=start-first] [parallelism=2] [rest=1s] [monitor=1s] [ratio=0.5] [action=rollback]
+//             [deadline=1m]; the policy of rollbacks: back.order=… back.parallelism=…
 //             (again: only what is given changes, as a new revision)
 //     rollback NAME [REVISION]
 //     pause NAME, resume NAME: its rollout
