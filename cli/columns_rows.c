@@ -48,14 +48,17 @@ static int by_service_name(const void *a, const void *b) {
     return str_compare_natural(x->service->spec.name, y->service->spec.name);
 }
 
-// What was running on a node that is lost now is not counted: it has been replaced, and nobody hears of it.
-static bool is_running(const struct task *task) {
-    bool is_lost = task->desired > TASK_RUNNING && task->desired_reason == REASON_NODE_LOST;
+// What was running on a node that is lost now is not counted: it has been replaced, or was to be stopped anyway,
+// and nobody hears of it.
+static bool is_running(const struct task *task, const struct map *nodes) {
+    const struct node *node = map_get(nodes, task->node_id.text);
+    bool is_down = node != NULL && node->status.state == NODE_DOWN;
+    bool is_lost = task->desired > TASK_RUNNING && (is_down || task->desired_reason == REASON_NODE_LOST);
     return task->status.state == TASK_RUNNING && !is_lost;
 }
 
-static void tally(struct service_row *row, const struct task *task) {
-    row->running += is_running(task);
+static void tally(struct service_row *row, const struct task *task, const struct map *nodes) {
+    row->running += is_running(task, nodes);
     bool is_job = row->service->spec.deploy.mode == MODE_REPLICATED_JOB ||
                   row->service->spec.deploy.mode == MODE_GLOBAL_JOB;
     bool is_wanted = task->desired == TASK_RUNNING || task->desired == TASK_READY;
@@ -68,6 +71,7 @@ static void tally(struct service_row *row, const struct task *task) {
 struct rows columns_service_rows(const struct columns_source *source, struct arena *arena) {
     AUTO_JOINED joined = {0};
     struct rows rows = {0};
+    index_ids(source->nodes, &joined.nodes);
     for (size_t i = 0; i < source->services->count; i++) {
         struct service_row *row = ARENA_NEW(arena, struct service_row);
         row->service = source->services->items[i];
@@ -80,7 +84,7 @@ struct rows columns_service_rows(const struct columns_source *source, struct are
         const struct task *task = source->tasks->items[i];
         struct service_row *row = map_get(&joined.tallies, task->service_id.text);
         if (row != NULL) {
-            tally(row, task);
+            tally(row, task, &joined.nodes);
         }
     }
     if (rows.count > 0) {
@@ -182,13 +186,15 @@ struct rows columns_node_rows(const struct columns_source *source, struct arena 
 int columns_fetch_services(struct client *client, const struct strings *references, struct arena *arena,
                            struct rows *out, struct error *err) {
     struct object_list services;
-    struct object_list tasks = {0};
+    struct object_list tasks = {0}, nodes = {0};
     int rc = connect_list(client, KIND_SERVICE, references, arena, &services, err);
     if (rc == 0 && services.count > 0) {
         rc = connect_list(client, KIND_TASK, NULL, arena, &tasks, err);
+        rc = rc < 0 ? rc : connect_list(client, KIND_NODE, NULL, arena, &nodes, err);
     }
     if (rc == 0) {
-        *out = columns_service_rows(&(struct columns_source){.services = &services, .tasks = &tasks}, arena);
+        const struct columns_source source = {.services = &services, .tasks = &tasks, .nodes = &nodes};
+        *out = columns_service_rows(&source, arena);
     }
     return rc;
 }

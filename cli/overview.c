@@ -99,13 +99,15 @@ struct rows overview_rows(const struct columns_source *source, struct arena *are
 
 int overview_fetch(struct client *client, struct arena *arena, struct rows *out, struct error *err) {
     struct object_list services;
-    struct object_list tasks = {0};
+    struct object_list tasks = {0}, nodes = {0};
     int rc = connect_list(client, KIND_SERVICE, NULL, arena, &services, err);
     if (rc == 0 && services.count > 0) {
         rc = connect_list(client, KIND_TASK, NULL, arena, &tasks, err);
+        rc = rc < 0 ? rc : connect_list(client, KIND_NODE, NULL, arena, &nodes, err);
     }
     if (rc == 0) {
-        *out = overview_rows(&(struct columns_source){.services = &services, .tasks = &tasks}, arena);
+        const struct columns_source source = {.services = &services, .tasks = &tasks, .nodes = &nodes};
+        *out = overview_rows(&source, arena);
     }
     return rc;
 }

@@ -267,6 +267,23 @@ static void one_key_again_is_either_and_two_keys_are_both(void **state) {
     arena_free(&w.arena);
 }
 
+// Its node died in the middle of an update: nobody will ever say that it has stopped.
+static void what_was_to_stop_on_a_node_that_is_down_does_not_count_as_running(void **state) {
+    (void)state;
+    struct world w;
+    make_world(&w);
+    struct task *old = add_task(&w, "t666666666666666666666666", w.services.items[1], 3, TASK_RUNNING, 15);
+    old->desired = TASK_SHUTDOWN;
+    struct columns_source source = source_of(&w);
+    for (int is_down = 0; is_down < 2; is_down++) {
+        str_copy(old->node_id.text, sizeof old->node_id.text,
+                 is_down ? "n222222222222222222222222" : "n111111111111111111111111");
+        struct rows rows = columns_service_rows(&source, &w.arena);
+        assert_int_equal(((const struct service_row *)rows.items[1])->running, is_down ? 2 : 3);
+    }
+    arena_free(&w.arena);
+}
+
 static void wrong_filters_name_the_right_ones(void **state) {
     (void)state;
     struct world w;
@@ -330,6 +347,7 @@ int main(void) {
         cmocka_unit_test(the_overview_looks_as_agreed),
         cmocka_unit_test(one_key_again_is_either_and_two_keys_are_both),
         cmocka_unit_test(wrong_filters_name_the_right_ones),
+        cmocka_unit_test(what_was_to_stop_on_a_node_that_is_down_does_not_count_as_running),
         cmocka_unit_test(manifests_name_their_kind),
         cmocka_unit_test(wide_characters_keep_columns_straight),
     };
