@@ -168,19 +168,30 @@ static void tell_agent(struct daemon *daemon, const struct assign_step *next) {
     }
 }
 
+// What the agent said of tasks that were not in the store yet has come to nothing: it says it again at once,
+// not when it has waited for an acknowledgement for long enough.
+static void become_current(struct daemon *daemon) {
+    daemon->is_current = true;
+    agent_resend(daemon->agent);
+}
+
 static void on_current(void *context, int rc, const struct error *err) {
     struct daemon *daemon = context;
     (void)err; // asked again at the next turn
     daemon->is_asking = false;
-    daemon->is_current = rc == 0;
+    if (rc == 0) {
+        become_current(daemon);
+    }
 }
 
 // A manager that comes back, or joins again with an empty store, walks through the past: there its agent's
 // tasks are not assigned yet, and would be stopped. Until it has caught up, the agent goes by its own files.
 static bool has_caught_up(struct daemon *daemon) {
     if (!daemon->is_current && !daemon->is_asking) {
-        daemon->is_current = replica_read(daemon->replica, on_current, daemon);
-        daemon->is_asking = !daemon->is_current;
+        daemon->is_asking = !replica_read(daemon->replica, on_current, daemon);
+        if (!daemon->is_asking) {
+            become_current(daemon);
+        }
     }
     return daemon->is_current;
 }
