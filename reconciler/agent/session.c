@@ -173,7 +173,8 @@ static void say_reports(struct stepping *at, const struct session_event *event) 
 
 static int64_t rest_ms(const struct stepping *at) {
     int64_t longest_ms = SESSION_REST_MS_MIN << at->session->failures;
-    longest_ms = longest_ms > SESSION_REST_MS_MAX ? SESSION_REST_MS_MAX : longest_ms;
+    int64_t bound_ms = at->session->is_leaving ? SESSION_REST_LEAVING_MS_MAX : SESSION_REST_MS_MAX;
+    longest_ms = longest_ms > bound_ms ? bound_ms : longest_ms;
     return longest_ms / 2 + (int64_t)prng_below(at->prng, (uint64_t)(longest_ms / 2) + 1);
 }
 
@@ -248,6 +249,9 @@ static void open_session(struct stepping *at, const struct session_registered *r
     hear_interval(at, registered->heartbeat_ms);
     memcpy(session->next, session->dialed, sizeof session->next); // should only the link break
     at->out->is_opened = true;
+    if (session->is_leaving) {
+        say_leave(at);
+    }
 }
 
 static void on_registered(struct stepping *at, const void *payload) {
@@ -544,6 +548,17 @@ static void on_description(struct stepping *at, const struct session_event *even
     }
 }
 
+// Without a session there is one to be had first, and soon: who leaves does not wait for long.
+static void on_leave(struct stepping *at) {
+    struct session *session = at->session;
+    session->is_leaving = true;
+    if (session->machine.state == SESSION_OPEN) {
+        say_leave(at);
+    } else if (session->machine.state == SESSION_RESTING) {
+        session->due_ms = at->now_ms;
+    }
+}
+
 void session_step(struct session *session, const struct session_event *event, int64_t now_ms,
                   struct prng *prng, struct arena *arena, struct session_actions *out) {
     struct stepping at = {session, now_ms, prng, arena, out};
@@ -572,10 +587,7 @@ void session_step(struct session *session, const struct session_event *event, in
         on_description(&at, event);
         break;
     case SESSION_ON_LEAVE:
-        session->is_leaving = session->machine.state == SESSION_OPEN;
-        if (session->is_leaving) {
-            say_leave(&at);
-        }
+        on_leave(&at);
         break;
     }
 }

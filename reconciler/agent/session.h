@@ -29,6 +29,7 @@
 #define SESSION_MISSED_MAX 3
 #define SESSION_REST_MS_MIN 100 // before the second dial; doubles
 #define SESSION_REST_MS_MAX 8000
+#define SESSION_REST_LEAVING_MS_MAX 400
 #define SESSION_REDIRECTS_MAX 3
 #define SESSION_REMOVALS_MIN 2
 #define SESSION_STEP_TASKS_MAX (2 * TASKS_PER_NODE_MAX)
@@ -75,7 +76,7 @@ enum session_event_kind {
     SESSION_ON_MESSAGE,     // of a manager (rows with the sender DISPATCHER)
     SESSION_ON_REPORTS,     // to be said if it is possible now
     SESSION_ON_DESCRIPTION, // what the node is, from now on
-    SESSION_ON_LEAVE,       // the node leaves the cluster: to be said if it is possible now
+    SESSION_ON_LEAVE,       // the node leaves the cluster: to be said now, or as soon as there is a session
 };
 struct session_event {
     enum session_event_kind kind;

@@ -246,13 +246,10 @@ static void on_fresh(void *context, int rc, const struct error *err) {
     }
 }
 
-// A worker waits for the end of its session; where it has none, there is nobody to tell.
+// A worker waits for the end of its session; where it has none, for one, in which it can say so.
 static void ask_as_worker(struct daemon *daemon) {
     struct leaving *leaving = daemon->group.leaving;
-    if (!worker_leave(daemon)) {
-        stop(daemon);
-        return;
-    }
+    worker_leave(daemon);
     leaving->step = LEAVING_WAITS;
     leaving->deadline_mono_ms = daemon->now.mono_ms + LEAVE_AS_WORKER_MS;
 }

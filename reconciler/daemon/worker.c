@@ -323,9 +323,8 @@ void worker_say(struct daemon *daemon, uint16_t number, struct bytes body) {
     (void)agent_links_send(daemon->worker->links, daemon->worker->link, number, body);
 }
 
-bool worker_leave(struct daemon *daemon) {
+void worker_leave(struct daemon *daemon) {
     feed(daemon, &(struct session_event){.kind = SESSION_ON_LEAVE});
-    return daemon->worker->session.is_leaving;
 }
 
 void worker_fill_info(const struct daemon *daemon, struct info_reply *info, struct arena *arena) {

@@ -31,8 +31,8 @@ int64_t worker_wake_mono_ms(const struct daemon *daemon); // when the next step 
 void worker_report(struct daemon *daemon, const struct reports *reports);
 // To the manager it has a session with; lost when there is none.
 void worker_say(struct daemon *daemon, uint16_t number, struct bytes body);
-// Says that this node leaves. False: nobody hears it.
-bool worker_leave(struct daemon *daemon);
+// Says that this node leaves, as soon as somebody hears it.
+void worker_leave(struct daemon *daemon);
 void worker_fill_info(const struct daemon *daemon, struct info_reply *info, struct arena *arena);
 void worker_free(struct daemon *daemon); // before the loop is closed; tasks go on running
 

@@ -629,10 +629,31 @@ static void who_is_not_let_in_as_one_that_was_removed_believes_it_likewise(void 
 
 static void who_leaves_says_so_and_believes_the_answer_at_once(void **state) {
     struct subject *s = *state;
-    on(s, SESSION_ON_LEAVE); // nobody hears it
-    assert_int_equal(s->did.messages.count, 0);
     open(s, 50);
     on(s, SESSION_ON_LEAVE);
+    assert_non_null(said(s, MESSAGE_SESSION_LEAVE));
+    hear_removed(s);
+    assert_true(s->did.is_removed);
+}
+
+static void who_leaves_without_a_session_asks_for_one_at_once_and_says_so_in_it(void **state) {
+    struct subject *s = *state;
+    open(s, 50);
+    for (int i = 0; i < 10; i++) { // until the rests are as long as they get
+        on(s, SESSION_ON_LINK_DOWN);
+        wake(s);
+    }
+    on(s, SESSION_ON_LINK_DOWN);
+    on(s, SESSION_ON_LEAVE);
+    assert_int_equal(s->did.messages.count, 0); // nobody hears it
+    assert_int_equal(session_wake_ms(&s->session), s->now_ms);
+    for (int i = 0; i < 10; i++) {
+        wake(s);
+        assert_non_null(s->did.dial);
+        on(s, SESSION_ON_LINK_DOWN);
+        assert_in_range(session_wake_ms(&s->session) - s->now_ms, 1, SESSION_REST_LEAVING_MS_MAX);
+    }
+    open(s, 51);
     assert_non_null(said(s, MESSAGE_SESSION_LEAVE));
     hear_removed(s);
     assert_true(s->did.is_removed);
@@ -718,6 +739,7 @@ int main(void) {
         TEST(that_it_was_removed_is_believed_at_the_second_time),
         TEST(who_is_not_let_in_as_one_that_was_removed_believes_it_likewise),
         TEST(who_leaves_says_so_and_believes_the_answer_at_once),
+        TEST(who_leaves_without_a_session_asks_for_one_at_once_and_says_so_in_it),
         TEST(it_tells_that_it_is_to_be_a_manager),
         TEST(it_tells_what_its_certificate_is_to_be_like),
     };

@@ -375,13 +375,20 @@ static void one_that_is_removed_is_told(void **state) {
 
 static void one_that_leaves_is_down_at_once(void **state) {
     (void)state;
-    assert_false(worker_leave(&world.worker)); // nobody hears it
     AWAIT(is_connected());
-    assert_true(worker_leave(&world.worker));
+    worker_leave(&world.worker);
     AWAIT(world.worker.group.is_removed);
     const struct node *node = get(KIND_NODE, &world.worker.node_id);
     assert_true(node->status.left);
     assert_int_equal(node->status.state, NODE_DOWN);
+}
+
+static void one_that_leaves_before_it_has_a_session_is_heard_all_the_same(void **state) {
+    (void)state;
+    assert_false(is_connected());
+    worker_leave(&world.worker);
+    AWAIT(world.worker.group.is_removed);
+    assert_true(((const struct node *)get(KIND_NODE, &world.worker.node_id))->status.left);
 }
 
 static void one_that_is_to_be_a_manager_asks_for_its_certificate(void **state) {
@@ -444,6 +451,7 @@ int main(void) {
         TEST(the_heartbeat_of_the_cluster_counts),
         TEST(one_that_is_removed_is_told),
         TEST(one_that_leaves_is_down_at_once),
+        TEST(one_that_leaves_before_it_has_a_session_is_heard_all_the_same),
         TEST(one_that_is_to_be_a_manager_asks_for_its_certificate),
         TEST(what_a_node_is_its_certificate_says),
         TEST(a_manager_without_a_cluster_lets_no_agent_wait),
