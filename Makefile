@@ -264,12 +264,12 @@ cluster: deps ## NODES machines on this one (5), MANAGERS of them managers (3), 
 cluster-stop: ## take that cluster away
 	@examples/cluster.sh stop
 
-demo: deps ## build, start three nodes here, apply the example shop, break it, watch it heal (root)
+demo: deps ## build, and `muster demo`: three nodes here, the example shop on them, broken and mended (root)
 	@$(SUBMAKE) all images
-	@examples/demo.sh
+	@MUSTER_EXAMPLES='$(CURDIR)/examples' $(OUT)/muster demo
 
 SHARE = $(DESTDIR)$(PREFIX)/share
-install: docs ## install programs, man pages, completion and systemd unit under $(DESTDIR)$(PREFIX)
+install: docs ## install programs, man pages, completion, examples and systemd unit under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/muster $(SHARE)/man/man1 \
 	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -279,6 +279,13 @@ install: docs ## install programs, man pages, completion and systemd unit under 
 	install -m 644 $(BUILD)/docs/completion/bash $(SHARE)/bash-completion/completions/muster
 	install -m 644 $(BUILD)/docs/completion/zsh $(SHARE)/zsh/site-functions/_muster
 	install -m 644 $(BUILD)/docs/completion/fish $(SHARE)/fish/vendor_completions.d/muster.fish
+	install -d $(SHARE)/muster/examples/compose/site $(SHARE)/muster/images
+	for file in examples/*.yaml examples/compose/*.yaml; do \
+	    sed 's,build/images,images,' $$file >$(SHARE)/muster/$$file || exit 1; done
+	install -m 755 examples/demo.sh examples/cluster.sh examples/traces.sh $(SHARE)/muster/examples/
+	install -m 644 examples/compose/site/* $(SHARE)/muster/examples/compose/site/
+	@$(SUBMAKE) images && install -m 644 $(BUILD)/images/*.tar $(SHARE)/muster/images/ || \
+	    echo 'The images of the examples could not be made, so `muster demo` will not run from there.' >&2
 	sed 's,@PREFIX@,$(PREFIX),' dist/musterd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/musterd.service
 
 docs: all ## what is written in the sources, gathered: build/docs/ man/, completion/, tree.txt, muster.proto, muster.schema.json

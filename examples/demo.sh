@@ -1,15 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# examples/demo.sh — muster on this machine, in a minute: a shop is started, something in it breaks, and is mended. `make demo` builds first.
+# examples/demo.sh — muster on this machine, in a minute: a shop is started, something in it breaks, and is mended. It is what `muster demo`
+# runs; `make demo` builds first.
 #
-#     examples/demo.sh         may be run again at any time
-#     examples/demo.sh stop    takes everything away that it made, and says so
+#     demo.sh           refuses when it runs already (exit status 5)
+#     demo.sh stop      takes everything away that it made, and says so
+#     demo.sh status    what of it runs; exit status 1 when nothing does
 #
+# BUILD is the directory of the programs. Images are in build/images, or where `make install` puts them: images, beside the examples.
 # It is three nodes, all managers, each in a network namespace of its own (examples/cluster.sh), in /var/lib/muster-demo. Where there can
 # be none, or with MUSTER_DEMO_NODES=1, it is one: the daemon of this machine, started if none runs, with its state in /var/lib/muster.
 # All of it goes on when this script ends. MUSTER_DEMO_DIR=/some/where keeps all of it there instead.
 set -euo pipefail
+from=$PWD
 cd "$(dirname "$0")/.."
 
 MUSTER_CLUSTER_DIR=${MUSTER_DEMO_DIR:-/var/lib/muster-demo}
@@ -25,6 +29,17 @@ mark=$state/demo # there if the state is the demo's own, which `stop` removes; $
 is_many=
 services='web cart worker watch'
 
+# As whoever called can type them.
+examples=$PWD/examples
+[ "$PWD" != "$from" ] || examples=examples
+program=$build/muster
+if [ "$(command -v muster)" -ef "$program" ]; then
+    program=muster
+else
+    program=${program#"$from/"}
+fi
+demo="${MUSTER_DEMO_DIR:+MUSTER_DEMO_DIR=$MUSTER_DEMO_DIR }$program demo"
+
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
     bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
 else
@@ -37,7 +52,8 @@ say() {
 
 # prompt COMMAND…, show COMMAND…: as if it had been typed.
 prompt() {
-    printf '%s$ %s%s\n' "$dim" "${*/#muster/$build/muster}" "$plain"
+    local line=${*/#muster/$program}
+    printf '%s$ %s%s\n' "$dim" "${line//examples\//$examples/}" "$plain"
 }
 
 show() {
@@ -49,9 +65,11 @@ muster() {
     "$build/muster" "$@"
 }
 
-die() {
+die() { # [-STATUS] WORD…
+    local status=10
+    case $1 in -[0-9]*) status=${1#-} && shift ;; esac
     echo "demo: $*" >&2
-    exit 1
+    exit "$status"
 }
 
 is_running() {
@@ -94,14 +112,15 @@ choose() {
 }
 
 start_nodes() {
-    if is_running; then
-        say "The three nodes of the demo run already; they are used."
-    else
-        say "Starting three nodes, each in a network namespace of its own (logs: $log)"
-        cluster_stop # what is left of another time
-        cluster_start 3 3 || die "the nodes did not start"
-    fi
+    ! is_running || runs_already
+    say "Starting three nodes, each in a network namespace of its own (logs: $log)"
+    cluster_stop # what is left of another time
+    cluster_start 3 3 || die "the nodes did not start"
     show muster node ls
+}
+
+runs_already() {
+    die -5 "it runs already: look at it with MUSTER_HOST=$MUSTER_HOST $program service ls; take it away with $demo stop"
 }
 
 # One that is no longer heard has no tasks that are to run, and nothing of the shop is missing.
@@ -134,6 +153,7 @@ lose_node() {
 
 start_daemon() {
     if is_running; then
+        [ ! -e "$run/demo" ] || runs_already
         say "A musterd runs on this machine already; it is used."
         touch "$run/demo"
         return
@@ -186,23 +206,24 @@ goodbye() {
     say "Go on:"
     [ -z "$is_many${MUSTER_DEMO_DIR-}" ] || printf '  export MUSTER_HOST=%s\n' "$MUSTER_HOST"
     cat <<TEXT
-  $build/muster service ls                  what runs
-  $build/muster service logs worker         what it says
-  $build/muster service scale web=5         more of it
-  $build/muster apply -f examples/shop.yaml change the file, apply it again
-  $build/muster console                     all of it, live
-  $build/muster --help
+  $program service ls                  what runs
+  $program service logs worker         what it says
+  $program service scale web=5         more of it
+  $program apply -f $examples/shop.yaml change the file, apply it again
+  $program console                     all of it, live
+  $program --help
 
 Stop and remove everything:
-  ${MUSTER_DEMO_DIR:+MUSTER_DEMO_DIR=$MUSTER_DEMO_DIR }examples/demo.sh stop
+  $demo stop
 TEXT
 }
 
 start() {
-    local program
-    for program in muster musterd muster-shim; do
-        [ -x "$build/$program" ] || die "$build/$program is not there: run 'make demo'"
+    local file
+    for file in muster musterd; do
+        [ -x "$build/$file" ] || die -2 "$build/$file is not there: run 'make demo'"
     done
+    [ -e build/images/nginx.tar ] || [ -e images/nginx.tar ] || die -2 "its images are not there: run 'make images'"
     choose
     if [ -n "$is_many" ]; then
         start_nodes
@@ -295,9 +316,26 @@ stop_daemon() {
     nothing_is_left
 }
 
-[ "$(id -u)" = 0 ] || die "containers need root: sudo make demo"
+# --- status ---
+
+status() {
+    if cluster_is_there; then
+        MUSTER_HOST=$(cluster_host 1)
+    elif [ -e "$run/demo" ]; then
+        MUSTER_HOST=unix://$run/muster.sock
+    else
+        echo "The demo does not run: $demo"
+        exit 1
+    fi
+    export MUSTER_HOST
+    is_running || { echo "Something of the demo is left, and does not answer: $demo stop" && exit 1; }
+    echo "The demo runs: export MUSTER_HOST=$MUSTER_HOST"
+    muster node ls
+    muster service ls
+}
+
+[ "$(id -u)" = 0 ] || die -4 "containers need root"
 case ${1:-start} in
-start) start ;;
-stop) stop ;;
-*) die "unknown word '$1': nothing, or stop" ;;
+start | stop | status) "${1:-start}" ;;
+*) die -2 "unknown word '$1': start, stop or status" ;;
 esac

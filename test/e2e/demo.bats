@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 #
-# test/e2e/demo.bats — the demo, on three nodes and on one, twice, and its end without a trace.
+# test/e2e/demo.bats — `muster demo`, on three nodes and on one, twice, installed, and its end without a trace.
 
 load ../lib/musterd.bash
 load ../lib/cluster.bash
@@ -25,7 +25,13 @@ teardown() {
 }
 
 demo() {
-    BUILD=$build timeout 120 "$repo/examples/demo.sh" "$@" 3>&-
+    timeout 120 "$build/muster" demo "$@" 3>&-
+}
+
+# It refuses, and says how to look at the one there is, and to end it.
+demo_again() {
+    exits 5 demo
+    matches 'it runs already: .*MUSTER_HOST=unix://.*muster service ls.*muster demo stop' "$output"
 }
 
 says_all() { # FILE PATTERN…
@@ -41,19 +47,49 @@ many_left() { # what is there of three nodes, but for the directory, which is no
 
 @test "three nodes: a shop, a process that dies, a node that is cut off, mended; again; and gone without a trace" {
     demo >"$node/first" 2>"$node/waiting"
-    says_all "$node/first" 'n3 +Ready +Active' 'web .* 3/3' 'watch .* 3/3' 'kill -KILL [0-9]+' 'cluster\.sh cut 3' 'n3 +Down' 'demo\.sh stop'
+    says_all "$node/first" 'n3 +Ready +Active' 'web .* 3/3' 'watch .* 3/3' 'kill -KILL [0-9]+' 'cluster\.sh cut 3' 'n3 +Down' 'muster demo stop'
     [ "$(wc -l <"$node/first")" -lt 80 ]
     refute grep -q $'\e' "$node/first"
     on 1 node ls --filter name=n3 | grep -q Ready
     pid=$(cluster_daemon 2)
-    demo >"$node/second" 2>>"$node/waiting"
-    says_all "$node/second" 'three nodes of the demo run already'
+    demo_again
     same "$pid" "$(cluster_daemon 2)"
+    demo status >"$node/status"
+    says_all "$node/status" "export MUSTER_HOST=unix://$node/1/run/muster.sock" 'n3 +Ready' 'web .* 3/3'
     kill -KILL "$pid" "$(cluster_daemon 1)"
     demo stop >"$node/end"
     grep -q 'no process, namespace, mount, control group or file' "$node/end"
     same '' "$(many_left)"
-    same 'end first second waiting ' "$(ls "$node" | tr '\n' ' ')"
+    same 'end first status waiting ' "$(ls "$node" | tr '\n' ' ')"
+    exits 1 demo status
+    matches 'does not run: .*muster demo$' "$output"
+    demo stop | grep -q 'no process, namespace, mount, control group or file' # there was nothing
+}
+
+@test "what misses is told before anything is begun" {
+    exits 2 demo strat
+    matches "did you mean 'start'" "$output"
+    exits 2 demo stop now
+    mkdir "$node/bin"
+    ln -s "$(command -v bash)" "$(command -v timeout)" "$node/bin"
+    exits 2 unshare --mount bash -c "mount -t tmpfs none /usr/sbin && PATH='$node/bin' exec '$build/muster' demo"
+    matches 'the demo needs runc, and it is not here: apt-get install runc' "$output"
+    exits 4 setpriv --reuid 65534 --regid 65534 --clear-groups "$build/muster" demo
+    matches 'need root: sudo muster demo start' "$output"
+    cp "$build/muster" "$node/bin/"
+    exits 2 "$node/bin/muster" demo
+    matches "files of the demo are not beside this program: neither $node/bin/\.\./share/muster/examples" "$output"
+    same bin "$(ls "$node")"
+}
+
+@test "installed, it finds its files and images there, and says what to type" {
+    make -C "$repo" --no-print-directory install DESTDIR="$node/root" PREFIX=/usr >"$node/make" 2>&1 3>&- || { cat "$node/make" >&2 && false; }
+    build=$node/root/usr/bin
+    cd "$node"
+    MUSTER_DEMO_NODES=1 PATH=$build:$PATH demo >"$node/first" 2>"$node/waiting"
+    says_all "$node/first" '^\$ muster apply -f /.*/root/usr/share/muster/examples/shop.yaml' 'web .* 3/3' 'cart .* 1/1' ' muster demo stop'
+    MUSTER_DEMO_NODES=1 demo stop >"$node/end"
+    nothing_left
 }
 
 @test "where there can be no namespaces, it says why and is one node" {
@@ -73,7 +109,7 @@ many_left() { # what is there of three nodes, but for the directory, which is no
 @test "one node: the demo starts, breaks, mends, may be repeated, and goes without a trace" {
     export MUSTER_DEMO_NODES=1
     demo >"$node/first"
-    for line in 'web .* 3/3' 'cart .* 1/1' 'worker .* 2/2' 'watch .* 1/1' 'kill -KILL [0-9]+' 'demo\.sh stop'; do
+    for line in 'web .* 3/3' 'cart .* 1/1' 'worker .* 2/2' 'watch .* 1/1' 'kill -KILL [0-9]+' 'muster demo stop'; do
         grep -qE "$line" "$node/first"
     done
     [ "$(wc -l <"$node/first")" -lt 70 ] # short enough to be read
@@ -82,16 +118,16 @@ many_left() { # what is there of three nodes, but for the directory, which is no
     muster service ps web | grep -q ' \\_ web\.'
     pid=$(cat "$node/run/demo.pid")
 
-    demo >"$node/second"
-    grep -q 'runs on this machine already' "$node/second"
+    demo_again
     count_is 3 web
+    demo status | grep -qE 'web .* 3/3'
     same "$pid" "$(cat "$node/run/demo.pid")"
 
     demo stop >"$node/end"
     grep -q 'no process, namespace, mount, control group or file' "$node/end"
     is_gone "$pid"
     nothing_left
-    same 'end first second ' "$(ls "$node" | tr '\n' ' ')"
+    same 'end first ' "$(ls "$node" | tr '\n' ' ')"
     same '' "$(find /sys/fs/cgroup -mindepth 1 -maxdepth 2 -name "$(group_parent)")"
 }
 
