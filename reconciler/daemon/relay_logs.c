@@ -22,6 +22,7 @@ struct source {
     struct log_source wanted;
     struct task_log *log;
     bool has_line, is_forgotten;
+    bool is_at_end;            // in this turn: looking again costs several system calls
     struct task_log_line line; // text in `text`
     struct buf text;
 };
@@ -121,8 +122,8 @@ static void on_frame(void *context, int64_t number, struct bytes data) {
 // 0, TASK_LOG_END, or a failure. The lines that are known come first.
 static int read_ahead(struct source *source, struct error *err) {
     struct task_log_line line;
-    int rc = 0;
-    while (!source->has_line && (rc = task_log_next(source->log, &line, err)) == 0) {
+    int rc = source->is_at_end ? TASK_LOG_END : 0;
+    while (rc == 0 && !source->has_line && (rc = task_log_next(source->log, &line, err)) == 0) {
         if (source->wanted.skip > 0 && line.time_unix_ns == source->wanted.since_unix_ns) {
             source->wanted.skip--;
             continue;
@@ -133,7 +134,14 @@ static int read_ahead(struct source *source, struct error *err) {
         source->line.text = buf_bytes(&source->text);
         source->has_line = true;
     }
+    source->is_at_end = rc == TASK_LOG_END;
     return rc;
+}
+
+static void look_again(struct log_answer *answer) {
+    LIST_EACH(node, &answer->sources) {
+        LIST_ENTRY(node, struct source, node)->is_at_end = false;
+    }
 }
 
 // The source whose line comes next; NULL when all are at their end.
@@ -197,6 +205,7 @@ static void say_mark(struct log_answer *answer, int64_t time_unix_ns) {
 static enum relay_turn on_turn(void *context) {
     struct log_answer *answer = context;
     int64_t looked_unix_ns = clock_unix_ns();
+    look_again(answer);
     if (say_lines(answer)) {
         return RELAY_MORE;
     }
