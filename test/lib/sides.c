@@ -100,6 +100,9 @@ static void on_agent(void *context, uint64_t link, const struct id *node_id, uin
                      struct bytes body) {
     struct side *side = context;
     assert_false(side->is_closed);
+    if (side->agent.takes != NULL && side->agent.takes(link, node_id, number, body)) {
+        return;
+    }
     side->agent.messages++;
     side->agent.link = link;
     side->agent.node_id = *node_id;
@@ -113,6 +116,9 @@ static void on_agent(void *context, uint64_t link, const struct id *node_id, uin
 static void on_agent_down(void *context, uint64_t link) {
     struct side *side = context;
     assert_false(side->is_closed);
+    if (side->agent.takes_down != NULL && side->agent.takes_down(link)) {
+        return;
+    }
     side->agent.downs++;
     side->agent.link = link;
 }

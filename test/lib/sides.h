@@ -41,6 +41,9 @@ struct side {
     size_t len;
     struct {          // and from agents; the last one's
         bool answers; // each message, with itself
+        // Takes what the test wants to deal with itself; may be NULL.
+        bool (*takes)(uint64_t link, const struct id *node_id, uint16_t number, struct bytes body);
+        bool (*takes_down)(uint64_t link);
         unsigned messages, downs, writables;
         uint64_t link;
         struct id node_id;
