@@ -168,3 +168,76 @@ last_of() { # FILE NODE
     grep -q '^muster: ' "$cluster/lines.notes"
     is_gapless "$cluster/lines"
 }
+
+resident_kib() { # NUMBER: the most that its daemon ever had
+    awk '/^VmHWM/ { print $2 }' "/proc/${manager_pids[$1]}/status"
+}
+
+bulk() { # REPLICAS LINES: of 100 bytes, of each task, on workers; then they stay
+    printf '%s\n' 'kind: service' 'name: bulk' 'image: none' \
+        "command: [sh, -c, 'yes $(printf '%095d' 7) | head -n $2 | cat -n | tr -d \" \\t\"; echo done; exec sleep 1000']" \
+        "deploy: {replicas: $1, placement: {constraints: [node.role==worker]}}" >"$cluster/bulk.yaml"
+    on 1 apply -f "$cluster/bulk.yaml" 2>/dev/null
+    AWAIT_SECONDS=120 await are_done "$1"
+}
+
+are_done() { # COUNT
+    [ "$(on 1 logs --raw --tail 1 bulk 2>/dev/null | grep -c '^done$')" = "$1" ]
+}
+
+@test "100 MB come through whole and in order; a reader that stands still holds nobody up and costs the daemons no memory to speak of" {
+    cluster_of 5 3
+    bulk 16 60000
+    talkers 'mode: global' "$COUNTING"
+    on 2 logs -t --no-task-ids bulk >"$cluster/all"
+    same 960016 "$(wc -l <"$cluster/all")"
+    sort -C -s -k1,1 "$cluster/all"
+    rm "$cluster/all"
+    before=$(resident_kib 3)
+    mkfifo "$cluster/pipe"
+    on 3 logs --raw bulk >"$cluster/pipe" 3>&- &
+    slow=$!
+    readers+=("$slow")
+    exec 5<"$cluster/pipe"
+    read -r _ <&5 # it has begun; nobody reads on
+    follow 3 lines talk
+    await reaches "$cluster/lines" n4 20
+    await reaches "$cluster/lines" n5 20
+    at=$(last_of "$cluster/lines" n5)
+    await reaches "$cluster/lines" n5 $((at + 750)) # three heartbeats and more
+    for number in 1 2 3; do
+        same 0 "$(manager_said "$number" node.down)"
+    done
+    same 5 "$(on 1 node ls --format '{{.Status}}' | grep -c Ready)"
+    [ $(($(resident_kib 3) - before)) -lt 65536 ]
+    [ "$(resident_kib 4)" -lt 65536 ] && [ "$(resident_kib 5)" -lt 65536 ]
+    same 960015 "$(wc -l <&5)" # and it was only waited for
+    exec 5<&-
+    wait "$slow"
+    is_gapless "$cluster/lines"
+}
+
+@test "a worker that is down is named at once; logs of ended tasks stay as long as their records, and no longer" {
+    cluster_of 4 3
+    on 1 swarm update --dispatcher-heartbeat 1s --task-history-limit 2 >/dev/null
+    talkers 'mode: global' 'echo begun; exec sleep 1000'
+    await has_lines 4 1 talk
+    manager_end 4
+    await has_words 4 Down '[A-Za-z]*'
+    asks 2 logs --raw talk
+    same 'note: node n4 is down: its logs are not here' "$err_out"
+    same 3 "$(grep -c begun <<<"$out")"
+    on 1 service rm talk >/dev/null
+    talkers 'replicas: 1' 'echo first; exec sleep 1000'
+    await has_lines 1 1 talk
+    old=$(on 1 service ps -q --no-trunc talk)
+    log=$(find "$cluster"/*/state -path "*$old/log")
+    [ -f "$log" ]
+    on 1 service update --progress none --update-monitor 1ms --args "sh -c 'echo second; exec sleep 1000'" talk >/dev/null 2>&1
+    await has_lines 2 2 talk
+    asks 2 logs --raw "$old"
+    same first "$out"
+    on 1 service update --progress none --update-monitor 1ms --args "sh -c 'echo third; exec sleep 1000'" talk >/dev/null 2>&1
+    await test ! -e "$log" # its record went, and its log with it
+    exits 2 on 2 logs "$old"
+}
