@@ -30,8 +30,14 @@ struct sessions *sessions_new(const struct sessions_options *options) {
     return sessions;
 }
 
+// An agent hears of a shorter interval when it has been heard by the longer one.
 void sessions_set(struct sessions *sessions, int64_t heartbeat_ms, int missed_max) {
+    int64_t before_ms = sessions->heartbeat_ms;
     sessions->heartbeat_ms = heartbeat_ms > 0 ? heartbeat_ms : SESSIONS_HEARTBEAT_MS;
+    if (sessions->heartbeat_ms < before_ms && sessions_count(sessions) > 0) {
+        sessions->slower_ms = before_ms;
+        sessions->slower_until_ms = sessions->now_ms + 2 * before_ms;
+    }
     sessions->missed_max = missed_max > 0 ? missed_max : SESSIONS_MISSED_MAX;
 }
 
@@ -569,7 +575,9 @@ void sessions_tick(struct sessions *sessions, int64_t mono_ms) {
     sessions->now_ms += passed_ms > SESSIONS_TICK_MS_MAX ? SESSIONS_TICK_MS_MAX : passed_ms;
     sessions->ticked_mono_ms = mono_ms;
     sessions->has_ticked = true;
-    int64_t grace_ms = sessions->heartbeat_ms * sessions->missed_max;
+    bool may_be_slower =
+        sessions->now_ms < sessions->slower_until_ms && sessions->slower_ms > sessions->heartbeat_ms;
+    int64_t grace_ms = (may_be_slower ? sessions->slower_ms : sessions->heartbeat_ms) * sessions->missed_max;
     expire(sessions, &sessions->heard, grace_ms);
     expire(sessions, &sessions->unheard, SESSIONS_NEW_LEADER_FACTOR * grace_ms);
     delivery_tick(sessions);

@@ -57,6 +57,7 @@ struct session_node {
 struct sessions {
     struct sessions_options options;
     int64_t heartbeat_ms;
+    int64_t slower_ms, slower_until_ms; // until then, agents may still go by this interval, which was longer
     char trust[SESSIONS_TRUST_BYTES];
     int64_t certificate_ms;
     int missed_max;

@@ -294,6 +294,23 @@ static void a_node_is_down_after_three_heartbeats_missed_and_not_before(void **s
     assert_int_equal(host_presence(h, 1), SESSION_HEARD);
 }
 
+static void a_shorter_interval_counts_from_when_it_was_told(void **state) {
+    struct host *h = *state;
+    struct id session = host_enter(h, 100, 1);
+    sessions_set(h->sessions, 1000, 0);
+    host_pass(h, SESSIONS_HEARTBEAT_MS); // as it was told before
+    assert_int_equal(host_presence(h, 1), SESSION_HEARD);
+    host_beat(h, 100, 1, &session);
+    for (int i = 0; i < 10; i++) {
+        host_pass(h, 1000);
+        host_beat(h, 100, 1, &session);
+    }
+    host_pass(h, 2900);
+    assert_int_equal(host_presence(h, 1), SESSION_HEARD);
+    host_pass(h, 1000);
+    assert_int_equal(host_presence(h, 1), SESSION_DOWN);
+}
+
 static void a_lost_link_leaves_the_node_its_time(void **state) {
     struct host *h = *state;
     host_enter(h, 100, 1);
@@ -767,6 +784,7 @@ int main(void) {
         TEST(what_belongs_to_an_earlier_session_is_refused),
         TEST(a_message_that_cannot_be_read_ends_the_session),
         TEST(a_node_is_down_after_three_heartbeats_missed_and_not_before),
+        TEST(a_shorter_interval_counts_from_when_it_was_told),
         TEST(a_lost_link_leaves_the_node_its_time),
         TEST(both_measures_of_silence_can_be_set),
         TEST(a_new_leader_waits_twice_as_long),
