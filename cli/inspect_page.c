@@ -175,6 +175,9 @@ static void container_lines(const struct service_spec *spec, struct buf *out) {
     line(out, " Init", "%s", spec->init ? "true" : "false");
     line(out, " StopSignal", "%s", spec->stop_signal);
     duration_line(out, " StopGracePeriod", spec->stop_grace_period_ns);
+    if (spec->drain_delay_ns > 0) {
+        duration_line(out, " DrainDelay", spec->drain_delay_ns);
+    }
     if (spec->cap_add.count > 0 || spec->cap_drop.count > 0) {
         heading(out, " Capabilities");
         joined_line(out, "  Add", &spec->cap_add);

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "cli/service_edit.h"
+#include "specs/health.h"
 
 // --- rows ---
 
@@ -131,8 +132,7 @@ static int apply_text(enum service_flag_id id, const char *text, struct service_
     struct strings *test = schema_at(&service_spec_schema, spec, "healthcheck.test", arena, &field);
     *test = (struct strings){0};
     if (text[0] != '\0') {
-        *ARENA_PUSH(arena, test) = "CMD-SHELL";
-        *ARENA_PUSH(arena, test) = text;
+        *test = health_test_from_text(text, arena);
     }
     return 0;
 }

@@ -2,7 +2,7 @@
 //
 // specs/bind_value.c — single values, lists of strings, and maps of strings, from the tree into a member.
 //
-// Compose's oddities have their names here: a scalar health test is CMD-SHELL, an env_file may be a map
+// Compose's oddities have their names here: a scalar health test has a kind of its own, an env_file may be a map
 // with `path`, extra_hosts may be a map, an environment entry without a value comes from the client.
 #include "specs/manifest_bind.h"
 
@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "specs/health.h"
 #include "specs/walk.h"
 
 // --- scalars ---
@@ -181,8 +182,7 @@ static void bind_one_string(struct binder *b, const struct field *field, const s
                        "a quote or backslash is left open");
         }
     } else if (strcmp(field->name, "test") == 0) {
-        *ARENA_PUSH(b->arena, out) = "CMD-SHELL";
-        *ARENA_PUSH(b->arena, out) = text;
+        *out = health_test_from_text(text, b->arena);
     } else if ((field->flags & FIELD_ONE) != 0) {
         *ARENA_PUSH(b->arena, out) = text;
     } else {

@@ -120,7 +120,8 @@ const struct schema file_reference_schema = SCHEMA(
 
 static const struct field health_check_fields[] = {
     STRINGS(struct health_check, 1, test, .flags = FIELD_ONE, RESTARTS, SINCE,
-            .help = "Command: [CMD, …], [CMD-SHELL, …] or [NONE]; one text is run by a shell.",
+            .help = "[CMD, …], [CMD-SHELL, …], [TCP, port], [HTTP, URL] or [NONE]; one text is tcp:PORT, "
+                    "http:PORT/PATH, or run by a shell.",
             .example = "[CMD, redis-cli, ping]"),
     DURATION(struct health_check, 2, interval_ns, .name = "interval", RESTARTS, SINCE,
              .help = "Time between two checks; 0 = 30s."),
@@ -363,8 +364,8 @@ static const struct field service_spec_fields[] = {
         .help = "How readily the kernel kills it without memory."),
     SIZE(struct service_spec, 23, shm_size_bytes, .name = "shm_size", RESTARTS, SINCE,
          .help = "Size of /dev/shm; 0 = 64M."),
-    OPTIONAL(struct service_spec, 24, healthcheck, &health_check_schema, struct health_check,
-             .flags = FIELD_LATER, RESTARTS, SINCE, .help = "How to tell that a task is well."),
+    OPTIONAL(struct service_spec, 24, healthcheck, &health_check_schema, struct health_check, RESTARTS, SINCE,
+             .help = "How to tell that a task is well."),
     STRUCT(struct service_spec, 25, logging, &logging_schema, struct logging, RESTARTS, SINCE,
            .help = "What becomes of output."),
     ENUM(struct service_spec, 26, network_mode, network_mode_names, NETWORK_DEFAULT, RESTARTS, SINCE,
@@ -402,6 +403,9 @@ static const struct field service_spec_fields[] = {
            .help = "How the service is kept."),
     INT(struct service_spec, 42, force_update, 0, INT64_MAX, .flags = FIELD_HIDDEN, RESTARTS, SINCE,
         .help = "Raised to replace tasks without another change."),
+    DURATION(struct service_spec, 54, drain_delay_ns, .name = "drain_delay", RESTARTS, SINCE,
+             .help = "Time that a task still serves after it was told to stop, before the stop signal.",
+             .example = "5s"),
 };
 const struct schema service_spec_schema =
     SCHEMA("service", struct service_spec, service_spec_fields,

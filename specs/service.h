@@ -82,7 +82,7 @@ struct file_reference { // a secret or config in a container; short form: its na
 };
 
 struct health_check {
-    struct strings test; // ["CMD", …], ["CMD-SHELL", "…"], ["NONE"]; a scalar is CMD-SHELL
+    struct strings test; // ["CMD", …], ["CMD-SHELL", "…"], ["TCP", "80"], ["HTTP", "http://…"], ["NONE"]
     int64_t interval_ns, timeout_ns, start_period_ns, start_interval_ns; // 0 = 30 s, 30 s, 0, 5 s
     int64_t retries;                                                     // 0 = 3
     bool disable;
@@ -222,6 +222,8 @@ struct service_spec {
     const char *pull_policy; // "", always, missing, never
     struct deploy deploy;
     int64_t force_update; // hidden: raised by `service update --force`
+    // Between the order to stop and the signal, so that who sends it work sees it go
+    int64_t drain_delay_ns;
     struct bytes unknown;
 };
 extern const struct schema service_spec_schema, update_config_schema, port_schema, mount_schema,

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "specs/constraint.h"
+#include "specs/health.h"
 #include "specs/image.h"
 #include "specs/service_rules.h"
 #include "specs/signal_name.h"
@@ -80,6 +81,11 @@ void health_check_check(const void *object, struct problem_sink *sink) {
     }
     if (health->disable && health->test.count > 0 && strcmp(health->test.items[0], "NONE") != 0) {
         problem(sink, "disable", "excludes a test");
+    }
+    struct health_test test;
+    struct error err = {0};
+    if (health_test_parse(&health->test, sink->arena, &test, &err) < 0) {
+        problem(sink, "test", "%s", err.root);
     }
 }
 

@@ -53,6 +53,11 @@ const char *task_reason_text(int64_t reason) {
     }
 }
 
+const char *health_state_name(int64_t health) {
+    static const char *const names[] = {"none", "starting", "healthy", "unhealthy"};
+    return health >= 0 && health < 4 ? names[health] : "unknown";
+}
+
 static const char *const exit_kind_names[] = {"none", "code", "signal", "unknown"};
 
 static const struct field task_exit_fields[] = {
@@ -77,6 +82,15 @@ static const struct field funnel_step_fields[] = {
 const struct schema funnel_step_schema = SCHEMA("funnel_step", struct funnel_step, funnel_step_fields,
                                                 .help = "One rule of the search for a node.");
 
+static const struct field health_result_fields[] = {
+    TIME(struct health_result, 1, time_unix_ms, .name = "at", .help = "When it ended."),
+    INT(struct health_result, 2, exit_code, -1, INT32_MAX,
+        .help = "0 if the task was well; -1 if the check took too long."),
+    STRING(struct health_result, 3, output, .help = "What the check said, cut to a length."),
+};
+static const struct schema health_result_schema = SCHEMA("health_result", struct health_result,
+                                                         health_result_fields, .help = "One health check.");
+
 static const struct field task_status_fields[] = {
     INT(struct task_status, 1, state, 0, INT32_MAX, .word = task_state_name, .number = task_state_parse,
         .help = "Observed state; it only rises."),
@@ -89,6 +103,10 @@ static const struct field task_status_fields[] = {
         .help = "First process of the container, as the node counts."),
     STRUCT(struct task_status, 7, exit, &task_exit_schema, struct task_exit,
            .help = "How its process ended."),
+    INT(struct task_status, 20, health, 0, INT32_MAX, .word = health_state_name,
+        .help = "Health by its check: none, starting, healthy or unhealthy."),
+    LIST(struct task_status, 21, health_results, &health_result_schema, struct health_result,
+         .max = HEALTH_RESULTS_MAX, .help = "The last health checks up to its last change of health."),
 };
 const struct schema task_status_schema =
     SCHEMA("task_status", struct task_status, task_status_fields, .help = "What a node observes of a task.");

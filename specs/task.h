@@ -98,6 +98,24 @@ struct funnel_step {
     struct bytes unknown;
 };
 
+// As the node's checks see a task; numbers are stored.
+enum health_state { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+const char *health_state_name(int64_t health);
+
+#define HEALTH_RESULTS_MAX 5         // the last ones are kept
+#define HEALTH_OUTPUT_BYTES_MAX 4096 // of each
+
+struct health_result {
+    int64_t time_unix_ms;
+    int64_t exit_code; // 0 = well; -1 = it took too long
+    const char *output;
+    struct bytes unknown;
+};
+struct health_results {
+    size_t count;
+    struct health_result *items; // the oldest first
+};
+
 struct task_status {
     int64_t state; // enum task_state
     int64_t since_unix_ms;
@@ -106,6 +124,8 @@ struct task_status {
     const char *error;   // "task: non-zero exit (1)"; "" = none
     int64_t pid;
     struct task_exit exit;
+    int64_t health;                       // enum health_state; NONE: it has no check
+    struct health_results health_results; // up to the last change of health
     struct bytes unknown;
 };
 

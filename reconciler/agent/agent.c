@@ -35,7 +35,7 @@
 struct agent_task {
     struct id id;
     struct taskrun run;
-    struct list_node node, report;
+    struct list_node node, report, drain;
     bool is_unsent; // which of the lists `report` is on
     bool is_listed;
     bool is_recovered; // it was not over when the daemon before this one ended
@@ -45,14 +45,14 @@ struct agent_task {
     uint64_t generation; // of the full set that named it last
     size_t assignment_len;
     uint8_t *assignment;         // encoded
-    char *texts;                 // of run.status
+    void *texts;                 // of run.status, and its health results
     struct shelf_items contents; // of the assignment's files, in their order
     bool awaits_contents;        // to be prepared
 };
 
 // Closing takes a turn of the loop, so they outlive the agent.
 struct handles {
-    uv_timer_t timer;
+    uv_timer_t timer, drain; // drain: at the end of the next drain delay
     uv_check_t check;
     uv_idle_t idle; // keeps the loop from waiting while there is something to report
     int open;
@@ -65,6 +65,7 @@ struct agent {
     int dir_fd;
     struct map by_id;
     struct list tasks, unsent, unacknowledged;
+    struct list draining; // tasks whose drain delay runs
     size_t unsent_count;
     struct arena scratch; // of one step
     struct arena pass;    // of one recovery, audit or flush
@@ -168,6 +169,9 @@ static struct agent_task *task_new(struct agent *agent, const struct id *id, con
 
 static void task_free(struct agent *agent, struct agent_task *task) {
     report_unlink(agent, task);
+    if (list_is_linked(&task->drain)) {
+        list_remove(&task->drain);
+    }
     list_remove(&task->node);
     map_remove(&agent->by_id, task->id.text);
     shelf_items_leave(&task->contents);
@@ -190,16 +194,31 @@ static void add_text(struct buf *out, const char *text) {
     buf_addc(out, '\0');
 }
 
-// Texts of a status live as long as the task does.
+// Texts of a status live as long as the task does: the results of its checks, then all texts.
 static void task_own_texts(struct agent_task *task) {
     struct task_status *status = &task->run.status;
+    struct health_results *results = &status->health_results;
     AUTO_BUF texts = {0};
+    size_t outputs_at[HEALTH_RESULTS_MAX];
+    size_t count = results->count < HEALTH_RESULTS_MAX ? results->count : HEALTH_RESULTS_MAX;
     add_text(&texts, status->message == NULL ? "" : status->message);
     size_t error_at = texts.len;
     add_text(&texts, status->error == NULL ? "" : status->error);
-    char *owned = memcpy(xmalloc(texts.len), texts.data, texts.len);
+    for (size_t i = 0; i < count; i++) {
+        outputs_at[i] = texts.len;
+        add_text(&texts, results->items[i].output);
+    }
+    size_t items_bytes = count * sizeof *results->items;
+    struct health_result *items = xmalloc(items_bytes + texts.len);
+    char *owned = memcpy((char *)items + items_bytes, texts.data, texts.len);
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (struct health_result){.time_unix_ms = results->items[i].time_unix_ms,
+                                          .exit_code = results->items[i].exit_code,
+                                          .output = owned + outputs_at[i]};
+    }
     xfree(task->texts);
-    task->texts = owned;
+    task->texts = items;
+    *results = (struct health_results){count, items};
     status->message = owned;
     status->error = owned + error_at;
 }
@@ -260,6 +279,48 @@ static bool agent_has_contents(struct agent *agent, struct agent_task *task,
     }
     agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_EXECUTOR, .executor = &event});
     return false;
+}
+
+// --- draining ---
+
+static void on_drained(uv_timer_t *timer);
+
+// Puts the end of the next drain delay on the timer; a simulation looks at every tick.
+static void drain_arm(struct agent *agent) {
+    int64_t next_unix_ms = INT64_MAX;
+    LIST_EACH(node, &agent->draining) {
+        int64_t until_unix_ms = LIST_ENTRY(node, struct agent_task, drain)->run.drain_until_unix_ms;
+        next_unix_ms = until_unix_ms < next_unix_ms ? until_unix_ms : next_unix_ms;
+    }
+    if (agent->handles != NULL && next_unix_ms != INT64_MAX) {
+        int64_t wait_ms = next_unix_ms - agent_now_unix_ms(agent);
+        uv_timer_start(&agent->handles->drain, on_drained, (uint64_t)(wait_ms > 0 ? wait_ms : 0), 0);
+    }
+}
+
+static void drain_follow(struct agent *agent, struct agent_task *task) {
+    bool is_draining = task->run.drain_until_unix_ms > 0 && !taskrun_is_over(&task->run);
+    if (is_draining && !list_is_linked(&task->drain)) {
+        list_append(&agent->draining, &task->drain);
+        drain_arm(agent);
+    } else if (!is_draining && list_is_linked(&task->drain)) {
+        list_remove(&task->drain);
+    }
+}
+
+static void drain_look(struct agent *agent) {
+    LIST_EACH(node, &agent->draining) {
+        struct agent_task *task = LIST_ENTRY(node, struct agent_task, drain);
+        if (task->run.drain_until_unix_ms <= agent_now_unix_ms(agent)) {
+            arena_clear(&agent->scratch);
+            agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_TIME});
+        }
+    }
+}
+
+static void on_drained(uv_timer_t *timer) {
+    drain_look(timer->data);
+    drain_arm(timer->data);
 }
 
 // --- steps and their effects ---
@@ -326,9 +387,11 @@ static void agent_step(struct agent *agent, struct agent_task *task, const struc
     struct taskrun before = task->run;
     struct taskrun_effects effects = {0};
     taskrun_step(&before, event, agent_now_unix_ms(agent), &agent->scratch, &task->run, &effects);
-    if (task->run.status.message != before.status.message || task->run.status.error != before.status.error) {
+    if (task->run.status.message != before.status.message || task->run.status.error != before.status.error ||
+        task->run.status.health_results.items != before.status.health_results.items) {
         task_own_texts(task);
     }
+    drain_follow(agent, task);
     if (task->run.machine.state != before.machine.state) {
         log_event(LOG_INFO, "task.state", LOG_STR("task", task->id.text),
                   LOG_STR("from", before.machine.table->states[before.machine.state].name),
@@ -388,7 +451,8 @@ void agent_on_event(void *context, const struct executor_event *event) {
 
 static struct taskrun_wish wish_of(const struct assignment *assignment) {
     struct taskrun_wish wish = {.desired = assignment->task.desired,
-                                .grace_ms = assignment->spec.stop_grace_period_ns / NS_PER_MS};
+                                .grace_ms = assignment->spec.stop_grace_period_ns / NS_PER_MS,
+                                .drain_ms = assignment->spec.drain_delay_ns / NS_PER_MS};
     if (!str_is_empty(assignment->spec.stop_signal) &&
         !signal_parse(assignment->spec.stop_signal, &wish.signal)) {
         wish.signal = 0; // validated where it was declared; a newer version may know more names
@@ -551,6 +615,7 @@ static void keep_again(struct agent *agent) {
 void agent_tick(struct agent *agent) {
     struct error err = {0};
     resend_old(agent);
+    drain_look(agent); // a clock that was set does not hold it up
     if (agent->has_unkept) {
         keep_again(agent);
     }
@@ -603,14 +668,16 @@ static void on_check(uv_check_t *check) {
 static void handles_open(struct agent *agent) {
     struct handles *handles = NEW(struct handles);
     uv_timer_init(agent->options.loop, &handles->timer);
+    uv_timer_init(agent->options.loop, &handles->drain);
     uv_check_init(agent->options.loop, &handles->check);
     uv_idle_init(agent->options.loop, &handles->idle);
-    handles->timer.data = handles->check.data = agent;
+    handles->timer.data = handles->drain.data = handles->check.data = agent;
     uv_timer_start(&handles->timer, on_timer, TICK_MS, TICK_MS);
     uv_check_start(&handles->check, on_check);
     uv_unref((uv_handle_t *)&handles->timer);
+    uv_unref((uv_handle_t *)&handles->drain);
     uv_unref((uv_handle_t *)&handles->check);
-    handles->open = 3;
+    handles->open = 4;
     agent->handles = handles;
 }
 
@@ -622,8 +689,9 @@ static void on_handle_closed(uv_handle_t *handle) {
 }
 
 static void handles_close(struct handles *handles) {
-    handles->timer.data = handles->check.data = handles->idle.data = handles;
+    handles->timer.data = handles->drain.data = handles->check.data = handles->idle.data = handles;
     uv_close((uv_handle_t *)&handles->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&handles->drain, on_handle_closed);
     uv_close((uv_handle_t *)&handles->check, on_handle_closed);
     uv_close((uv_handle_t *)&handles->idle, on_handle_closed);
 }
@@ -642,6 +710,7 @@ int agent_new(const struct agent_options *options, struct agent **out, struct er
     list_init(&agent->tasks);
     list_init(&agent->unsent);
     list_init(&agent->unacknowledged);
+    list_init(&agent->draining);
     agent->audited_ms = agent_now_ms(agent);
     if (options->loop != NULL) {
         handles_open(agent);

@@ -19,7 +19,7 @@ enum executor_event_kind {
     // `message` says what goes on ("pulling image busybox"); `reason` may tell why it takes long (a retry)
     EXECUTOR_PROGRESS,
     EXECUTOR_PREPARED, // ready to start
-    EXECUTOR_RUNNING,  // pid, time
+    EXECUTOR_RUNNING,  // pid, time, health; told again whenever its health changes
     EXECUTOR_EXITED,   // exit: final for the id
     EXECUTOR_FAILED,   // could not be prepared or started: final for the id
     EXECUTOR_REMOVED,  // nothing of it is left
@@ -38,6 +38,9 @@ struct executor_event {
     enum executor_class class_;
     int64_t reason;      // enum task_reason
     const char *message; // borrowed until the callback returns; "" = none
+    // RUNNING: as its health check sees it, if it has one; `message` then says what misses to be healthy
+    enum health_state health;
+    const struct health_results *health_results; // borrowed; NULL = none
 };
 typedef void (*executor_event_fn)(void *context, const struct executor_event *event);
 
@@ -45,6 +48,7 @@ typedef void (*executor_event_fn)(void *context, const struct executor_event *ev
 enum executor_presence {
     PRESENCE_PREPARING, // under way, or begun before the daemon ended: prepare goes on with it
     PRESENCE_PREPARED,
+    PRESENCE_STARTING, // runs, but has a health check that has not found it well yet
     PRESENCE_RUNNING,
     PRESENCE_EXITED,
     PRESENCE_FAILED,
@@ -70,7 +74,8 @@ struct executor_ops {
     // or FAILED; trouble that may pass (registry down) is retried with back-off and reported as PROGRESS
     // with its true reason, for ever. The assignment is borrowed for the call.
     void (*prepare)(struct executor *executor, const struct assignment *assignment);
-    // At most once per id, after PREPARED. Ends in RUNNING or FAILED; later EXITED.
+    // At most once per id, after PREPARED. Ends in RUNNING or FAILED; later EXITED. From RUNNING until `stop`
+    // the health check of the service, or of its image, is made.
     void (*start)(struct executor *executor, const struct id *task_id);
     // Signal (0 = the image's, else SIGTERM), then after the grace everything of the task is killed. A task
     // that was never started is just given up; so is an id that is not known. Ends in EXITED always (or

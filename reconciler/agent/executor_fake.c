@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "specs/health.h"
 
 #define RETRY_MS 1000
 #define FAULTS_MAX 32
@@ -24,6 +25,7 @@ enum next {
     NEXT_PULL,     // tells that it began, then NEXT_PREPARED
     NEXT_PREPARED, //
     NEXT_STARTED,  //
+    NEXT_CHECKED,  // its health is known
     NEXT_END,      // by itself
     NEXT_STOPPED,  // by the signal
     NEXT_KILLED,   // by the end of the grace
@@ -36,7 +38,8 @@ enum { PRESENCE_GIVEN_UP = PRESENCE_LOST + 1, PRESENCE_REMOVED };
 struct fake_task {
     struct id id;
     uint8_t presence, next;
-    bool is_stop_asked, was_started, is_oom;
+    bool is_stop_asked, was_started, is_oom, is_checked;
+    uint8_t health;
     uint16_t profile;
     int16_t reason;
     int32_t heap_index; // -1: waits for nothing
@@ -216,6 +219,7 @@ static void tell(struct fake_machine *machine, const struct fake_task *task) {
     case PRESENCE_RUNNING:
         event = event_of(machine, task, EXECUTOR_RUNNING);
         event.pid = task->pid;
+        event.health = (enum health_state)task->health;
         give(machine, &event);
         break;
     case PRESENCE_EXITED:
@@ -308,6 +312,13 @@ static void on_prepared(struct fake_machine *machine, struct fake_task *task) {
     }
 }
 
+static void live_on(struct fake_machine *machine, struct fake_task *task) {
+    int64_t run_ms = profile_of(machine, task)->run_ms;
+    if (run_ms > 0) {
+        wait_for(machine, task, NEXT_END, about(machine, run_ms));
+    }
+}
+
 static void on_started(struct fake_machine *machine, struct fake_task *task) {
     const struct fake_profile *profile = profile_of(machine, task);
     struct fake_fault fault;
@@ -320,9 +331,19 @@ static void on_started(struct fake_machine *machine, struct fake_task *task) {
     machine->counts.starts++;
     task->presence = PRESENCE_RUNNING;
     task->pid = ++machine->last_pid;
-    if (profile->run_ms > 0) {
-        wait_for(machine, task, NEXT_END, about(machine, profile->run_ms));
+    task->health = task->is_checked ? HEALTH_STARTING : HEALTH_NONE;
+    if (task->is_checked && profile->health_ms >= 0) {
+        wait_for(machine, task, NEXT_CHECKED, about(machine, profile->health_ms));
+    } else {
+        live_on(machine, task);
     }
+    tell(machine, task);
+}
+
+static void on_checked(struct fake_machine *machine, struct fake_task *task) {
+    bool is_sick = happens(machine, profile_of(machine, task)->sick_permille);
+    task->health = is_sick ? HEALTH_UNHEALTHY : HEALTH_HEALTHY;
+    live_on(machine, task);
     tell(machine, task);
 }
 
@@ -354,6 +375,9 @@ static void on_due(struct fake_machine *machine, struct fake_task *task) {
         break;
     case NEXT_STARTED:
         on_started(machine, task);
+        break;
+    case NEXT_CHECKED:
+        on_checked(machine, task);
         break;
     case NEXT_END:
         on_end(machine, task);
@@ -437,7 +461,9 @@ static void fake_prepare(struct executor *executor, const struct assignment *ass
         task = task_add(machine, id, PRESENCE_PREPARING);
         machine->counts.prepares++;
     }
+    struct health_check check;
     task->profile = profile_find(machine, assignment->spec.image);
+    task->is_checked = health_check_effective(assignment->spec.healthcheck, NULL, &check);
     if (task->presence == PRESENCE_PREPARING && task->next == NEXT_NOTHING) {
         wait_for(machine, task, NEXT_PULL, 0);
     } else {
@@ -461,7 +487,8 @@ static void fake_start(struct executor *executor, const struct id *task_id) {
 static void stop_running(struct fake_machine *machine, struct fake_task *task, int64_t grace_ms) {
     const struct fake_profile *profile = profile_of(machine, task);
     struct fake_fault fault;
-    int64_t due_ms = task->next == NEXT_NOTHING ? INT64_MAX : task->due_ms;
+    bool ends_by_itself = task->next != NEXT_NOTHING && task->next != NEXT_CHECKED;
+    int64_t due_ms = ends_by_itself ? task->due_ms : INT64_MAX;
     bool is_deaf = profile->stop_ms < 0 || fault_takes(machine, FAULT_HANG_STOP, &task->id, -1, &fault);
     int64_t stop_ms = is_deaf ? INT64_MAX : about(machine, profile->stop_ms);
     if (!task->is_stop_asked && stop_ms < grace_ms && machine->now_ms + stop_ms < due_ms) {
@@ -520,8 +547,12 @@ static int fake_list(struct executor *executor, executor_list_fn each, void *con
         if (!fake->is_listed) {
             ask(machine, task);
         }
+        bool is_starting = task->presence == PRESENCE_RUNNING && task->is_checked &&
+                           task->health != HEALTH_HEALTHY && !task->is_stop_asked;
         each(context, &task->id,
-             task->presence > PRESENCE_LOST ? PRESENCE_EXITED : (enum executor_presence)task->presence);
+             task->presence > PRESENCE_LOST ? PRESENCE_EXITED
+             : is_starting                  ? PRESENCE_STARTING
+                                            : (enum executor_presence)task->presence);
     }
     fake->is_listed = true;
     return 0;
@@ -620,6 +651,24 @@ void fake_machine_fault(struct fake_machine *machine, const struct fake_fault *f
     ASSERT(at < FAULTS_MAX);
     machine->faults[at] = *fault;
     machine->fault_count = at < machine->fault_count ? machine->fault_count : at + 1;
+}
+
+void fake_machine_health(struct fake_machine *machine, const struct id *task_id, enum health_state health,
+                         const char *text) {
+    struct fake_task *task = task_get(machine, task_id);
+    if (task == NULL || task->presence != PRESENCE_RUNNING || !task->is_checked) {
+        return;
+    }
+    struct health_result result = {
+        .time_unix_ms = machine->now_ms, .exit_code = health == HEALTH_UNHEALTHY, .output = text};
+    struct health_results results = {1, &result};
+    task->health = (uint8_t)health;
+    struct executor_event event = event_of(machine, task, EXECUTOR_RUNNING);
+    event.pid = task->pid;
+    event.health = health;
+    event.health_results = &results;
+    event.message = text;
+    give(machine, &event);
 }
 
 struct fake_counts fake_machine_counts(const struct fake_machine *machine) {

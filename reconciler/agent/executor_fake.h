@@ -23,6 +23,10 @@ struct fake_profile {
     int64_t crash_permille;  // of those that end: by SIGSEGV
     int64_t reject_permille; // of those prepared: refused
     int64_t stop_ms;         // from the signal to its end, with exit_code; -1 = deaf, ends by SIGKILL
+    // Of tasks whose service has a health check: from the start to the first result that tells; -1 = never by
+    // itself.
+    int64_t health_ms;
+    int64_t sick_permille; // of them: unhealthy by then, instead of healthy
 };
 
 struct fake_options {
@@ -69,6 +73,10 @@ struct fake_fault {
     enum executor_event_kind event;
 };
 void fake_machine_fault(struct fake_machine *machine, const struct fake_fault *fault);
+
+// Plays a result of the health check of a task that runs and has one; `text` is why it is not well.
+void fake_machine_health(struct fake_machine *machine, const struct id *task_id, enum health_state health,
+                         const char *text);
 
 struct fake_counts {
     size_t present, preparing, prepared, running, over;

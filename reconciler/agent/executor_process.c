@@ -7,8 +7,8 @@
 // containers.
 //
 // On disk      <state>/process/<id>/: `shim/` (TASKDIR of the shim, with the bundle's file `process`),
-//              `work/`
-//              (working directory), `log`, `log.1`…. What `list` finds follows from these files alone.
+//              `work/` (working directory), `health` (the spec, if it has a check), `log`, `log.1`….
+//              What `list` finds follows from these files alone.
 // Model        State rises as in executor_presence; a supervisor per task tells the shim's events. Calls only
 //              record what is wanted and send commands; events that answer a repeated call are told from an
 //              idle handle, never inside the call.
@@ -31,11 +31,13 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/health_watch.h"
 #include "reconciler/agent/supervisor.h"
 
 #define LOG_MAX_BYTES "10000000"
@@ -59,7 +61,10 @@ struct process_task {
     int64_t reason;
     enum executor_class class_;
     char *message;
-    uv_timer_t *grace; // NULL: none runs
+    struct arena check_arena;           // of the spec
+    const struct service_spec *checked; // of a task with a health check; NULL = it has none
+    struct health_watch *health;        // while it runs and is not to stop
+    uv_timer_t *grace;                  // NULL: none runs
     int64_t kill_at_ms;
     struct list_node asked;
 };
@@ -67,7 +72,8 @@ struct process_task {
 struct process_executor {
     struct executor base;
     uv_loop_t *loop;
-    char *dir, *shim_path;
+    char *dir, *shim_path, *self_path;
+    struct health_pool health;
     struct map tasks;
     struct list asked;
     uv_idle_t *idle; // tells what was asked
@@ -92,6 +98,19 @@ static void give(struct process_task *task, struct executor_event *event) {
     executor->on_event(executor->context, event);
 }
 
+static struct executor_event running_event(const struct process_task *task) {
+    struct executor_event event = {
+        .kind = EXECUTOR_RUNNING, .time_unix_ms = task->start_unix_ms, .pid = task->pid};
+    if (task->health != NULL) {
+        struct health_news news = health_watch_news(task->health);
+        event.time_unix_ms = 0; // what counts is since when it is well
+        event.health = news.state;
+        event.health_results = news.results;
+        event.message = news.text;
+    }
+    return event;
+}
+
 static void tell(struct process_task *task) {
     struct executor_event event = {.kind = EXECUTOR_PREPARED};
     switch (task->presence) {
@@ -100,9 +119,9 @@ static void tell(struct process_task *task) {
         return;
     case PRESENCE_PREPARED:
         break;
+    case PRESENCE_STARTING: // only in a list
     case PRESENCE_RUNNING:
-        event = (struct executor_event){
-            .kind = EXECUTOR_RUNNING, .time_unix_ms = task->start_unix_ms, .pid = task->pid};
+        event = running_event(task);
         break;
     case PRESENCE_EXITED:
         event = (struct executor_event){.kind = EXECUTOR_EXITED,
@@ -128,6 +147,84 @@ static void ask(struct process_task *task) {
     if (!list_is_linked(&task->asked)) {
         list_append(&executor->asked, &task->asked);
         uv_idle_start(executor->idle, on_idle);
+    }
+}
+
+// --- health ---
+
+static void on_news(void *context, const struct health_news *news) {
+    (void)news;
+    tell(context);
+}
+
+static void end_health(struct process_task *task) {
+    health_watch_close(task->health);
+    task->health = NULL;
+}
+
+static void forget_check(struct process_task *task) {
+    end_health(task);
+    task->checked = NULL;
+    arena_free(&task->check_arena);
+}
+
+// As the task was started: its environment and nothing else, its directory. It runs as the daemon's user.
+static void begin_health(struct process_task *task) {
+    AUTO_ARENA arena = {0};
+    AUTO_FREE char *work = path_of(task, "work");
+    struct strings prefix = {0};
+    struct health_check check;
+    struct error err = {0};
+    if (task->checked == NULL || task->health != NULL || task->is_stop_asked || task->is_remove_asked ||
+        !health_check_effective(task->checked->healthcheck, NULL, &check)) {
+        return;
+    }
+    const struct service_spec *spec = task->checked;
+    *ARENA_PUSH(&arena, &prefix) = "env";
+    *ARENA_PUSH(&arena, &prefix) = "-i";
+    *ARENA_PUSH(&arena, &prefix) = "PATH=" DEFAULT_PATH;
+    for (size_t i = 0; i < spec->environment.count; i++) {
+        const struct pair *variable = &spec->environment.items[i];
+        *ARENA_PUSH(&arena, &prefix) = arena_printf(&arena, "%s=%s", variable->key, variable->value);
+    }
+    *ARENA_PUSH(&arena, &prefix) = NULL;
+    struct health_watch_options options = {
+        .pool = &task->executor->health,
+        .check = &check,
+        .prefix = prefix.items,
+        .directory = str_is_empty(spec->working_dir) ? work : spec->working_dir,
+        .netns = "-",
+        .on_news = on_news,
+        .context = task,
+    };
+    if (health_watch_open(&options, &task->health, &err) < 0) {
+        log_failure(LOG_WARN, "task.health", &err, LOG_STR("task", task->id.text));
+        task->checked = NULL;
+    }
+}
+
+// The spec is kept on disk, since what runs may be found by another daemon.
+static int keep_check(struct process_task *task, const struct assignment *assignment, struct error *err) {
+    struct health_check check;
+    AUTO_FREE char *path = path_of(task, "health");
+    AUTO_BUF encoded = {0};
+    if (!health_check_effective(assignment->spec.healthcheck, NULL, &check)) {
+        return 0;
+    }
+    task->checked = schema_copy(&service_spec_schema, &assignment->spec, &task->check_arena);
+    wire_encode(&service_spec_schema, &assignment->spec, &encoded);
+    return fs_replace(AT_FDCWD, path, encoded.data, encoded.len, 0600, /* sync */ false, err);
+}
+
+static void find_check(struct process_task *task) {
+    AUTO_FREE char *path = path_of(task, "health");
+    AUTO_ARENA arena = {0};
+    AUTO_BUF encoded = {0};
+    struct service_spec spec;
+    struct error err = {0};
+    if (fs_read(AT_FDCWD, path, TRANSACTION_BYTES_MAX, &encoded, &err) == 0 &&
+        wire_decode(&service_spec_schema, buf_bytes(&encoded), &spec, &arena, &err) == 0) {
+        task->checked = schema_copy(&service_spec_schema, &spec, &task->check_arena);
     }
 }
 
@@ -158,6 +255,7 @@ static void end_grace(struct process_task *task) {
 
 static void task_free(struct process_task *task) {
     end_grace(task);
+    forget_check(task);
     supervisor_close(task->supervisor);
     if (list_is_linked(&task->asked)) {
         list_remove(&task->asked);
@@ -169,6 +267,7 @@ static void task_free(struct process_task *task) {
 
 static void task_end(struct process_task *task, enum executor_presence presence, int64_t time_unix_ms) {
     end_grace(task);
+    forget_check(task);
     supervisor_close(task->supervisor);
     task->supervisor = NULL;
     task->presence = presence;
@@ -281,6 +380,7 @@ static void on_supervisor(void *context, const struct supervisor_event *event) {
         if (task->is_old) {
             return;
         }
+        begin_health(task);
         break;
     case SUPERVISOR_EXITED:
         on_exit(task, event);
@@ -399,6 +499,7 @@ static int begin(struct process_task *task, const struct assignment *assignment,
                  struct error *err) {
     AUTO_FREE char *shim = path_of(task, "shim"), *work = path_of(task, "work"), *log = path_of(task, "log");
     int rc = make_files(shim, work, assignment, ids, err);
+    rc = rc < 0 ? rc : keep_check(task, assignment, err);
     if (rc < 0) {
         return rc;
     }
@@ -526,6 +627,7 @@ static void process_stop(struct executor *base, const struct id *task_id, int nu
     }
     bool is_first = !task->is_stop_asked;
     task->is_stop_asked = true;
+    end_health(task);
     if (task->presence == PRESENCE_PREPARING) {
         return; // on_created goes on with it
     }
@@ -564,6 +666,9 @@ static void adopt(struct process_executor *executor, const struct id *id) {
     struct supervisor_options options = {executor->loop, dir, NULL, on_supervisor, task};
     struct error err = {0};
     bool has_ended = view.is_exited || view.is_failed;
+    if (!has_ended) {
+        find_check(task);
+    }
     task->presence = view.is_exited    ? PRESENCE_EXITED
                      : view.is_failed  ? PRESENCE_FAILED
                      : view.is_alive   ? (view.is_running   ? PRESENCE_RUNNING
@@ -606,7 +711,13 @@ static enum executor_presence presence_of(const struct process_task *task) {
         return task->presence;
     }
     struct supervisor_view view = supervisor_look(dir);
-    return view.is_exited ? PRESENCE_EXITED : view.is_failed ? PRESENCE_FAILED : task->presence;
+    enum executor_presence presence = view.is_exited   ? PRESENCE_EXITED
+                                      : view.is_failed ? PRESENCE_FAILED
+                                                       : task->presence;
+    // One whose shim has not told yet that it runs may have become unwell meanwhile.
+    bool is_well = task->checked == NULL || task->is_stop_asked ||
+                   (task->health != NULL && health_watch_news(task->health).state == HEALTH_HEALTHY);
+    return presence == PRESENCE_RUNNING && !is_well ? PRESENCE_STARTING : presence;
 }
 
 static int process_list(struct executor *base, executor_list_fn each, void *context, struct error *err) {
@@ -658,6 +769,7 @@ static void process_free(struct executor *base) {
     uv_close((uv_handle_t *)executor->idle, on_idle_closed);
     xfree(executor->dir);
     xfree(executor->shim_path);
+    xfree(executor->self_path);
     xfree(executor);
 }
 
@@ -688,6 +800,8 @@ int executor_process_new(const struct executor_options *options, struct executor
     executor->loop = options->loop;
     executor->dir = TAKE(dir);
     executor->shim_path = xstrdup(options->shim_path);
+    executor->self_path = xstrdup(options->self_path != NULL ? options->self_path : "musterd");
+    health_pool_init(&executor->health, options->loop, executor->self_path);
     list_init(&executor->asked);
     executor->idle = NEW(uv_idle_t);
     executor->idle->data = executor;

@@ -47,6 +47,17 @@ static void give(struct runc_task *task, struct executor_event event) {
     executor->on_event(executor->context, &event);
 }
 
+static void tell_running(struct runc_task *task) {
+    struct executor_event event = {.kind = EXECUTOR_RUNNING, .pid = task->pid};
+    if (task->health != NULL) {
+        struct health_news news = health_watch_news(task->health);
+        event.health = news.state;
+        event.health_results = news.results;
+        event.message = news.text;
+    }
+    give(task, event);
+}
+
 static void tell(struct runc_task *task) {
     switch (task->presence) {
     case PRESENCE_PREPARING:
@@ -55,8 +66,9 @@ static void tell(struct runc_task *task) {
     case PRESENCE_PREPARED:
         give(task, (struct executor_event){.kind = EXECUTOR_PREPARED});
         return;
+    case PRESENCE_STARTING: // only in a list
     case PRESENCE_RUNNING:
-        give(task, (struct executor_event){.kind = EXECUTOR_RUNNING, .pid = task->pid});
+        tell_running(task);
         return;
     case PRESENCE_EXITED:
         give(task, (struct executor_event){.kind = EXECUTOR_EXITED,
@@ -153,6 +165,8 @@ static void leave_lists(struct runc_task *task) {
 
 static void task_free(struct runc_task *task) {
     stop_timer(task);
+    runc_health_end(task);
+    arena_free(&task->check_arena);
     supervisor_close(task->supervisor);
     leave_lists(task);
     map_remove(&task->executor->tasks, task->id.text);
@@ -179,6 +193,7 @@ static void task_end(struct runc_task *task, enum executor_presence presence, in
     supervisor_close(task->supervisor);
     task->supervisor = NULL;
     task->presence = presence;
+    runc_health_end(task);
     task->end_unix_ms = time_unix_ms > 0 ? time_unix_ms : clock_unix_ms();
     task->pid = 0;
     if (list_is_linked(&task->waiting)) {
@@ -328,8 +343,13 @@ static void on_running(struct runc_task *task, int64_t pid) {
     task->pid = pid;
     give_slot_back(task);
     if (!task->is_old) {
+        runc_health_begin(task);
         tell(task);
     }
+}
+
+void runc_tell(struct runc_task *task) {
+    tell(task);
 }
 
 static void on_exit(struct runc_task *task, const struct supervisor_event *event) {
@@ -506,6 +526,7 @@ static const struct image *copy_image(const struct image *image, struct arena *a
     copy->config.working_dir = arena_strdup(arena, image->config.working_dir);
     copy->config.stop_signal = arena_strdup(arena, image->config.stop_signal);
     copy->config.labels = (struct pairs){0};
+    copy->config.health = health_check_copy(image->config.health, arena);
     copy->reference = copy->digest = copy->os = copy->arch = ""; // of no use here
     return copy;
 }
@@ -522,6 +543,7 @@ static void on_image(void *context, const struct image_result *result) {
     }
     task->image = copy_image(result->image, &task->arena);
     task->stop_signal = bundle_stop_signal(&task->assignment->spec, &task->image->config);
+    runc_health_keep(task, &task->assignment->spec, &task->image->config);
     want_slot(task);
 }
 
@@ -628,6 +650,7 @@ static void runc_stop(struct executor *base, const struct id *task_id, int numbe
     }
     bool is_first = !task->is_stop_asked;
     task->is_stop_asked = true;
+    runc_health_end(task);
     if (task->presence == PRESENCE_PREPARING) {
         return; // runc_made or on_created go on with it
     }
@@ -682,7 +705,10 @@ static enum executor_presence presence_now(const struct runc_task *task) {
     // An end that the supervisor is about to tell is one already.
     struct runc_path dir = runc_place_path(&task->executor->place, task->id.text, RUNC_SHIM, "");
     struct supervisor_view view = supervisor_look(dir.text);
-    return view.is_exited ? PRESENCE_EXITED : view.is_failed ? PRESENCE_FAILED : task->presence;
+    enum executor_presence presence = view.is_exited   ? PRESENCE_EXITED
+                                      : view.is_failed ? PRESENCE_FAILED
+                                                       : task->presence;
+    return presence == PRESENCE_RUNNING && runc_health_is_awaited(task) ? PRESENCE_STARTING : presence;
 }
 
 static int runc_list(struct executor *base, executor_list_fn each, void *context, struct error *err) {
@@ -722,6 +748,7 @@ void runc_executor_unref(struct runc_executor *executor) {
     seccomp_free(executor->seccomp);
     map_free(&executor->tasks);
     xfree(executor->shim_path);
+    xfree(executor->self_path);
     xfree(executor->runc_path);
     xfree(executor->runc_version);
     xfree(executor);
@@ -787,6 +814,8 @@ int executor_runc_new(const struct executor_options *options, struct executor **
     executor->seccomp = seccomp_new(options->seccomp_path);
     executor->shim_path = xstrdup(options->shim_path);
     executor->runc_path = xstrdup(options->runc_path != NULL ? options->runc_path : "runc");
+    executor->self_path = xstrdup(options->self_path);
+    health_pool_init(&executor->health, options->loop, executor->self_path);
     executor->runc_timeout_ms = options->runc_timeout_ms > 0 ? options->runc_timeout_ms : RUNC_TIMEOUT_MS;
     executor->slots_free = executor->makes_free = slots_of(options);
     list_init(&executor->asked);

@@ -253,6 +253,30 @@ static int parse_volumes(const json_t *config, struct arena *arena, struct strin
     return rc;
 }
 
+// Docker's word beside those of OCI. Numbers that make no sense count as not given: no image fails for them.
+static int parse_health(const json_t *config, struct arena *arena, struct health_check **out,
+                        struct error *err) {
+    const json_t *health = NULL;
+    struct health_check check = {0};
+    const struct {
+        const char *member;
+        int64_t *out;
+        json_int_t max;
+    } numbers[] = {{"Interval", &check.interval_ns, INT64_MAX},
+                   {"Timeout", &check.timeout_ns, INT64_MAX},
+                   {"StartPeriod", &check.start_period_ns, INT64_MAX},
+                   {"StartInterval", &check.start_interval_ns, INT64_MAX},
+                   {"Retries", &check.retries, 1000}};
+    int rc = get_object(config, "Healthcheck", &health, err);
+    rc = rc == 0 ? get_strings(health, "Test", arena, &check.test, err) : rc;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        json_int_t number = json_integer_value(json_object_get(health, numbers[i].member));
+        *numbers[i].out = number > 0 && number <= numbers[i].max ? number : 0;
+    }
+    *out = rc == 0 && json_is_object(health) ? arena_copy(arena, &check, sizeof check) : NULL;
+    return rc;
+}
+
 static int parse_process(const json_t *config, struct arena *arena, struct image_config *out,
                          struct error *err) {
     int rc = get_strings(config, "Entrypoint", arena, &out->entrypoint, err);
@@ -262,6 +286,7 @@ static int parse_process(const json_t *config, struct arena *arena, struct image
     rc = rc == 0 ? get_text(config, "WorkingDir", arena, &out->working_dir, err) : rc;
     rc = rc == 0 ? get_text(config, "StopSignal", arena, &out->stop_signal, err) : rc;
     rc = rc == 0 ? parse_volumes(config, arena, &out->volumes, err) : rc;
+    rc = rc == 0 ? parse_health(config, arena, &out->health, err) : rc;
     return rc == 0 ? parse_labels(config, arena, &out->labels, err) : rc;
 }
 

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "reconciler/agent/image_job.h"
 #include "reconciler/agent/image_pull.h"
+#include "specs/health.h"
 #include "specs/task.h"
 
 #define RETRY_MIN_MS 1000
@@ -91,7 +92,8 @@ void image_store_fill(const struct image_store *store, const struct image_conten
                                      .working_dir = arena_strdup(arena, config->working_dir),
                                      .stop_signal = arena_strdup(arena, config->stop_signal),
                                      .volumes = copy_strings(&config->volumes, arena),
-                                     .labels = copy_pairs(&config->labels, arena)}};
+                                     .labels = copy_pairs(&config->labels, arena),
+                                     .health = health_check_copy(config->health, arena)}};
     for (size_t i = 0; i < contents->layers.count; i++) {
         *ARENA_PUSH(arena, &out->layers) =
             arena_printf(arena, "%s/%s", store->layers_dir, contents->layers.items[i].chain);

@@ -18,7 +18,7 @@
 #ifndef MUSTER_RECONCILER_AGENT_IMAGE_STORE_H
 #define MUSTER_RECONCILER_AGENT_IMAGE_STORE_H
 
-#include "specs/schema.h"
+#include "specs/service.h"
 
 struct uv_loop_s;
 struct image_store;
@@ -30,6 +30,7 @@ struct image_config {
     const char *user, *working_dir, *stop_signal;
     struct strings volumes; // mount points that want a volume
     struct pairs labels;
+    struct health_check *health; // NULL = it has none
 };
 struct image {
     const char *reference; // as asked for

@@ -59,6 +59,7 @@ static void hold_image(struct runc_task *task, const struct assignment *assignme
         log_failure(LOG_DEBUG, "task.image", &err, LOG_STR("task", task->id.text));
     }
     task->stop_signal = bundle_stop_signal(&assignment->spec, image != NULL ? &image->config : NULL);
+    runc_health_keep(task, &assignment->spec, image != NULL ? &image->config : NULL);
 }
 
 static void adopt(struct runc_executor *executor, const struct id *id) {

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "reconciler/agent/bundle.h"
 #include "reconciler/agent/executor.h"
+#include "reconciler/agent/health_watch.h"
 #include "reconciler/agent/runc_place.h"
 #include "reconciler/agent/seccomp.h"
 #include "reconciler/agent/supervisor.h"
@@ -27,7 +28,8 @@ struct runc_executor {
     struct bundle_host host;
     struct seccomp *seccomp;
     struct image_store *images;
-    char *shim_path, *runc_path;
+    char *shim_path, *runc_path, *self_path;
+    struct health_pool health;
     int64_t runc_timeout_ms;
     struct map tasks;
     struct list asked;          // tasks whose state is told again from the idle handle
@@ -61,6 +63,9 @@ struct runc_task {
     struct shelf_items contents; // of the assignment's files
     bool follows_contents;       // some are written anew while it runs
     int stop_signal;
+    struct arena check_arena;         // of the check; empty without one
+    const struct health_check *check; // effective; NULL = none
+    struct health_watch *health;      // while it runs and is not to stop
     int64_t pid, end_unix_ms;
     struct task_exit exit;
     int64_t reason;
@@ -77,6 +82,7 @@ struct runc_task *runc_task_get(const struct runc_executor *executor, const stru
 struct runc_task *runc_task_add(struct runc_executor *executor, const struct id *id);
 void runc_on_supervisor(void *task, const struct supervisor_event *event);
 void runc_executor_unref(struct runc_executor *executor);
+void runc_tell(struct runc_task *task); // what is so, once more
 // Ends of the pieces of work; *reason and err are of MAKE.
 void runc_made(struct runc_task *task, int rc, int64_t reason, const struct error *err);
 void runc_undone(struct runc_task *task, enum runc_work work, int rc, const struct error *err);
@@ -89,6 +95,17 @@ int runc_work_make(struct runc_task *task, struct error *err);
 void runc_work_undo(struct runc_task *task, enum runc_work work);
 // The command line of the shim, in the arena; `runc` is the path of the program.
 const char *const *runc_work_shim_argv(const struct runc_task *task, const char *runc, struct arena *arena);
+
+// --- runc_health.c ---
+
+// Remembers what to check, from the service and its image (NULL: not known any more).
+void runc_health_keep(struct runc_task *task, const struct service_spec *spec,
+                      const struct image_config *image);
+// It runs: checks begin, if there are any. Repeating does no harm.
+void runc_health_begin(struct runc_task *task);
+void runc_health_end(struct runc_task *task);
+// There is a check, and it has not found the task well yet.
+bool runc_health_is_awaited(const struct runc_task *task);
 
 // --- runc_recover.c ---
 

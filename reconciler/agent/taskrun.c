@@ -26,10 +26,13 @@
 static const struct sm_state taskrun_states[TASKRUN_STATE_COUNT] = {
     [TASKRUN_ASSIGNED] = {"assigned", SM_TO(TASKRUN_ACCEPTED) | ENDS, false},
     [TASKRUN_ACCEPTED] = {"accepted",
-                          SM_TO(TASKRUN_PREPARING) | SM_TO(TASKRUN_READY) | SM_TO(TASKRUN_RUNNING) |
-                              EARLY_ENDS,
+                          SM_TO(TASKRUN_PREPARING) | SM_TO(TASKRUN_READY) | SM_TO(TASKRUN_STARTING) |
+                              SM_TO(TASKRUN_RUNNING) | EARLY_ENDS,
                           false},
-    [TASKRUN_PREPARING] = {"preparing", SM_TO(TASKRUN_READY) | SM_TO(TASKRUN_RUNNING) | EARLY_ENDS, false},
+    [TASKRUN_PREPARING] = {"preparing",
+                           SM_TO(TASKRUN_READY) | SM_TO(TASKRUN_STARTING) | SM_TO(TASKRUN_RUNNING) |
+                               EARLY_ENDS,
+                           false},
     [TASKRUN_READY] = {"ready", SM_TO(TASKRUN_STARTING) | SM_TO(TASKRUN_RUNNING) | EARLY_ENDS, false},
     [TASKRUN_STARTING] = {"starting", SM_TO(TASKRUN_RUNNING) | ENDS, false},
     [TASKRUN_RUNNING] = {"running", ENDS, false},
@@ -62,6 +65,11 @@ struct work {
 
 static bool wants_stop(const struct taskrun *run) {
     return run->is_released || run->wish.desired >= TASK_SHUTDOWN;
+}
+
+// Found so by its checks: it is stopped, whatever is wanted. Kept on disk with the status.
+static bool is_unhealthy(const struct taskrun *run) {
+    return run->status.reason == REASON_UNHEALTHY;
 }
 
 static bool wants_removal(const struct taskrun *run) {
@@ -151,6 +159,8 @@ static void on_exited(struct work *work, const struct executor_event *event) {
     }
     if (wants_stop(run)) {
         end(work, TASKRUN_SHUTDOWN, event->time_unix_ms, REASON_NONE, "");
+    } else if (is_unhealthy(run)) {
+        end(work, TASKRUN_FAILED, event->time_unix_ms, REASON_UNHEALTHY, run->status.error);
     } else if (event->exit.kind == EXIT_CODE && event->exit.code == 0) {
         end(work, TASKRUN_COMPLETE, event->time_unix_ms, REASON_NONE, "");
     } else {
@@ -183,10 +193,54 @@ static void on_progress(struct work *work, const struct executor_event *event) {
     }
 }
 
+static void note_health(struct work *work, const struct executor_event *event) {
+    struct task_status *status = &work->run->status;
+    if (status->health == event->health) {
+        return;
+    }
+    status->health = event->health;
+    if (event->health_results != NULL) {
+        status->health_results = *event->health_results;
+    }
+    work->effects->mask |= EFFECT_REPORT;
+}
+
+// It runs, but others are to wait until it is well. What was well before a restart of the daemon counts as
+// such until checks say otherwise.
+static void on_starting(struct work *work, const struct executor_event *event) {
+    if (work->run->machine.state < TASKRUN_STARTING) {
+        rise(work, TASKRUN_STARTING, event->time_unix_ms, "found starting");
+    }
+    if (work->run->machine.state == TASKRUN_STARTING) {
+        say(work, REASON_NONE,
+            str_is_empty(event->message) ? "health: starting"
+                                         : arena_printf(work->arena, "health: starting: %s", event->message),
+            "");
+    }
+}
+
+static void on_unhealthy(struct work *work, const struct executor_event *event) {
+    if (is_unhealthy(work->run)) {
+        return;
+    }
+    say(work, REASON_UNHEALTHY, "health: unhealthy, stopping",
+        str_is_empty(event->message)
+            ? "task: unhealthy container"
+            : arena_printf(work->arena, "task: unhealthy container: %s", event->message));
+    work->effects->mask |= EFFECT_KEEP; // a daemon that comes next must not take it for one that exited
+}
+
 static void on_running(struct work *work, const struct executor_event *event) {
     struct taskrun *run = work->run;
-    if (run->machine.state < TASKRUN_RUNNING) {
+    note_health(work, event);
+    if (event->health == HEALTH_STARTING) {
+        on_starting(work, event);
+    } else if (event->health == HEALTH_UNHEALTHY) {
+        on_unhealthy(work, event);
+    } else if (run->machine.state < TASKRUN_RUNNING && !is_unhealthy(run)) {
         rise(work, TASKRUN_RUNNING, event->time_unix_ms, "running");
+        // The next daemon must know it: that it runs will not tell it.
+        work->effects->mask |= event->health != HEALTH_NONE ? EFFECT_KEEP : 0;
     }
     if (event->time_unix_ms > 0 && event->time_unix_ms < run->status.since_unix_ms) {
         run->status.since_unix_ms = event->time_unix_ms; // it was found running: now it is known since when
@@ -250,8 +304,17 @@ static void on_present(struct work *work, enum executor_presence presence) {
             rise(work, TASKRUN_READY, 0, "found prepared");
         }
         break;
+    case PRESENCE_STARTING:
+        if (run->machine.state < TASKRUN_STARTING) {
+            rise(work, TASKRUN_STARTING, 0, "found starting");
+        }
+        if (run->machine.state == TASKRUN_STARTING && !wants_stop(run)) {
+            run->is_start_asked = true;
+            work->effects->mask |= EFFECT_START; // it runs already: the answer tells its health
+        }
+        break;
     case PRESENCE_RUNNING:
-        if (run->machine.state < TASKRUN_RUNNING) {
+        if (run->machine.state < TASKRUN_RUNNING && !is_unhealthy(run)) {
             rise(work, TASKRUN_RUNNING, 0, "found running");
         }
         break;
@@ -293,6 +356,9 @@ static void on_wish(struct work *work, const struct taskrun_wish *wish) {
     bool is_changed = desired != run->wish.desired || run->is_released;
     if (run->is_released) { // what became of it meanwhile was told nobody
         work->effects->mask |= EFFECT_REPORT;
+    }
+    if (run->wish.desired >= TASK_SHUTDOWN && desired > run->wish.desired) {
+        run->drain_until_unix_ms = work->now_unix_ms; // told a second time: no more waiting
     }
     run->wish = *wish;
     run->wish.desired = desired;
@@ -341,6 +407,8 @@ static void on_event(struct work *work, const struct taskrun_event *event) {
     case TASKRUN_ON_EXECUTOR:
         on_executor(work, event->executor);
         break;
+    case TASKRUN_ON_TIME:
+        break; // `advance_to_stop` looks at it
     case TASKRUN_ON_DAMAGE:
         on_damage(work, event->text);
         break;
@@ -349,11 +417,28 @@ static void on_event(struct work *work, const struct taskrun_event *event) {
 
 // --- what misses ---
 
+// Only what served has to be seen going; what nobody has assigned any more, nobody sends work to. A clock
+// that jumps back makes no delay longer than it is.
+static bool is_draining(struct work *work) {
+    struct taskrun *run = work->run;
+    int64_t now_unix_ms = work->now_unix_ms;
+    int64_t drain_ms = run->wish.drain_ms;
+    if (drain_ms <= 0 || run->machine.state != TASKRUN_RUNNING || run->is_released || is_unhealthy(run)) {
+        return false;
+    }
+    if (run->drain_until_unix_ms == 0 || run->drain_until_unix_ms > now_unix_ms + drain_ms) {
+        run->drain_until_unix_ms = now_unix_ms + drain_ms;
+        say(work, REASON_NONE, "started, draining before it stops", "");
+    }
+    return now_unix_ms < run->drain_until_unix_ms;
+}
+
 static void advance_to_stop(struct work *work) {
     struct taskrun *run = work->run;
     if (!run->is_held && run->machine.state < TASKRUN_STARTING) {
         end(work, TASKRUN_SHUTDOWN, 0, REASON_NONE, "");
-    } else if (!run->is_stop_asked) {
+    } else if (!run->is_stop_asked && !is_draining(work)) {
+        run->drain_until_unix_ms = 0;
         run->is_stop_asked = true;
         work->effects->mask |= EFFECT_STOP;
         work->effects->signal = run->wish.signal;
@@ -395,7 +480,7 @@ void taskrun_step(const struct taskrun *before, const struct taskrun_event *even
     *effects = (struct taskrun_effects){0};
     on_event(&work, event);
     if (!taskrun_is_over(&run)) {
-        if (wants_stop(&run)) {
+        if (wants_stop(&run) || is_unhealthy(&run)) {
             advance_to_stop(&work);
         } else {
             advance_to_run(&work);
@@ -437,6 +522,8 @@ struct taskrun taskrun_new(const struct task_status *known) {
         struct taskrun run = at(TASKRUN_ASSIGNED, known);
         run.status.reason = REASON_NONE;
         run.status.message = run.status.error = "";
+        run.status.health = HEALTH_NONE;
+        run.status.health_results = (struct health_results){0};
         return run;
     }
     struct task_status lost = *known;

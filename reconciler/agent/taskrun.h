@@ -31,6 +31,7 @@ struct taskrun_wish {
     int64_t desired;  // enum task_state
     int signal;       // to stop it with; 0 = the image's
     int64_t grace_ms; // after it
+    int64_t drain_ms; // before it, from the order on, if it was running
 };
 
 // A value: copy it freely.
@@ -42,6 +43,8 @@ struct taskrun {
     bool is_kept;     // the assignment is on disk
     bool is_held;     // the executor may have something of it
     bool is_prepare_asked, is_start_asked, is_stop_asked, is_remove_asked; // since the daemon started
+    // It serves on until then, though it is to stop; 0 = no such time. TASKRUN_ON_TIME is to follow.
+    int64_t drain_until_unix_ms;
 };
 
 enum taskrun_event_kind {
@@ -51,6 +54,7 @@ enum taskrun_event_kind {
     TASKRUN_ON_NOT_KEPT, // or failed; `text` says why
     TASKRUN_ON_LIST,     // the executor's list was read
     TASKRUN_ON_EXECUTOR, // an event of the executor
+    TASKRUN_ON_TIME,     // some time has passed
     TASKRUN_ON_DAMAGE,   // its kept assignment cannot be read; `text` says why
 };
 struct taskrun_event {

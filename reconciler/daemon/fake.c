@@ -132,7 +132,14 @@ int executor_fake_on_loop_new(const struct executor_options *options, struct exe
          .exit_code = 1},
         {.image = "completes", .prepare_ms = 200, .start_ms = 50, .remove_ms = 20, .run_ms = 2000},
         {.image = "missing", .prepare_ms = 200, .reject_permille = 1000, .remove_ms = 20},
-        {.image = "", .prepare_ms = 200, .start_ms = 50, .remove_ms = 20, .stop_ms = 100},
+        {.image = "sick",
+         .prepare_ms = 200,
+         .start_ms = 50,
+         .remove_ms = 20,
+         .stop_ms = 100,
+         .health_ms = 2000,
+         .sick_permille = 1000},
+        {.image = "", .prepare_ms = 200, .start_ms = 50, .remove_ms = 20, .stop_ms = 100, .health_ms = 300},
     };
     (void)err;
     struct fake *fake = NEW(struct fake);

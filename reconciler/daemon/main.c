@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/health_probe.h"
 #include "reconciler/agent/unpack.h"
 #include "reconciler/daemon/daemon.h"
 
@@ -25,6 +26,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } helpers[] = {
     {"unpack", unpack_main},
+    {"probe", health_probe_main},
 };
 
 static int complain(const struct error *err) {

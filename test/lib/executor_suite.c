@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "reconciler/agent/task_log.h"
+#include "specs/health.h"
 #include "test/lib/check.h"
 
 #define DEADLINE_MS 60000 // for a machine under load; nothing waits for it to pass
@@ -67,6 +68,8 @@ struct seen {
     struct task_exit exit;
     int64_t reason;
     char message[256];
+    int healthy, unhealthy; // events that say so
+    bool is_checked;
     bool is_listed;
     enum executor_presence presence;
 };
@@ -128,6 +131,9 @@ static void on_event(void *context, const struct executor_event *event) {
         assert_true(event->pid > 0 && (task->pid == 0 || task->pid == event->pid));
         task->pid = event->pid;
         task->running++;
+        assert_int_equal(event->health != HEALTH_NONE, task->is_checked);
+        task->healthy += event->health == HEALTH_HEALTHY;
+        task->unhealthy += event->health == HEALTH_UNHEALTHY;
         break;
     case EXECUTOR_EXITED:
     case EXECUTOR_FAILED:
@@ -150,6 +156,13 @@ static void prepare(struct seen *task, enum suite_program program) {
     assignment.task.desired = TASK_RUNNING;
     assignment.service_name = assignment.spec.name = "suite";
     assignment.node_hostname = "node";
+    static const char *const tests[] = {"exit 0", "echo no; exit 1"};
+    static struct health_check check = {.interval_ns = 10 * NS_PER_MS, .retries = 2};
+    task->is_checked = program == PROGRAM_WELL || program == PROGRAM_SICK;
+    if (task->is_checked) {
+        check.test = health_test_from_text(tests[program == PROGRAM_SICK], &arena);
+        assignment.spec.healthcheck = &check;
+    }
     suite->shape(suite->context, program, &assignment, &arena);
     is_in_call = true;
     executor->ops->prepare(executor, &assignment);
@@ -552,6 +565,49 @@ static void a_preparation_that_was_cut_off_goes_on(void **state) {
     assert_int_equal(task->exit.code, 7);
 }
 
+// --- health ---
+
+static void a_checked_task_is_starting_until_it_is_well(void **state) {
+    (void)state;
+    struct seen *task = task_running(PROGRAM_WELL);
+    AWAIT(task->healthy > 0);
+    list();
+    assert_int_equal(task->presence, PRESENCE_RUNNING);
+    task->healthy = 0;
+    start(task); // what is so is told again
+    AWAIT(task->healthy > 0);
+    struct seen *other = task_running(PROGRAM_FOREVER);
+    assert_int_equal(other->healthy + other->unhealthy, 0);
+}
+
+static void a_sick_task_is_told_once_and_runs_until_it_is_stopped(void **state) {
+    (void)state;
+    struct seen *task = task_running(PROGRAM_SICK);
+    AWAIT(task->unhealthy > 0);
+    list();
+    assert_int_equal(task->presence, PRESENCE_STARTING);
+    await_ready(task);
+    assert_int_equal(task->healthy + task->exited, 0);
+    assert_int_equal(task->unhealthy, 1);
+    stop(task, 0, HOUR_MS);
+    AWAIT(task->exited > 0);
+    assert_int_equal(task->exit.code, 3);
+}
+
+static void a_new_daemon_checks_anew(void **state) {
+    (void)state;
+    struct seen *task = task_running(PROGRAM_WELL);
+    AWAIT(task->healthy > 0);
+    reopen();
+    task->healthy = 0;
+    list();
+    assert_true(task->is_listed);
+    start(task);
+    AWAIT(task->healthy > 0);
+    list();
+    assert_int_equal(task->presence, PRESENCE_RUNNING);
+}
+
 // --- logs ---
 
 static void what_it_prints_is_logged(void **state) {
@@ -585,6 +641,9 @@ static const struct CMUnitTest tests[] = {
     TEST(a_new_daemon_finds_all),
     TEST(a_new_daemon_starts_nothing_twice),
     TEST(a_preparation_that_was_cut_off_goes_on),
+    TEST(a_checked_task_is_starting_until_it_is_well),
+    TEST(a_sick_task_is_told_once_and_runs_until_it_is_stopped),
+    TEST(a_new_daemon_checks_anew),
     TEST(what_it_prints_is_logged),
 #undef TEST
 };

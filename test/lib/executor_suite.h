@@ -9,7 +9,8 @@
 
 #include "reconciler/agent/executor.h"
 
-// What the tasks do. `suite_shape_shell` says it in sh; a fake has an image for each.
+// What the tasks do. `suite_shape_shell` says it in sh; a fake has an image for each. WELL and SICK have a
+// health check: its first result, or its second, says so.
 #define SUITE_PROGRAM_LIST(X)                                                                                \
     X(FOREVER, "forever", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")                    \
     X(DEAF, "deaf", "trap '' TERM; echo ready; while :; do sleep 0.05; done")                                \
@@ -17,6 +18,8 @@
     X(EXIT_0, "exit-0", "exit 0")                                                                            \
     X(CRASH, "crash", "kill -SEGV $$")                                                                       \
     X(PRINT, "print", "echo one; echo two; echo three >&2; printf 'no newline'")                             \
+    X(WELL, "well", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")                          \
+    X(SICK, "sick", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")                          \
     X(MISSING, "missing", "")
 
 enum suite_program {

@@ -97,6 +97,7 @@ static const struct row both[] = {
     {"--read-only", "read_only false -> true"},
     {"--read-only=false", ""},
     {"--stop-signal SIGINT", "stop_signal none -> SIGINT"},
+    {"--drain-delay 5s", "drain_delay 0s -> 5s"},
     {"--stop-grace-period 1m30s", "stop_grace_period 10s -> 1m30s"},
     {"--oom-score-adj 500", "oom_score_adj 0 -> 500"},
     {"--cap-add cap_net_admin --cap-add SYS_TIME", "cap_add none -> [NET_ADMIN, SYS_TIME]"},

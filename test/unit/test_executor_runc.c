@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "reconciler/agent/supervisor.h"
 #include "reconciler/agent/task_log.h"
+#include "reconciler/agent/health_probe.h"
 #include "reconciler/agent/unpack.h"
 #include "test/lib/check.h"
 #include "test/lib/executor_suite.h"
@@ -473,6 +474,9 @@ static int clean(void **state) {
 int main(int argc, char **argv) {
     if (argc > 1 && str_equal(argv[1], "unpack")) {
         return unpack_main(argc - 1, argv + 1);
+    }
+    if (argc > 1 && str_equal(argv[1], "probe")) {
+        return health_probe_main(argc - 1, argv + 1);
     }
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -73,6 +73,11 @@ static const struct {
      ",\"config\":{\"Entrypoint\":null,\"Cmd\":null,\"Env\":null,\"Volumes\":null,\"Labels\":null}}",
      0, ""},
     {CONFIG, "{" ROOTFS ",\"config\":{\"Env\":[\"novalue\",\"=x\",\"A=1\"]}}", 0, ""},
+    {CONFIG, "{" ROOTFS ",\"config\":{\"Healthcheck\":null}}", 0, ""},
+    {CONFIG, "{" ROOTFS ",\"config\":{\"Healthcheck\":[]}}", ERR_INVALID,
+     "configuration of the image: 'Healthcheck' is not an object"},
+    {CONFIG, "{" ROOTFS ",\"config\":{\"Healthcheck\":{\"Test\":\"x\"}}}", ERR_INVALID,
+     "configuration of the image: 'Test' is not a list"},
     {CONFIG, "{}", ERR_INVALID, "configuration of the image: 0 diff ids for 1 layers"},
     {CONFIG, "{\"rootfs\":{\"diff_ids\":[7]}}", ERR_INVALID,
      "configuration of the image: 'rootfs.diff_ids' is not a list of digests"},
@@ -107,6 +112,25 @@ static void each_mistake_is_named(void **state) {
         assert_string_equal(rc != 0 ? error_text(&err, text, sizeof text) : "", documents[i].says);
         assert_int_equal(rc, -documents[i].code);
     }
+}
+
+static void a_health_check_is_read(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    struct image_contents contents = {0};
+    struct error err = {0};
+    const char *json = "{" ROOTFS ",\"config\":{\"Healthcheck\":{\"Test\":[\"CMD\",\"a\"],\"Interval\":5,"
+                       "\"Timeout\":-1,\"Retries\":2.5,\"StartInterval\":\"x\"}}}";
+    *ARENA_PUSH(&arena, &contents.layers) = (struct image_layer){.digest = D};
+    struct bytes bytes = {(const uint8_t *)json, strlen(json)};
+    assert_int_equal(image_config_parse(bytes, &arena, &contents, &err), 0);
+    assert_non_null(contents.config.health);
+    assert_string_equal(contents.config.health->test.items[1], "a");
+    assert_int_equal(contents.config.health->interval_ns, 5);
+    // What makes no sense counts as not given.
+    assert_int_equal(contents.config.health->timeout_ns, 0);
+    assert_int_equal(contents.config.health->retries, 0);
+    assert_int_equal(contents.config.health->start_interval_ns, 0);
 }
 
 static void counts_and_sizes_are_limited(void **state) {
@@ -205,6 +229,7 @@ static void a_damaged_record_is_refused(void **state) {
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_named),
+        cmocka_unit_test(a_health_check_is_read),
         cmocka_unit_test(counts_and_sizes_are_limited),
         cmocka_unit_test(layers_are_named_by_their_chain),
         cmocka_unit_test(a_blob_is_what_its_digest_says_or_goes),
