@@ -18,6 +18,7 @@
 #include "base/units.h"
 #include "cli/columns.h"
 #include "cli/connect.h"
+#include "cli/exec.h"
 
 const struct option_row logs_rows[LOGS_ROWS] = {
     OPT_FLAG(struct logs_args, follow, "follow", 'f', .help = "Go on with what is written next"),
@@ -347,5 +348,13 @@ static const struct command task_rows[] = {
      .names = NAMES_TASK,
      LOGS_COMMAND,
      .run = run_task},
+    {.name = "exec",
+     .summary = "Run a command beside a task, wherever it runs",
+     .usage = "TASK|SERVICE.SLOT COMMAND [ARGUMENT…]",
+     .details = "As `muster exec`.",
+     .example = "muster task exec -it web.1 sh",
+     .names = NAMES_TASK,
+     EXEC_COMMAND,
+     .run = exec_run},
 };
 const struct command_group task_commands = COMMAND_GROUP("task", "Manage tasks", task_rows);

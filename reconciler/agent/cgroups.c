@@ -131,6 +131,11 @@ const char *cgroups_memory_events(const struct cgroups *cgroups, const char *gro
                         cgroups->mode == CGROUPS_V2 ? "memory.events" : "memory.oom_control");
 }
 
+const char *cgroups_procs(const struct cgroups *cgroups, const char *group, struct arena *arena) {
+    int index = cgroups->pids >= 0 ? cgroups->pids : cgroups->memory >= 0 ? cgroups->memory : 0;
+    return arena_printf(arena, "%s%s/cgroup.procs", cgroups->mounts[index], group);
+}
+
 // --- killing ---
 
 static bool kill_listed(const char *directory) {

@@ -32,6 +32,9 @@ int cgroups_read(const char *mountinfo, struct cgroups *out, struct error *err);
 // The file in which the kernel counts the OOM kills of a group; NULL without a memory controller.
 const char *cgroups_memory_events(const struct cgroups *cgroups, const char *group, struct arena *arena);
 
+// The file that lists the processes of a group.
+const char *cgroups_procs(const struct cgroups *cgroups, const char *group, struct arena *arena);
+
 // Kills every process in the group. True when there was none (any more).
 bool cgroups_kill(const struct cgroups *cgroups, const char *group);
 

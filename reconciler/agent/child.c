@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -108,11 +109,17 @@ struct report {
     int sys;
 };
 
-static void take_standard_descriptors(const int out_fds[HANDLE_DEADLINE], int report_fd) {
+static void take_standard_descriptors(const struct child_options *options, const int out_fds[HANDLE_DEADLINE],
+                                      int report_fd) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    dup2(null, STDIN_FILENO);
-    dup2(out_fds[HANDLE_OUTPUT] >= 0 ? out_fds[HANDLE_OUTPUT] : null, STDOUT_FILENO);
-    dup2(out_fds[HANDLE_ERRORS] >= 0 ? out_fds[HANDLE_ERRORS] : null, STDERR_FILENO);
+    const int wanted[] = {-1, out_fds[HANDLE_OUTPUT], out_fds[HANDLE_ERRORS]};
+    for (int i = 0; i < 3; i++) {
+        int fd = options->standard != NULL ? options->standard[i] : wanted[i];
+        dup2(fd >= 0 ? fd : null, i);
+    }
+    if (options->standard != NULL && isatty(STDIN_FILENO)) {
+        ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+    }
     // Whatever was left open, here or by who started the daemon, closes at the exec.
     if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) {
         long fd_count = sysconf(_SC_OPEN_MAX);
@@ -147,7 +154,7 @@ static _Noreturn void run(const struct child_options *options, pid_t parent,
             _exit(127);
         }
     }
-    take_standard_descriptors(out_fds, report_fd);
+    take_standard_descriptors(options, out_fds, report_fd);
     if (options->is_low_priority) {
         lower_priority();
     }
@@ -232,7 +239,7 @@ static int spawn(const struct child_options *options, int ours[HANDLE_DEADLINE],
                  struct error *err) {
     int theirs[HANDLE_DEADLINE] = {-1, -1, -1};
     int report[2] = {-1, -1};
-    int rc = make_pipes(options->output_bytes_max, ours, theirs, report, err);
+    int rc = make_pipes(options->standard == NULL ? options->output_bytes_max : 0, ours, theirs, report, err);
     if (rc == 0) {
         pid_t parent = getpid();
         pid_t pid = fork_quiet();
@@ -328,6 +335,12 @@ void child_kill(struct child *child) {
     if (!child->is_ended) {
         child->is_killed = true;
         kill(-child->pid, SIGKILL);
+    }
+}
+
+void child_signal(struct child *child, int number) {
+    if (!child->is_ended) {
+        kill(child->pid, number);
     }
 }
 

@@ -34,6 +34,10 @@ struct child_options {
     const char *directory;   // to start in; NULL = ours
     int64_t deadline_ms;     // 0 = none
     uint32_t output_bytes_max;
+    // The child's three standard descriptors, the caller's to close after the call; NULL = nothing to read,
+    // and output as output_bytes_max says. A terminal as the first one becomes the child's controlling
+    // terminal.
+    const int *standard;
     bool is_low_priority; // nice 10, idle I/O: work that nobody waits for
     bool dies_with_us;    // killed when the daemon dies, however that happens: half-done work is swept then
     child_done_fn on_done;
@@ -45,5 +49,7 @@ struct child_options {
 int child_start(const struct child_options *options, struct child **out, struct error *err);
 // Kills it with all that it started; on_done follows.
 void child_kill(struct child *child);
+// A signal to the program itself; to none that has ended.
+void child_signal(struct child *child, int number);
 
 #endif

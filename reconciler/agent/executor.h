@@ -65,6 +65,26 @@ struct executor {
     struct shelf *shelf;
 };
 
+// A command beside a task.
+struct exec_wish {
+    struct strings command;
+    struct pairs environment; // beside the task's
+    const char *user;         // "" = the task's; names are the container's
+    const char *working_dir;  // "" = the task's
+    bool is_tty;
+    struct id id; // of this run, never used twice
+};
+// What to run for it, on this machine.
+struct exec_plan {
+    const char *const *argv;
+    const char *directory;    // NULL = ours
+    const char *pid_file;     // is there once the command runs, goes afterwards; NULL: it runs at once
+    const char *process_file; // goes afterwards; NULL = none
+    // All that it starts has `mark` in its environment and is listed in `procs`; NULL = a group of processes.
+    const char *procs, *mark;
+    const char *self_path; // musterd, which finds them
+};
+
 struct executor_ops {
     const char *name; // "runc", "process", "fake"
     // Node resources and features. May block for some milliseconds; called at start and every 20 s.
@@ -91,6 +111,10 @@ struct executor_ops {
     // meanwhile, with the kept exit code), removes nothing by itself. The agent calls it again every now and
     // then, to compare: it is cheap, and then adopts nothing anew.
     int (*list)(struct executor *executor, executor_list_fn each, void *context, struct error *err);
+    // How to run a command beside a running task; the plan is in the arena. -ERR_NOT_FOUND, -ERR_CONFLICT (it
+    // does not run), -ERR_INVALID (no such user). NULL: this executor cannot.
+    int (*exec)(struct executor *executor, const struct id *task_id, const struct exec_wish *wish,
+                struct exec_plan *out, struct arena *arena, struct error *err);
     // The log files of a task (reconciler/agent/task_log.h reads them); NULL when there are none.
     const char *(*log_path)(struct executor *executor, const struct id *task_id, struct arena *arena);
     void (*free)(struct executor *executor); // leaves running tasks running

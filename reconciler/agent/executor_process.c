@@ -752,6 +752,33 @@ static int process_probe(struct executor *base, struct node_description *out, st
     return 0;
 }
 
+// With the daemon's environment: a plain process has no container whose it could be.
+static int process_exec(struct executor *base, const struct id *task_id, const struct exec_wish *wish,
+                        struct exec_plan *out, struct arena *arena, struct error *err) {
+    struct process_task *task = task_get(of(base), task_id);
+    struct strings argv = {0};
+    if (task == NULL || task->presence != PRESENCE_RUNNING) {
+        return error_set(err, ERR_CONFLICT, "task %s is not running", task_id->text);
+    }
+    if (wish->user[0] != '\0') {
+        return error_set(err, ERR_UNSUPPORTED, "plain processes run as the daemon's user: leave --user out");
+    }
+    AUTO_FREE char *work = path_of(task, "work");
+    *ARENA_PUSH(arena, &argv) = "env";
+    for (size_t i = 0; i < wish->environment.count; i++) {
+        const struct pair *variable = &wish->environment.items[i];
+        *ARENA_PUSH(arena, &argv) = arena_printf(arena, "%s=%s", variable->key, variable->value);
+    }
+    for (size_t i = 0; i < wish->command.count; i++) {
+        *ARENA_PUSH(arena, &argv) = wish->command.items[i];
+    }
+    *ARENA_PUSH(arena, &argv) = NULL;
+    *out = (struct exec_plan){
+        .argv = argv.items,
+        .directory = arena_strdup(arena, wish->working_dir[0] != '\0' ? wish->working_dir : work)};
+    return 0;
+}
+
 static const char *process_log_path(struct executor *base, const struct id *task_id, struct arena *arena) {
     return arena_printf(arena, "%s/%s/log", of(base)->dir, task_id->text);
 }
@@ -781,6 +808,7 @@ static const struct executor_ops process_ops = {
     .stop = process_stop,
     .remove = process_remove,
     .list = process_list,
+    .exec = process_exec,
     .log_path = process_log_path,
     .free = process_free,
 };

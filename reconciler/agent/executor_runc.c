@@ -775,6 +775,7 @@ static const struct executor_ops runc_ops = {
     .remove = runc_remove,
     .refresh = runc_refresh,
     .list = runc_list,
+    .exec = runc_exec,
     .log_path = runc_log_path,
     .free = runc_free,
 };

@@ -32,14 +32,6 @@ static void on_news(void *context, const struct health_news *news) {
     runc_tell(task);
 }
 
-// The list of the task's processes, in any of the hierarchies.
-static const char *procs_of(const struct runc_task *task, struct arena *arena) {
-    const struct cgroups *cgroups = &task->executor->cgroups;
-    int index = cgroups->pids >= 0 ? cgroups->pids : cgroups->memory >= 0 ? cgroups->memory : 0;
-    return arena_printf(arena, "%s%s/cgroup.procs", cgroups->mounts[index],
-                        runc_place_path(&task->executor->place, task->id.text, RUNC_GROUP, "").text);
-}
-
 void runc_health_begin(struct runc_task *task) {
     struct runc_executor *executor = task->executor;
     AUTO_ARENA arena = {0};
@@ -48,6 +40,7 @@ void runc_health_begin(struct runc_task *task) {
         return;
     }
     AUTO_FREE char *runc = runc_find_program(executor->runc_path);
+    const char *group = runc_place_path(&executor->place, task->id.text, RUNC_GROUP, "").text;
     const char *mark = arena_printf(&arena, MARK "=%s", task->id.text);
     const char *const prefix[] = {runc != NULL ? runc : executor->runc_path,
                                   "--root",
@@ -62,7 +55,7 @@ void runc_health_begin(struct runc_task *task) {
         .check = task->check,
         .prefix = prefix,
         .netns = arena_printf(&arena, "/proc/%lld/ns/net", (long long)task->pid),
-        .procs = procs_of(task, &arena),
+        .procs = cgroups_procs(&executor->cgroups, group, &arena),
         .mark = mark,
         .is_adopted = !task->is_start_asked,
         .on_news = on_news,

@@ -107,6 +107,11 @@ void runc_health_end(struct runc_task *task);
 // There is a check, and it has not found the task well yet.
 bool runc_health_is_awaited(const struct runc_task *task);
 
+// --- runc_exec.c ---
+
+int runc_exec(struct executor *executor, const struct id *task_id, const struct exec_wish *wish,
+              struct exec_plan *out, struct arena *arena, struct error *err);
+
 // --- runc_recover.c ---
 
 // What is on this machine, once: tasks get added, strays of unknown tasks go.

@@ -36,6 +36,9 @@ static const struct handler {
     {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},
     {MESSAGE_JOIN_TOKEN, false, FRESH, control_join_token},
     {MESSAGE_CA_ROTATE, false, FRESH, control_ca_rotate},
+    {MESSAGE_EXEC, false, ANY, control_exec},
+    {MESSAGE_EXEC_INPUT, false, ANY, control_exec_input},
+    {MESSAGE_EXEC_RESIZE, false, ANY, control_exec_resize},
 };
 
 // A request that waits until reads are fresh.
@@ -78,7 +81,8 @@ static void on_fresh(void *context, int rc, const struct error *err) {
 
 static void run_fresh(const struct handler *handler, const struct request *request) {
     struct deferred *deferred = NEW(struct deferred);
-    deferred->answer = (struct answer){request->daemon, request->conversation, on_deferred_closed};
+    deferred->answer = (struct answer){
+        .daemon = request->daemon, .conversation = request->conversation, .on_closed = on_deferred_closed};
     if (replica_read(request->daemon->replica, on_fresh, deferred)) {
         deferred_free(deferred);
         struct request fresh = *request;
@@ -165,7 +169,10 @@ void control_on_closed(void *daemon, struct conversation *conversation) {
 // The next turn looks at all streams by itself.
 void control_on_writable(void *daemon, struct conversation *conversation) {
     (void)daemon;
-    (void)conversation;
+    struct answer *answer = conversation_state(conversation);
+    if (answer != NULL && answer->on_writable != NULL) {
+        answer->on_writable(answer);
+    }
 }
 
 // --- what people call things ---

@@ -18,6 +18,7 @@ struct answer {
     struct daemon *daemon;
     struct conversation *conversation; // NULL once the client is gone
     void (*on_closed)(struct answer *answer);
+    void (*on_writable)(struct answer *answer); // its link has room again; NULL = it looks by itself
 };
 
 struct request {
@@ -49,6 +50,9 @@ void control_logs(const struct request *request);
 void control_why(const struct request *request);
 void control_join_token(const struct request *request);
 void control_ca_rotate(const struct request *request);
+void control_exec(const struct request *request);
+void control_exec_input(const struct request *request);
+void control_exec_resize(const struct request *request);
 
 // The tasks that a person means: an id, a unique prefix of one, or SERVICE.SLOT (the newest in the slot).
 // STORE_ABSENT, STORE_AMBIGUOUS.

@@ -287,7 +287,7 @@ static void attempt(struct changing *changing) {
 
 static struct changing *changing_new(const struct request *request) {
     struct changing *changing = NEW(struct changing);
-    changing->answer = (struct answer){request->daemon, request->conversation, on_closed};
+    changing->answer = (struct answer){request->daemon, request->conversation, on_closed, NULL};
     changing->who = arena_strdup(&changing->arena, request->who);
     conversation_set_state(request->conversation, changing);
     return changing;

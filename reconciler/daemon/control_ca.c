@@ -71,7 +71,7 @@ static int propose(const struct request *request, struct error *err) {
     transaction_add(&transaction, CHANGE_UPDATE, KIND_CLUSTER, cluster, &arena);
     struct rotating *rotating = NEW(struct rotating);
     const char *newest = cluster->trust->authorities.items[0];
-    rotating->answer = (struct answer){request->daemon, request->conversation, on_closed};
+    rotating->answer = (struct answer){request->daemon, request->conversation, on_closed, NULL};
     certificates_fingerprint((struct bytes){(const uint8_t *)newest, strlen(newest)}, rotating->fingerprint);
     rc = proposals_submit(&request->daemon->proposals, &transaction, on_result, rotating, err);
     if (rc < 0) {

@@ -173,7 +173,7 @@ void control_join_token(const struct request *request) {
         return;
     }
     struct token_change *change = NEW(struct token_change);
-    change->answer = (struct answer){request->daemon, request->conversation, on_closed};
+    change->answer = (struct answer){request->daemon, request->conversation, on_closed, NULL};
     change->request = *(const struct join_token_request *)request->payload;
     change->request.unknown = (struct bytes){0};
     change->who = arena_strdup(&change->arena, request->who);

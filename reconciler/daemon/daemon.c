@@ -168,6 +168,7 @@ int daemon_open(struct daemon *daemon, const struct daemon_options *options, str
     daemon->options = options;
     daemon->now = (struct now){clock_unix_ms(), clock_mono_ms()};
     daemon->started_unix_ms = daemon->now.unix_ms;
+    list_init(&daemon->execs);
     list_init(&daemon->streams);
     find_names(daemon, hostname, sizeof hostname);
     int rc = open_store(daemon, err);

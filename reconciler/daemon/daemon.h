@@ -61,6 +61,7 @@ struct daemon {
     int64_t assigned_revision; // the agent has everything up to here
     struct status status;
     int64_t status_retry_mono_ms;
+    struct list execs;            // of control_exec.c: commands beside tasks
     struct list streams;          // struct stream: answers that take more than a turn
     int64_t streams_revision;     // of the store when they last ran
     unsigned streams_doubt_count; // likewise, of the group

@@ -98,7 +98,7 @@ static int use_token(struct daemon *daemon, struct joining *joining, const char 
 
 static struct joining *joining_new(struct daemon *daemon, const struct joining_order *order) {
     struct joining *joining = NEW(struct joining);
-    joining->answer = (struct answer){daemon, NULL, on_closed};
+    joining->answer = (struct answer){daemon, NULL, on_closed, NULL};
     for (size_t i = 0; i < order->remotes->count; i++) {
         *ARENA_PUSH(&joining->arena, &joining->remotes) =
             arena_strdup(&joining->arena, order->remotes->items[i]);

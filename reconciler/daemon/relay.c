@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/daemon/relay_exec.h"
 #include "reconciler/daemon/relay_logs.h"
 #include "reconciler/daemon/relay_parts.h"
 #include "transport/agent_links.h"
@@ -23,6 +24,7 @@ _Static_assert(RELAY_WINDOW_BYTES + RELAY_DATA_BYTES_MAX + 8 * KIB < AGENT_LINK_
 
 static const struct relay_service relay_services[] = {
     {RELAY_LOGS, relay_logs_open},
+    {RELAY_EXEC, relay_exec_open},
 };
 
 // --- ends ---
