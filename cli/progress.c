@@ -3,6 +3,7 @@
 // cli/progress.c — keeps what the stream says of the services waited for, and judges.
 #include "cli/progress.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -513,6 +514,24 @@ static void note_waits(struct progress *progress, struct progress_service *servi
     memcpy(service->told_wait, task->text, sizeof service->told_wait);
 }
 
+// Why a rollout stands still although it was not stopped: its plain words say nothing of that.
+const char *progress_rollout_waits(const struct progress_service *service) {
+    const struct update_status *status = &service->service.update_status;
+    bool is_news = str_starts(status->message, "no room") || str_starts(status->message, "waits for");
+    return rollout_is_moving(service) && is_news ? status->message : NULL;
+}
+
+static void note_rollout(struct progress *progress, struct progress_service *service) {
+    const char *why = progress_rollout_waits(service);
+    bool is_told = why == NULL || strncmp(service->told_rollout, why, sizeof service->told_rollout - 1) == 0;
+    if (!is_told) {
+        AUTO_BUF line = {0};
+        buf_addf(&line, "%s: %s", service->target.name, why);
+        note(progress, /* is_failure= */ false, buf_text(&line));
+    }
+    snprintf(service->told_rollout, sizeof service->told_rollout, "%s", why != NULL ? why : "");
+}
+
 static void note_count(struct progress *progress, struct progress_service *service) {
     if (service->running == service->told_running && service->wanted == service->told_wanted) {
         return;
@@ -555,6 +574,7 @@ enum progress_verdict progress_look(struct progress *progress, int64_t now_mono_
         bool is_seen = !id_is_none(&service->service.meta.id);
         if (is_seen) {
             note_waits(progress, service);
+            note_rollout(progress, service);
             note_count(progress, service);
             note_verdict(progress, service);
         }

@@ -35,7 +35,7 @@ struct progress_service {
     int64_t stable_since_mono_ms; // 0 = not stable
     enum progress_verdict verdict;
     int64_t told_running, told_wanted;
-    char told_wait[PROGRESS_TEXT_BYTES];
+    char told_wait[PROGRESS_TEXT_BYTES], told_rollout[PROGRESS_TEXT_BYTES];
     bool is_told;
 };
 
@@ -61,6 +61,8 @@ int64_t progress_monitor_ms(const struct progress *progress, const struct progre
 // "web.3", or "web on w1" for a global service.
 void progress_task_name(const struct progress *progress, const struct progress_service *service,
                         const struct progress_task *task, struct buf *out);
+// Why the rollout stands still for the time being; NULL = it does not.
+const char *progress_rollout_waits(const struct progress_service *service);
 // The first task that fails or cannot be placed, NULL when there is none.
 const struct progress_task *progress_culprit(const struct progress_service *service);
 

@@ -161,6 +161,8 @@ static void view_one(struct view *view, const struct progress_service *service) 
                  (long long)seconds_left(view, service));
     } else if (service->verdict == PROGRESS_CONVERGED) {
         buf_addf(&line, "verify: Service %s converged", service->target.name);
+    } else if (progress_rollout_waits(service) != NULL) {
+        buf_adds(&line, progress_rollout_waits(service));
     } else if (service->surplus > 0) {
         buf_addf(&line, "%lld task%s to stop", (long long)service->surplus, service->surplus == 1 ? "" : "s");
     }
@@ -257,7 +259,8 @@ static void add_summary(const struct progress *progress, const struct progress_s
     const struct update_status *status = &service->service.update_status;
     if (service->verdict != PROGRESS_CONVERGED) {
         const struct progress_task *task = progress_culprit(service);
-        bool is_told = service->verdict != PROGRESS_GOING && !str_is_empty(status->message);
+        bool is_over = service->verdict != PROGRESS_GOING && !str_is_empty(status->message);
+        bool is_told = is_over || progress_rollout_waits(service) != NULL;
         buf_addf(out, "%s%s", is_told ? "; " : "", is_told ? status->message : "");
         if (task != NULL) {
             buf_adds(out, "; ");

@@ -158,7 +158,10 @@ revision() {
     replicas=2 apply 0 a 'update_config: {monitor: 100ms}'
     local before
     before=$(tasks web | sort)
-    replicas=2 apply 8 b 'update_config: {monitor: 100ms}' 'resources: {reservations: {memory: 900T}}' || :
+    web b 'update_config: {monitor: 100ms}' 'resources: {reservations: {memory: 900T}}'
+    sed -i 's/replicas: 5/replicas: 2/' "$node/web.yaml"
+    exits 8 muster apply --progress plain --timeout 2s -f "$node/web.yaml"
+    [[ $output =~ 'no room: nothing is stopped until a node can take a task that needs ' ]]
     [[ $(rollout Message) =~ 'no room' ]]
     [ "$before" = "$(tasks web | sort)" ]
     replicas=2 apply 0 b 'update_config: {monitor: 100ms}'

@@ -297,6 +297,27 @@ static void a_paused_update_stops_but_an_old_pause_says_nothing(void **state) {
     feed_end(&f, "paused");
 }
 
+static void a_rollout_is_believed(void **state) {
+    (void)state;
+    struct feed f;
+    feed_begin(&f, -1);
+    node(&f, 1, NODE_READY, AVAILABILITY_ACTIVE);
+    target(&f, 1, "web", 1);
+    f.service.update_status.state = UPDATE_UPDATING;
+    f.service.update_status.started_unix_ms = 6;
+    f.service.update_status.message = "no room: nothing is stopped until a node can take it";
+    service_is(&f, 1);
+    task(&f, 1, (struct shape){.slot = 1, .revision = 1, .state = TASK_RUNNING});
+    assert_int_equal(look(&f, "all runs, but it goes on"), PROGRESS_GOING);
+    f.service.update_status.message = "update in progress";
+    service_is(&f, 1);
+    assert_int_equal(look(&f, "there is room"), PROGRESS_GOING);
+    f.service.update_status.state = UPDATE_COMPLETED;
+    service_is(&f, 1);
+    assert_int_equal(look(&f, "it is done: nothing is left to watch"), PROGRESS_CONVERGED);
+    feed_end(&f, "rollout");
+}
+
 static void a_global_service_wants_every_eligible_node(void **state) {
     (void)state;
     static const char *constraint = "node.hostname != w4";
@@ -391,7 +412,8 @@ int main(void) {
         cmocka_unit_test(what_is_on_a_drained_node_has_to_leave),
         cmocka_unit_test(a_slot_without_tries_left_stops_the_service),
         cmocka_unit_test(a_paused_update_stops_but_an_old_pause_says_nothing),
-        cmocka_unit_test(a_global_service_wants_every_eligible_node),
+        cmocka_unit_test(a_rollout_is_believed),
+    cmocka_unit_test(a_global_service_wants_every_eligible_node),
         cmocka_unit_test(many_tasks_and_many_services_are_folded),
         cmocka_unit_test(a_removed_service_is_gone),
         cmocka_unit_test(damaged_objects_are_refused),

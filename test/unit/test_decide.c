@@ -182,6 +182,61 @@ static void a_change_raises_the_revision_and_says_what_it_costs(void **state) {
     }
 }
 
+static int decide_turn(struct decided *d, enum rollout_verb verb, int64_t revision, int64_t expected_version) {
+    struct rollout_request request;
+    struct store_read *read = store_begin_read(&d->store);
+    schema_init(&rollout_request_schema, &request);
+    assert_int_equal(store_find_name(read, KIND_SERVICE, "web", &request.service, NULL), 0);
+    request.verb = verb;
+    request.revision = revision;
+    request.expected_version = expected_version;
+    error_clear(&d->err);
+    int rc = decide_rollout(read, &request, "uid:0 root@test", 1700000000000, &d->store.arena, &d->decision,
+                            &d->err);
+    store_read_end(read);
+    return rc;
+}
+
+static void a_rollback_is_a_revision_with_an_older_spec(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 0, 0), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root, "service 'web' has no spec before the present one");
+    given(d, WEB "environment: {A: b}\n");
+    given(d, WEB "environment: {A: c}\n");
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 9, 0), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root, "service 'web' has no revision 9: kept are 1, 2, 3");
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 3, 0), 0);
+    assert_int_equal(result(d, 0)->action, ACTION_UNCHANGED);
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 1, 1), -ERR_CONFLICT);
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 1, 0), 0);
+    const struct service *service = changed_service(d);
+    assert_int_equal(service->revision, 4);
+    assert_int_equal(service->restart_revision, 4);
+    assert_int_equal(service->spec.environment.count, 0);
+    assert_int_equal(service->update_status.state, UPDATE_ROLLBACK_STARTED);
+    assert_false(service_is_outdated(service, 1)); // its tasks run that spec already
+    assert_true(service_is_outdated(service, 2));
+    commit(d);
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 0, 0), 0); // and forward again
+    assert_int_equal(changed_service(d)->spec.environment.count, 1);
+}
+
+static void only_a_rollout_that_is_under_way_can_be_paused(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide_turn(d, ROLLOUT_PAUSE, 0, 0), -ERR_NOT_FOUND);
+    assert_string_equal(d->err.root, "service 'web' has no rollout");
+}
+
+static void new_constraints_restart_nothing_by_themselves(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    assert_int_equal(decide(d, WEB "deploy: {placement: {constraints: [node.role == manager]}}\n"), 0);
+    assert_int_equal(result(d, 0)->consequence, CONSEQUENCE_MOVE);
+    assert_int_equal(changed_service(d)->restart_revision, 1);
+}
+
 static void what_is_fixed_for_life_is_refused(void **state) {
     struct decided *d = *state;
     given(d, WEB);
@@ -571,6 +626,9 @@ int main(void) {
         TEST(a_new_service_is_created_with_its_first_revision),
         TEST(the_same_declaration_changes_nothing),
         TEST(a_change_raises_the_revision_and_says_what_it_costs),
+        TEST(a_rollback_is_a_revision_with_an_older_spec),
+        TEST(only_a_rollout_that_is_under_way_can_be_paused),
+        TEST(new_constraints_restart_nothing_by_themselves),
         TEST(what_is_fixed_for_life_is_refused),
         TEST(expected_versions_are_held_against_the_store),
         TEST(references_must_exist_or_be_declared_along),
