@@ -198,6 +198,22 @@ static void check_fixed(struct applying *a, struct item *item, const struct diff
     }
 }
 
+// The client has seen the present spec, although the object was written since: a rollout tells its service how
+// it goes, and that is nobody's change.
+static bool is_spec_seen(struct applying *a, const struct item *item, int64_t expected) {
+    const struct service *service = item->before;
+    struct id id;
+    void *record;
+    if (item->kind != KIND_SERVICE || expected > service->meta.version) {
+        return false;
+    }
+    const char *name =
+        arena_printf(a->arena, "%s/%lld", service->meta.id.text, (long long)service->revision);
+    return store_find_name(a->read, KIND_REVISION, name, &id, /* err */ NULL) == 0 &&
+           store_load(a->read, KIND_REVISION, &id, a->arena, &record, /* err */ NULL) == 0 &&
+           expected >= object_meta(record)->version;
+}
+
 static void check_version(struct applying *a, struct item *item) {
     int64_t expected = item->given->expected_version;
     int64_t version = item->before != NULL ? object_meta(item->before)->version : 0;
@@ -205,7 +221,7 @@ static void check_version(struct applying *a, struct item *item) {
         mistake(a, item, ERR_EXISTS, "already exists");
     } else if (expected > 0 && item->before == NULL) {
         mistake(a, item, ERR_NOT_FOUND, "not found");
-    } else if (expected > 0 && expected != version) {
+    } else if (expected > 0 && expected != version && !is_spec_seen(a, item, expected)) {
         mistake(a, item, ERR_CONFLICT, "was changed meanwhile: it is at version %lld, not %lld",
                 (long long)version, (long long)expected);
     }

@@ -222,6 +222,22 @@ static void a_rollback_is_a_revision_with_an_older_spec(void **state) {
     assert_int_equal(changed_service(d)->spec.environment.count, 1);
 }
 
+// What the planners tell a service of its rollout is no change of its spec.
+static void a_word_of_the_rollout_is_no_conflict(void **state) {
+    struct decided *d = *state;
+    given(d, WEB);
+    given(d, WEB "environment: {A: b}\n");
+    assert_int_equal(decide_turn(d, ROLLOUT_ROLL_BACK, 1, 0), 0);
+    struct service told = *changed_service(d);
+    told.revision = told.restart_revision = 2; // as it was, but for what is said of the rollout
+    d->decision.transaction.changes.count = 0;
+    transaction_add(&d->decision.transaction, CHANGE_UPDATE, KIND_SERVICE, &told, &d->store.arena);
+    commit(d);
+    assert_int_equal(decide_expecting(d, WEB "environment: {A: c}\n", 2), 0);
+    assert_int_equal(decide_expecting(d, WEB "environment: {A: c}\n", 1), -ERR_CONFLICT);
+    assert_int_equal(decide_expecting(d, WEB "environment: {A: c}\n", 9), -ERR_CONFLICT);
+}
+
 static void only_a_rollout_that_is_under_way_can_be_paused(void **state) {
     struct decided *d = *state;
     given(d, WEB);
@@ -627,6 +643,7 @@ int main(void) {
         TEST(the_same_declaration_changes_nothing),
         TEST(a_change_raises_the_revision_and_says_what_it_costs),
         TEST(a_rollback_is_a_revision_with_an_older_spec),
+        TEST(a_word_of_the_rollout_is_no_conflict),
         TEST(only_a_rollout_that_is_under_way_can_be_paused),
         TEST(new_constraints_restart_nothing_by_themselves),
         TEST(what_is_fixed_for_life_is_refused),
