@@ -241,3 +241,30 @@ are_done() { # COUNT
     await test ! -e "$log" # its record went, and its log with it
     exits 2 on 2 logs "$old"
 }
+
+@test "a worker that cannot reach the manager that is asked is named; when the leader dies, lines go on at another without a gap" {
+    cluster_of 4 3
+    talkers 'mode: global' "$COUNTING"
+    await has_nodes 4
+    cluster_cut 4 2
+    asks 2 logs --tail 1 talk
+    [[ $err_out == 'note: node n4: '*': its logs are not here' ]]
+    same 'n1 n2 n3' "$(nodes_of <<<"$out")"
+    asks 1 logs --tail 1 talk
+    same 'n1 n2 n3 n4' "$(nodes_of <<<"$out")"
+    cluster_heal
+    follow 2 lines talk
+    await reaches "$cluster/lines" n4 20
+    manager_end 1
+    await grep -q '^note: node n1.*its logs end here' "$cluster/lines.notes"
+    await has_leader
+    for node in n3 n4; do
+        at=$(last_of "$cluster/lines" "$node")
+        await reaches "$cluster/lines" "$node" $((at + 100))
+    done
+    is_gapless "$cluster/lines"
+}
+
+has_nodes() { # COUNT: that have written something
+    [ "$(on 1 logs --tail 1 talk 2>/dev/null | nodes_of | wc -w)" = "$1" ]
+}
