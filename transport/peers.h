@@ -54,9 +54,9 @@
 #define PEERS_MEMBERS_MAX 16
 #define PEERS_STRANGERS_MAX 32
 // From the accept to the hello: who has not said it is gone within three seconds, with the ticks of the
-// caller (100 ms) and the looks of the gate (50 ms), which both may come just too early, and some time to
-// close thousands.
-#define PEERS_HELLO_MS 2800
+// caller (100 ms) and the looks of the gate (50 ms), which both may come just too early, and the time that
+// thousands take to be accepted and closed.
+#define PEERS_HELLO_MS 2500
 #define PEERS_CALLERS_MAX 2048   // that were accepted and have not said hello
 #define PEERS_HANDSHAKES_MAX 128 // of them at a time
 #define PEERS_PATIENCE_MS 1000   // with one that says nothing

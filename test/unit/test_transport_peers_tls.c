@@ -291,9 +291,9 @@ static void who_does_not_finish_the_handshake_is_gone_in_time(void **state) {
     sides_are_frozen = true;
     while (sides_pump()) {
     }
-    sides_pass(2500);
+    sides_pass(2200);
     assert_false(is_hung_up(silent) || is_hung_up(half) || is_hung_up(whole));
-    sides_pass(500); // three seconds in all
+    sides_pass(600); // within three seconds in all
     await_hang_up(silent);
     await_hang_up(half);
     await_hang_up(whole);
