@@ -456,6 +456,12 @@ static bool may_apply_later(const struct replica *replica) {
            (must_sync(replica) || (is_soon && !is_waited_for));
 }
 
+// What a sole voter has applied and cannot write is undone within the turn: nobody sees it before that.
+static void note_shown(struct replica *replica, bool may_be_seen) {
+    uint64_t applied = replica_applied(replica);
+    replica->shown = may_be_seen && applied > replica->shown ? applied : replica->shown;
+}
+
 static int write_turn(struct replica *replica, struct error *err) {
     const struct raft *raft = &replica->raft;
     bool applies = wants_apply(replica) && !may_apply_later(replica);
@@ -470,8 +476,7 @@ static int write_turn(struct replica *replica, struct error *err) {
     if (rc == 0 && applies) {
         replica->apply_mono_ms = replica->now_mono_ms;
         rc = apply_until(replica, apply_target(replica), err);
-        replica->shown =
-            replica_applied(replica) > replica->shown ? replica_applied(replica) : replica->shown;
+        note_shown(replica, /*may_be_seen=*/!is_sole);
     }
     bool is_digest = digests_are_due(replica, replica_applied(replica));
     bool commits = must_commit(replica), syncs = must_sync(replica);
@@ -483,6 +488,7 @@ static int write_turn(struct replica *replica, struct error *err) {
         propose_report(replica); // on a quorum already: nobody need wait for our disk
     }
     rc = commits ? commit_turn(replica, last, err) : syncs ? sync_turn(replica, last, err) : 0;
+    note_shown(replica, rc == 0);
     return rc < 0 || !is_digest ? rc : digests_begin(replica, err);
 }
 

@@ -467,6 +467,8 @@ static void a_full_disk_of_one_alone_refuses_and_goes_on_later(void **state) {
     assert_int_equal(replicas_put(&r, &r.nodes[0], 1).code, -ERR_NO_SPACE);
     r.nodes[0].disk = DISK_GOOD;
     replicas_run(&r, 1500);
+    const struct proposer *proposer = replica_proposer(r.nodes[0].replica);
+    assert_true(proposer->ops->is_leader(proposer)); // nothing need be written first
     assert_int_equal(replicas_put(&r, &r.nodes[0], 1).code, 0);
     replicas_end(&r);
 }
