@@ -78,6 +78,10 @@ static void on_send(void *context, const struct replica_packet *packet) {
     }
 }
 
+static bool is_linked(void *context, uint64_t raft_id) {
+    return cluster_is_linked(context, raft_id);
+}
+
 void cluster_tell(struct cluster_manager *m, const struct cluster_answer *answer) {
     const struct cluster_client *client = &m->sim->clients[answer->client];
     bool is_wanted = client->is_waiting && client->serial == answer->serial;
@@ -129,7 +133,7 @@ static int open_parts(struct cluster_manager *m, struct error *err) {
     const struct replica_options options = {
         .store = m->store,
         .node_id = m->node_id,
-        .callbacks = {.send = on_send, .context = m},
+        .callbacks = {.send = on_send, .is_linked = is_linked, .context = m},
         .pace = c->knobs.pace,
         .seed = prng_next(&c->prng),
         .now_mono_ms = c->now_ms,
@@ -174,6 +178,8 @@ static void quarantine(struct cluster_manager *m) {
 void cluster_manager_start(struct cluster_manager *m) {
     struct cluster_sim *c = m->sim;
     m->death = ALIVE;
+    m->life++;
+    memset(m->links, 0, sizeof m->links);
     m->start_ms = NEVER;
     m->wake_ms = c->now_ms;
     m->busy_until_ms = m->stopped_until_ms = 0;
@@ -211,6 +217,7 @@ void cluster_manager_kill(struct cluster_manager *m, int64_t start_after_ms) {
     close_parts(m);
     m->start_ms = start_after_ms == NEVER ? NEVER : m->sim->now_ms + start_after_ms;
     m->wake_ms = NEVER;
+    m->sim->links_ms = m->sim->now_ms; // the others hear of it
     m->disk = m->disk == CLUSTER_DISK_BROKEN ? CLUSTER_DISK_GOOD : m->disk;
 }
 

@@ -8,8 +8,10 @@
 
 #include "base/mem.h"
 
-#define HELD_MAX 2000 // packets that wait for one who is stopped: what sockets would hold
-#define TURNS_MAX 64  // of one manager in one step
+#define LINKS_LOOK_MS 200
+#define SILENCE_MS 3000 // PEERS_SILENCE_MS
+#define HELD_MAX 2000   // packets that wait for one who is stopped: what sockets would hold
+#define TURNS_MAX 64    // of one manager in one step
 
 void cluster_note(struct cluster_sim *c, const char *format, ...) {
     if (c->trace == NULL) {
@@ -157,6 +159,57 @@ static void deliver_due(struct cluster_sim *c) {
     }
 }
 
+// --- links ---
+
+bool cluster_is_linked(const struct cluster_manager *from, uint64_t raft_id) {
+    const struct cluster_manager *to = by_raft_id(from->sim, raft_id);
+    return to != NULL && from->links[to->number].is_up;
+}
+
+static bool answers(const struct cluster_manager *from, const struct cluster_manager *to) {
+    const struct cluster_sim *c = from->sim;
+    return to->replica != NULL && to->stopped_until_ms <= c->now_ms && !c->cut[from->number][to->number] &&
+           !c->cut[to->number][from->number];
+}
+
+// A process that is killed hangs up. Machines that lose their power, and those that are cut off or stopped,
+// only fall silent.
+static bool hangs_up(const struct cluster_manager *from, const struct cluster_manager *to,
+                     const struct cluster_link *link) {
+    const struct cluster_sim *c = from->sim;
+    bool is_cut = c->cut[from->number][to->number] || c->cut[to->number][from->number];
+    bool has_ended = to->life != link->life || (to->replica == NULL && to->life % 4 != 0);
+    return has_ended && !is_cut;
+}
+
+static void look_at_link(struct cluster_manager *from, const struct cluster_manager *to) {
+    struct cluster_sim *c = from->sim;
+    struct cluster_link *link = &from->links[to->number];
+    bool does_answer = answers(from, to);
+    if (!link->is_up) {
+        *link = (struct cluster_link){does_answer, to->life, NEVER};
+        return;
+    }
+    link->silent_ms = does_answer ? NEVER : link->silent_ms == NEVER ? c->now_ms : link->silent_ms;
+    bool is_silent = link->silent_ms != NEVER && c->now_ms - link->silent_ms >= SILENCE_MS;
+    if (is_silent || hangs_up(from, to, link)) {
+        link->is_up = false;
+        replica_link_lost(from->replica, to->raft_id != 0 ? to->raft_id : to->lost_id);
+        from->wake_ms = c->now_ms;
+    }
+}
+
+static void look_at_links(struct cluster_sim *c) {
+    c->links_ms = c->now_ms + LINKS_LOOK_MS;
+    for (unsigned i = 0; i < c->count; i++) {
+        for (unsigned j = 0; j < c->count && cluster_manager_is_awake(&c->managers[i]); j++) {
+            if (i != j) {
+                look_at_link(&c->managers[i], &c->managers[j]);
+            }
+        }
+    }
+}
+
 // --- time ---
 
 static void at_latest(int64_t *next_ms, int64_t at_ms) {
@@ -178,6 +231,7 @@ static int64_t next_event_ms(const struct cluster_sim *c) {
     for (unsigned i = 0; i < c->knobs.clients; i++) {
         at_latest(&next_ms, c->clients[i].next_ms);
     }
+    at_latest(&next_ms, c->links_ms);
     at_latest(&next_ms, c->operator_ms);
     at_latest(&next_ms, c->user_ms);
     at_latest(&next_ms, cluster_troubles_next_ms(c));
@@ -204,6 +258,9 @@ void cluster_step(struct cluster_sim *c, int64_t until_ms) {
     int64_t next_ms = next_event_ms(c);
     c->now_ms = next_ms < until_ms ? next_ms : until_ms;
     deliver_due(c);
+    if (c->links_ms <= c->now_ms) {
+        look_at_links(c);
+    }
     if (cluster_troubles_next_ms(c) <= c->now_ms) {
         cluster_troubles_step(c);
     }

@@ -37,6 +37,13 @@ struct cluster_parcel {
     uint8_t body[];
 };
 
+// The link that one manager has dialed to another, as transport/peers.h keeps it.
+struct cluster_link {
+    bool is_up;
+    unsigned life;     // of the other one's process, that it leads to
+    int64_t silent_ms; // since when nothing comes back; NEVER = it does
+};
+
 // --- clients ---
 
 enum op_kind { OP_READ, OP_PUT, OP_ADD }; // ADD: to a counter, by compare and set
@@ -118,6 +125,8 @@ struct cluster_manager {
     int64_t copy_index; // an older state of its store is kept, of that index; 0 = none
 
     // one life of its process; replica NULL = it is down
+    unsigned life;
+    struct cluster_link links[PLACES_MAX]; // to each of the others
     struct store *store;
     struct replica *replica;
     struct proposals proposals;
@@ -188,6 +197,7 @@ struct cluster_sim {
     unsigned count;
     bool cut[PLACES_MAX][PLACES_MAX]; // from, to
     int64_t cut_until_ms;
+    int64_t links_ms; // when it is looked which links are up
     struct cluster_parcel **heap;
     size_t heap_count, heap_capacity;
     bool is_healing;
@@ -227,6 +237,7 @@ static inline bool cluster_is_broken(const struct cluster_sim *c) {
 void cluster_step(struct cluster_sim *c, int64_t until_ms); // to the next event, at most until then
 void cluster_post(struct cluster_manager *from, const struct replica_packet *packet);
 void cluster_drop_parcels(struct cluster_sim *c);
+bool cluster_is_linked(const struct cluster_manager *from, uint64_t raft_id);
 // Seven in eight of the results lie between half of it and twice of it.
 int64_t cluster_about(struct cluster_sim *c, int64_t ms);
 bool cluster_chance(struct cluster_sim *c, unsigned per_1000);
