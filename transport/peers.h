@@ -21,8 +21,8 @@
 //              dies with it. Raft tolerates that, and what is stale helps nobody. The order of what arrives
 //              on one link is that of sending.
 // Dead peers   TCP can take minutes to notice that the other side is gone. Each dialed link is asked for a
-//              sign of life every PEERS_PING_MS; one that neither answers nor takes bytes for
-//              PEERS_SILENCE_MS is closed and dialed again.
+//              sign of life every PEERS_PING_MS, a bulk link that carries nothing every PEERS_REST_PING_MS;
+//              one that neither answers nor takes bytes for PEERS_SILENCE_MS is closed and dialed again.
 // Time         Only peers_tick moves it, at most PEERS_TICK_MS_MAX a call: a process that was stopped for a
 //              while does not find all its links too late. Tick every 100 ms or oftener.
 // Threads      All functions are for the loop thread. Callbacks come from peers_take, peers_tick,
@@ -69,6 +69,7 @@
 #define AGENT_FIRST_MS 10000        // from the welcome to the first message
 #define PEERS_DIAL_DEADLINE_MS 3000 // until the connection is there; as long again until the welcome
 #define PEERS_PING_MS 1000
+#define PEERS_REST_PING_MS 3000 // most of what idle managers say would be that all four links live
 #define PEERS_SILENCE_MS 3000
 #define PEERS_TICK_MS_MAX 500
 

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 
-// Dialers ask for a sign of life oftener than that (PEERS_PING_MS).
+// Dialers ask for a sign of life oftener than that (PEERS_REST_PING_MS).
 #define INCOMING_SILENCE_MS 10000
 // What may wait for a dialer that asks but does not read.
 #define PONG_QUEUE_BYTES_MAX (64 * KIB)

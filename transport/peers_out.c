@@ -155,12 +155,16 @@ void slot_on_dialed(struct line *line, struct link_letter *letter) {
 
 // --- what is said ---
 
+static void slot_ping_later(struct slot *slot) {
+    slot->unpinged_bytes = 0;
+    slot->until_ms = slot->peers->now_ms + (slot->is_bulk ? PEERS_REST_PING_MS : PEERS_PING_MS);
+}
+
 static void slot_ping(struct slot *slot) {
     if (slot->pings++ == 0) {
         slot->alive_ms = slot->peers->now_ms; // the wait begins
     }
-    slot->unpinged_bytes = 0;
-    slot->until_ms = slot->peers->now_ms + PEERS_PING_MS;
+    slot_ping_later(slot);
     link_send(slot->line->link, MESSAGE_PEER_PING, 0, (struct bytes){0});
 }
 
@@ -173,6 +177,9 @@ bool slot_send(struct slot *slot, uint16_t number, struct bytes body) {
     if (slot->state != SLOT_UP ||
         !link_send_within(slot->line->link, number, 0, body, PEERS_QUEUE_BYTES_MAX)) {
         return false;
+    }
+    if (slot->unpinged_bytes == 0 && slot->until_ms > slot->peers->now_ms + PEERS_PING_MS) {
+        slot->until_ms = slot->peers->now_ms + PEERS_PING_MS;
     }
     slot->unpinged_bytes += body.len;
     if (slot->unpinged_bytes >= PING_BYTES) {
@@ -213,10 +220,9 @@ static void slot_on_welcome(struct slot *slot, const struct peer_welcome *welcom
     slot->trouble[0] = '\0';
     slot->refusal_crc = 0;
     slot->pings = 0;
-    slot->unpinged_bytes = 0;
     slot->sent_bytes = 0;
     slot->backlog_bytes = 0;
-    slot->until_ms = slot->peers->now_ms + PEERS_PING_MS;
+    slot_ping_later(slot);
     if (slot->ask != NULL) {
         link_send(slot->line->link, slot->ask->message, 0, buf_bytes(&slot->ask->body));
         return;

@@ -497,6 +497,28 @@ static void a_slow_reader_is_not_taken_for_dead(void **state) {
     close(listening);
 }
 
+static void a_bulk_link_is_asked_seldom_while_it_rests(void **state) {
+    (void)state;
+    AUTO_ARENA arena = {0};
+    struct peer_frame frame;
+    int fds[2], listening = listen_as_member(2);
+    uint8_t byte;
+    accept_both(listening, 2, fds);
+    sides_pass(PEERS_PING_MS + 500);
+    assert_true(read_frame(fds[0], &arena, &frame));
+    assert_int_equal(frame.number, MESSAGE_PEER_PING);
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), -1);
+    assert_true(side_say(&sides[0], 2, 7, true, 64));
+    sides_pass(PEERS_PING_MS + 100);
+    assert_true(read_frame(fds[1], &arena, &frame));
+    assert_int_equal(side_value(frame.body), 7);
+    assert_true(read_frame(fds[1], &arena, &frame));
+    assert_int_equal(frame.number, MESSAGE_PEER_PING);
+    close(fds[0]);
+    close(fds[1]);
+    close(listening);
+}
+
 static void one_that_never_welcomes_is_dialed_again(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
@@ -753,6 +775,7 @@ static const struct CMUnitTest tests[] = {
     TEST(silent_callers_keep_nobody_out_and_are_hung_up_on),
     TEST(a_full_queue_drops_and_a_link_that_does_not_move_is_closed),
     TEST(a_slow_reader_is_not_taken_for_dead),
+    TEST(a_bulk_link_is_asked_seldom_while_it_rests),
     TEST(one_that_never_welcomes_is_dialed_again),
     TEST(one_that_says_what_it_should_not_is_hung_up_on),
     BOTH(a_question_has_one_answer),
