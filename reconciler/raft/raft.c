@@ -81,7 +81,7 @@ void raft_truncate(struct raft *raft, uint64_t last_index) {
 
 static void check_options(const struct raft_options *options) {
     ASSERT(options->id != 0);
-    ASSERT(options->heartbeat_ticks > 0 && options->election_ticks > options->heartbeat_ticks);
+    ASSERT(options->heartbeat_ticks > 0 && options->election_ticks >= 3 * options->heartbeat_ticks);
     ASSERT(options->inflight_max > 0 && options->inflight_max <= RAFT_INFLIGHT_MAX);
     ASSERT(options->ring_count > 1 && options->messages_count >= RAFT_MEMBERS_MAX);
 }

@@ -144,7 +144,7 @@ struct raft_read_result {
 struct raft_options {
     uint64_t id;
     unsigned election_ticks;  // 10: randomised up to twice that
-    unsigned heartbeat_ticks; // 1
+    unsigned heartbeat_ticks; // at most a third of the next, so that one may be lost
     uint64_t append_bytes_max;
     unsigned inflight_max; // appends on their way to one member; at most RAFT_INFLIGHT_MAX
     uint64_t inflight_bytes_max;

@@ -28,7 +28,7 @@
 
 static const struct replica_pace usual_pace = {
     .tick_ms = 100,
-    .heartbeat_ticks = 1,
+    .heartbeat_ticks = 2,
     .election_ticks = 10,
     .proposal_ms = 10000,
     .keep_entries = 4096,

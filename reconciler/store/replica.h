@@ -49,7 +49,7 @@ struct replica_callbacks {
 // Zero = the usual ones.
 struct replica_pace {
     int64_t tick_ms;          // 100
-    unsigned heartbeat_ticks; // 1
+    unsigned heartbeat_ticks; // 2: five in the shortest election time, and half of what an idle leader costs
     unsigned election_ticks;  // 10, randomised up to twice that
     int64_t proposal_ms;      // 10,000: how long a proposal waits for a leader and its outcome
     int64_t keep_entries;     // 4,096: of the log, behind what is applied, for followers that lag
