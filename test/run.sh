@@ -5,7 +5,7 @@
 #
 #     test/run.sh PART...        called by the Makefile, which builds first and hands over the names of what it built
 #
-#   tree      the tree's own rules, the test of the checker of those rules, every header alone
+#   tree      the tree's own rules, the tests of the checkers of those rules and of this script, every header alone
 #   unit      unit programs, two at a time, each with a deadline; each cmocka test counts
 #   sim       simulated clusters from many seeds: of the Raft core alone, and of whole managers
 #   fuzz      each fuzz target over its corpus (FLAVOUR=fuzz: and FUZZ_SECONDS of fuzzing)
@@ -15,8 +15,8 @@
 #   e2e       bats files, one after the other (they own network namespaces and cgroups)
 #   bench     benchmarks; what they print is the result
 #
-# Output of what passes is kept to a line; what fails is shown in full. Exit status 1 on a failure, and on a skip when CI=true, because there
-# everything that a test could miss is installed.
+# Output of what passes is kept to a line; what fails is shown in full. Exit status 1 on a failure, on files that are left behind, and on a
+# skip when CI=true, because there everything that a test could miss is installed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -32,8 +32,13 @@ failed=0
 skipped=0
 summary=() # one line for each thing that failed or was skipped
 
+# What tests make goes into directories of this run, which are to be empty at its end (test/lib/scratch.h).
 work=$(mktemp -d /tmp/muster-test.XXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work/t TEST_SHM=$work/m
+[ ! -w /dev/shm ] || TEST_SHM=$(mktemp -d /dev/shm/muster-test.XXXXXX) || exit 1
+mkdir -p "$TMPDIR" "$TEST_SHM"
+chmod 0755 "$work" "$TMPDIR" # there are tests of what other users may do
+trap 'rm -rf "$work" "$TEST_SHM"' EXIT
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:suppressions=$PWD/test/tsan.supp}
@@ -125,6 +130,7 @@ fuzz_one() { # LABEL PROGRAM
 part_tree() {
     one tidy 'tree tidy' 60 "$BUILD/tidy"
     one tidy-test 'tree tidy_test' 60 env BUILD="$BUILD" test/tidy_test.sh
+    one run-test 'tree run_test' 60 test/run_test.sh
     one headers 'tree headers' 600 "${MAKE:-make}" --no-print-directory -j2 hdr-check
 }
 
@@ -203,6 +209,11 @@ for part in "$@"; do
         ;;
     esac
 done
+
+while IFS= read -r place; do
+    failed=$((failed + 1))
+    summary+=("failed:  something was left behind: ${place##*/}")
+done < <(find "$TMPDIR" "$TEST_SHM" -mindepth 1 -maxdepth 1)
 
 [ ${#summary[@]} = 0 ] || printf '%s\n' '' "${summary[@]}"
 echo "$passed passed, $failed failed, $skipped skipped"

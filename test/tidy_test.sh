@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 tidy=$(realpath "${BUILD:-build}/tidy") || exit 1
-tree=$(mktemp -d /tmp/muster-tidy.XXXXXX) || exit 1
+tree=$(mktemp -dt muster-tidy.XXXXXX) || exit 1
 trap 'rm -rf "$tree"' EXIT
 count=0
 bad=0

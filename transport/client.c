@@ -184,7 +184,7 @@ static int client_greet(struct client *client, const char *name, bool is_stale, 
 
 static int open_failed(const char *host, int rc, struct error *err) {
     return rc == -ERR_UNREACHABLE
-               ? error_wrap(err, rc, "no musterd answers at %s (start it with: musterd)", host)
+               ? error_wrap(err, rc, "no musterd answers (start it with: musterd) at %s", host) // may be cut
            : rc == -ERR_DENIED ? error_wrap(err, rc, "musterd at %s is for root only (use sudo)", host)
                                : error_wrap(err, rc, "talk to musterd at %s", host);
 }

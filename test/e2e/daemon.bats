@@ -5,7 +5,7 @@
 
 setup() {
     MUSTERD=${BUILD:-build}/musterd
-    dir=$(mktemp -d /tmp/muster-daemon.XXXXXX)
+    dir=$(mktemp -dt muster-daemon.XXXXXX)
     pid=
 }
 

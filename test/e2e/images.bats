@@ -14,7 +14,7 @@ setup_file() {
 }
 
 setup() {
-    work=$(mktemp -d /tmp/muster-images-test.XXXXXX)
+    work=$(mktemp -dt muster-images-test.XXXXXX)
     container=
 }
 

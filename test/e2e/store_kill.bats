@@ -10,7 +10,7 @@
 setup() {
     program=${BUILD:-build}/test/${FLAVOUR:-release}/test_store_kill
     [ -x "$program" ]
-    work=$(mktemp -d /tmp/muster-store-kill.XXXXXX)
+    work=$(mktemp -dt muster-store-kill.XXXXXX)
 }
 
 teardown() {

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "test/lib/peer.h"
+#include "test/lib/scratch.h"
 #include "transport/frame.h"
 #include "transport/link.h"
 
@@ -34,7 +35,7 @@ static void start_once(void) {
         return;
     }
     char url[112];
-    snprintf(dir, sizeof dir, "/tmp/muster-fuzz.XXXXXX");
+    scratch_name(dir, sizeof dir, "fuzz");
     char *made = mkdtemp(dir);
     ASSERT(made != NULL);
     snprintf(path, sizeof path, "%s/sock", dir);

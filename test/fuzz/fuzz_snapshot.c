@@ -6,6 +6,7 @@
 // the head of the chunk as it is instead of making number and checksum right. What is complete is installed;
 // then the store must still be one that can be read. The store lies in memory and serves until one was.
 #include "test/lib/fuzz.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 
 #define PIECE_HEAD_BYTES 3
 
-static char dir[32];
+static char dir[SCRATCH_BYTES];
 static struct store *store;
 
 static void close_store(void) {
@@ -39,7 +40,7 @@ static void open_store(void) {
     if (store != NULL) {
         return;
     }
-    snprintf(dir, sizeof dir, "/dev/shm/muster-fuzz.XXXXXX");
+    snprintf(dir, sizeof dir, "%s/muster-fuzz.XXXXXX", scratch_memory());
     bool is_made = mkdtemp(dir) != NULL;
     ASSERT(is_made);
     struct store_options options = {.dir = dir, .map_bytes = (size_t)64 * MIB, .reserve_bytes = -1};

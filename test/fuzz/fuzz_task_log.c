@@ -5,6 +5,7 @@
 // The bytes of all lines that come out, with their newlines, must be those that went in up to the last
 // newline; the last N lines must be the end of that.
 #include "test/lib/fuzz.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,13 +34,13 @@ static size_t read_all(const char *path, int64_t tail, size_t *bytes) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static char dir[] = "/tmp/muster-fuzz-log.XXXXXX";
-    char path[64];
+    static char dir[SCRATCH_BYTES];
+    char path[SCRATCH_BYTES + 8];
     size_t all_bytes, tail_bytes;
     if (size < 1 || size > 300000) {
         return 0;
     }
-    snprintf(dir, sizeof dir, "/tmp/muster-fuzz-log.XXXXXX");
+    scratch_name(dir, sizeof dir, "fuzz-log");
     ASSERT(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/log", dir);
     int rc = fs_replace(AT_FDCWD, path, data + 1, size - 1, 0600, false, NULL);

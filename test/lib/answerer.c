@@ -2,6 +2,7 @@
 //
 // test/lib/answerer.c — the loop thread, its handlers, and a condition that tells of every round.
 #include "test/lib/answerer.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -189,7 +190,7 @@ static void *answerer_loop(void *context) {
 
 void answerer_begin(struct answerer *answerer) {
     *answerer = (struct answerer){0};
-    snprintf(answerer->dir, sizeof answerer->dir, "/tmp/muster-answerer.XXXXXX");
+    scratch_name(answerer->dir, sizeof answerer->dir, "answerer");
     char *made = mkdtemp(answerer->dir);
     ASSERT(made != NULL);
     snprintf(answerer->socket_path, sizeof answerer->socket_path, "%s/run/muster.sock", answerer->dir);

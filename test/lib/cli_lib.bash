@@ -11,7 +11,7 @@ case ${FLAVOUR:-release} in release) ;; *) cli_build=$cli_build/$FLAVOUR ;; esac
 
 # cli_setup: an empty directory with the program in $PATH, and no daemon.
 cli_setup() {
-    WORK=$(mktemp -d /tmp/muster-cli.XXXXXX)
+    WORK=$(mktemp -dt muster-cli.XXXXXX)
     PATH=$cli_build:$PATH
     export MUSTER_HOST=unix://$WORK/run/muster.sock
     unset NO_COLOR

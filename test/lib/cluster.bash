@@ -14,7 +14,7 @@ load ../lib/managers.bash
 load ../../examples/cluster.sh
 
 cluster_setup() {
-    cluster=$(mktemp -d /tmp/muster-net.XXXXXX) || return 1
+    cluster=$(mktemp -dt muster-net.XXXXXX) || return 1
     manager_pids=()
     executor=fake
     unset MUSTER_HOST

@@ -35,7 +35,7 @@ crash_traced=$crash_musterd # what is killed; what is started after that is alwa
 
 crash_setup() {
     local member
-    crash=$(mktemp -d /tmp/muster-crash.XXXXXX)
+    crash=$(mktemp -dt muster-crash.XXXXXX)
     declare -ga pids=('' '' '' '') ports=('' '' '' '')
     for member in 1 2 3; do
         ports[member]=$(free_port)

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "specs/manifest.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #define DEADLINE_MS 60000
 #define OPTIONS_MAX 24
@@ -132,7 +133,7 @@ int daemon_stop(struct daemon_fixture *f, int signal) {
 
 void daemon_begin(struct daemon_fixture *f, const char *executor) {
     *f = (struct daemon_fixture){.executor = executor};
-    snprintf(f->dir, sizeof f->dir, "/tmp/muster-daemon.XXXXXX");
+    scratch_name(f->dir, sizeof f->dir, "daemon");
     assert_non_null(mkdtemp(f->dir));
     daemon_start(f);
 }

@@ -9,7 +9,7 @@ MUSTER=$daemon_repo/${BUILD:-build}/muster
 MUSTERD=$daemon_repo/${BUILD:-build}/musterd
 
 daemon_start() {
-    DAEMON_DIR=$(mktemp -d /tmp/muster-daemon-test.XXXXXX)
+    DAEMON_DIR=$(mktemp -dt muster-daemon-test.XXXXXX)
     export DAEMON_DIR MUSTER_HOST=unix://$DAEMON_DIR/run/muster.sock
     daemon_again "$@"
 }

@@ -20,7 +20,7 @@ repo=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 build=$repo/${BUILD:-build}
 
 managers_setup() {
-    cluster=$(mktemp -d /tmp/muster-group.XXXXXX) || return 1
+    cluster=$(mktemp -dt muster-group.XXXXXX) || return 1
     host=127.$((64 + (BASHPID >> 16 & 63))).$((BASHPID >> 8 & 255)).$((BASHPID & 255))
     manager_pids=()
     executor=fake

@@ -21,7 +21,7 @@ muster() {
 }
 
 musterd_setup() {
-    node=$(mktemp -d /tmp/muster-e2e.XXXXXX)
+    node=$(mktemp -dt muster-e2e.XXXXXX)
     musterd=
     export MUSTER_HOST=unix://$node/run/muster.sock
 }

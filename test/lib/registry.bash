@@ -9,7 +9,7 @@
 
 registry_start() {
     local port=0 deadline=$((SECONDS + 30))
-    [ -n "${registry_dir-}" ] || registry_dir=$(mktemp -d /tmp/muster-registry.XXXXXX)
+    [ -n "${registry_dir-}" ] || registry_dir=$(mktemp -dt muster-registry.XXXXXX)
     [ -z "${registry-}" ] || port=${registry##*:}
     cat >"$registry_dir/config.yml" <<CONFIG
 version: 0.1

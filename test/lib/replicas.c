@@ -2,6 +2,7 @@
 //
 // test/lib/replicas.c — virtual time, a network made of a list, and disks that fail when told.
 #include "test/lib/replicas.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -491,8 +492,7 @@ void replicas_begin(struct replicas *r, unsigned count, uint64_t seed, const str
     *r = (struct replicas){.pace = pace != NULL ? *pace : (struct replica_pace){0},
                            .map_bytes = (size_t)256 * MIB,
                            .now_ms = 1000};
-    snprintf(r->dir, sizeof r->dir, "%s/muster-replicas.XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(r->dir, sizeof r->dir, "%s/muster-replicas.XXXXXX", scratch_memory());
     char *made = mkdtemp(r->dir);
     ASSERT(made != NULL);
     prng_seed(&r->prng, seed);

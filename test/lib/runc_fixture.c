@@ -2,6 +2,7 @@
 //
 // test/lib/runc_fixture.c — images of directories, and a loop that is turned by hand.
 #include "test/lib/runc_fixture.h"
+#include "test/lib/scratch.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -107,7 +108,8 @@ void runc_fixture_init(struct runc_fixture *fixture) {
     AUTO_BUF busybox = {0};
     struct error err = {0};
     const char *build = getenv("BUILD");
-    *fixture = (struct runc_fixture){.top = "/tmp/muster-runc.XXXXXX"};
+    *fixture = (struct runc_fixture){0};
+    scratch_name(fixture->top, sizeof fixture->top, "runc");
     ASSERT(mkdtemp(fixture->top) != NULL && chmod(fixture->top, 0755) == 0);
     top_dir = fixture->top;
     ASSERT(uv_loop_init(&fixture->loop) == 0 && uv_timer_init(&fixture->loop, &fixture->timer) == 0);

@@ -12,7 +12,7 @@ RUNC=$(command -v runc || echo /usr/sbin/runc)
 # Once for a file: a root file system that all containers share, read-only.
 shim_make_rootfs() {
     local applet
-    SHIM_ROOTFS=$(mktemp -d /tmp/muster-shim-rootfs.XXXXXX)
+    SHIM_ROOTFS=$(mktemp -dt muster-shim-rootfs.XXXXXX)
     mkdir "$SHIM_ROOTFS"/{bin,proc,dev,tmp}
     cp /bin/busybox "$SHIM_ROOTFS/bin/busybox"
     for applet in sh cat dd env grep head id ls printf seq sleep tail test true tr wc yes; do
@@ -23,7 +23,7 @@ shim_make_rootfs() {
 
 # Once for a test.
 shim_setup() {
-    SHIM_WORK=$(mktemp -d /tmp/muster-shim-test.XXXXXX)
+    SHIM_WORK=$(mktemp -dt muster-shim-test.XXXXXX)
     CGROUP=muster-test-$$-$BATS_TEST_NUMBER
     shim_pids=()
     shim_tasks=()

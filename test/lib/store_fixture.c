@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "specs/resource.h"
 #include "test/lib/direct.h"
+#include "test/lib/scratch.h"
 
 static void on_result(void *context, const struct proposal_result *result) {
     struct store_fixture *f = context;
@@ -41,7 +42,8 @@ int store_fixture_open(struct store_fixture *f) {
 }
 
 void store_fixture_begin(struct store_fixture *f, const struct store_options *options) {
-    *f = (struct store_fixture){.dir = "/tmp/muster-store.XXXXXX"};
+    *f = (struct store_fixture){0};
+    scratch_name(f->dir, sizeof f->dir, "store");
     ASSERT(mkdtemp(f->dir) != NULL);
     f->options = options == NULL ? (struct store_options){0} : *options;
     f->options.dir = f->dir;

@@ -48,7 +48,7 @@ trio_has_three_voters() {
 }
 
 trio_begin() {
-    trio=$(mktemp -d /tmp/muster-trio.XXXXXX)
+    trio=$(mktemp -dt muster-trio.XXXXXX)
     trio_space=muster-${trio##*.}
     pids=()
     ip netns add "$trio_space"

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "test/lib/scratch.h"
 #include "test/sim/cluster_world.h"
 
 #define CONVERGE_MS 60000
@@ -110,9 +111,8 @@ static struct cluster_sim *begin(const struct cluster_run *run, struct buf *trac
     }
     c->cut_until_ms = NEVER;
     prng_seed(&c->prng, run->seed);
-    const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(c->dir, sizeof c->dir, "%s/muster-cluster.XXXXXX",
-             cluster_base_dir != NULL ? cluster_base_dir : tmp);
+    snprintf(c->dir, sizeof c->dir, "%s/muster-run.XXXXXX",
+             cluster_base_dir != NULL ? cluster_base_dir : scratch_memory());
     char *made = mkdtemp(c->dir);
     ASSERT(made != NULL);
     draw_knobs(c);

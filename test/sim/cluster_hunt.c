@@ -3,6 +3,7 @@
 // test/sim/cluster_hunt.c — runs in child processes, one after the other; a child that ends early has found
 // something, and the next one goes on behind it.
 #include "test/sim/cluster_hunt.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -90,7 +91,7 @@ static bool run_child(const struct cluster_hunt *hunt, uint64_t from, struct sla
 }
 
 static const char *make_base(char path[64]) {
-    snprintf(path, 64, "%s/muster-cluster.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(path, 64, "%s/muster-sim.XXXXXX", scratch_memory());
     char *made = mkdtemp(path);
     ASSERT(made != NULL);
     cluster_base_dir = path;

@@ -101,8 +101,8 @@ static void slow_down(struct cluster_sim *c, struct cluster_manager *m) {
     cluster_note(c, "the disk of %s takes %lld ms", m->name, (long long)m->slow_ms);
 }
 
-static void data_path(const struct cluster_manager *m, const char *name, char out[128]) {
-    snprintf(out, 128, "%s/%s", m->store_dir, name);
+static void data_path(const struct cluster_manager *m, const char *name, char out[160]) {
+    snprintf(out, 160, "%s/%s", m->store_dir, name);
 }
 
 static void flip_bytes(struct cluster_sim *c, const char *path) {
@@ -121,7 +121,7 @@ static void flip_bytes(struct cluster_sim *c, const char *path) {
 }
 
 static void damage(struct cluster_sim *c, struct cluster_manager *m) {
-    char path[128];
+    char path[160];
     if (m->is_away || m->raft_id == 0 || !cluster_may_lose_store(c, m)) {
         return;
     }
@@ -143,7 +143,7 @@ static void copy_file(struct cluster_sim *c, const char *from, const char *to) {
 
 // First an old state is kept, some time later it is put back.
 static void roll_back(struct cluster_sim *c, struct cluster_manager *m) {
-    char data[128], copy[128];
+    char data[160], copy[160];
     if (m->is_away || m->raft_id == 0 || m->is_damaged || !cluster_may_lose_store(c, m)) {
         return;
     }

@@ -116,7 +116,7 @@ struct cluster_manager {
     struct cluster_sim *sim;
     unsigned number;
     struct id node_id;
-    char name[16], store_dir[96], agent_dir[96];
+    char name[16], store_dir[128], agent_dir[128];
     uint64_t raft_id;   // that it was given; 0 = it belongs to no group
     uint64_t lost_id;   // that it had before its store was lost: still in the group
     bool is_away;       // was taken out of the group, and is not to run
@@ -189,7 +189,7 @@ struct cluster_sim {
     struct cluster_run run;
     struct cluster_knobs knobs;
     struct prng prng;
-    char dir[64];
+    char dir[96];
     int64_t now_ms;
     uint64_t next_order, next_serial;
     uint64_t clock; // of the history: rises with each thing that a client does or hears

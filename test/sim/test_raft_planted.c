@@ -24,6 +24,7 @@
 
 #include "base/str.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 #include "test/sim/raft_hunt.h"
 #include "test/sim/raft_script.h"
 
@@ -156,7 +157,8 @@ static void a_finding_is_made_smaller(void **state) {
 
 static void a_kept_seed_is_read_as_it_was_written(void **state) {
     (void)state;
-    char path[] = "/tmp/muster-seeds.XXXXXX";
+    char path[SCRATCH_BYTES];
+    scratch_name(path, sizeof path, "seeds");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
@@ -176,7 +178,8 @@ static void a_kept_seed_is_read_as_it_was_written(void **state) {
 
 static void a_soak_goes_on_where_the_last_one_ended(void **state) {
     (void)state;
-    char path[] = "/tmp/muster-ledger.XXXXXX";
+    char path[SCRATCH_BYTES];
+    scratch_name(path, sizeof path, "ledger");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);

@@ -23,6 +23,7 @@
 #include "reconciler/agent/agent_file.h"
 #include "reconciler/agent/executor_fake.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #define TASKS_MAX 6000
 #define DAY_MS (24 * 3600 * INT64_C(1000))
@@ -45,7 +46,7 @@ struct wanted {
 };
 
 static struct {
-    char dir[32];
+    char dir[SCRATCH_BYTES];
     struct fake_machine *machine;
     struct executor *executor;
     struct agent *agent;
@@ -129,7 +130,7 @@ static void begin(uint64_t seed) {
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(sim.dir, sizeof sim.dir, "/tmp/muster-agent.XXXXXX");
+    scratch_name(sim.dir, sizeof sim.dir, "agent");
     return mkdtemp(sim.dir) == NULL;
 }
 
@@ -215,7 +216,7 @@ static void pass(int64_t ms) {
 }
 
 static size_t files_kept(void) {
-    char path[64];
+    char path[96];
     size_t count = 0;
     snprintf(path, sizeof path, "%s/assignments", sim.dir);
     DIR *dir = opendir(path);
@@ -342,7 +343,7 @@ static void what_nobody_assigned_is_removed(void **state) {
     assign_all();
     pass(1000);
     die();
-    char path[80];
+    char path[112];
     snprintf(path, sizeof path, "%s/assignments", sim.dir);
     assert_int_equal(fs_remove_tree(AT_FDCWD, path, NULL), 0);
     live();
@@ -439,7 +440,7 @@ static void each_damaged_file_fails_its_task_only(void **state) {
         assign_all();
         pass(1000);
         die();
-        char path[100];
+        char path[128];
         AUTO_BUF bytes = {0};
         snprintf(path, sizeof path, "%s/assignments/%s", sim.dir, hurt->id.text);
         assert_int_equal(fs_read(AT_FDCWD, path, 100000, &bytes, NULL), 0);

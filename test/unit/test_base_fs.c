@@ -10,12 +10,13 @@
 #include <sys/wait.h>
 
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
-static char root[] = "/tmp/muster-test-fs.XXXXXX";
+static char root[SCRATCH_BYTES];
 
 static int set_up(void **state) {
     (void)state;
-    memcpy(root + sizeof root - 7, "XXXXXX", 6);
+    scratch_name(root, sizeof root, "test-fs");
     return mkdtemp(root) == NULL || chdir(root) != 0;
 }
 

@@ -21,11 +21,12 @@
 #include "reconciler/agent/capabilities.h"
 #include "test/lib/check.h"
 #include "test/lib/golden.h"
+#include "test/lib/scratch.h"
 
 #include <jansson.h> // behind schema.h: both know a JSON_COMPACT
 
 struct fixture {
-    char top[40];
+    char top[SCRATCH_BYTES];
     struct arena arena;
     struct assignment assignment;
     struct image_config image;
@@ -49,7 +50,7 @@ static int set_up(void **state) {
                                               "rootfs/dev", "rootfs/data", "bundle",      "task",
                                               "volumes",    "source",      "hostetc"};
     struct fixture *fixture = NEW(struct fixture);
-    assert_true(str_copy(fixture->top, sizeof fixture->top, "/tmp/muster-bundle.XXXXXX"));
+    scratch_name(fixture->top, sizeof fixture->top, "bundle");
     assert_non_null(mkdtemp(fixture->top));
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         assert_int_equal(mkdir(path(fixture, directories[i]), 0755), 0);

@@ -3,6 +3,7 @@
 // test/unit/test_certificates.c — the files that a node joins with: its key, and certificates that it had.
 #include "test/lib/check.h"
 #include "test/lib/papers.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ static char state_dir[64];
 
 static int begin(void **state) {
     (void)state;
-    memcpy(state_dir, "/tmp/muster-papers.XXXXXX", 26);
+    scratch_name(state_dir, sizeof state_dir, "papers");
     assert_non_null(mkdtemp(state_dir));
     return 0;
 }

@@ -2,6 +2,7 @@
 //
 // test/unit/test_cli_service_flags.c — each flag of `service create` and `update`, to the field it changes.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -395,7 +396,8 @@ static void environment_files_are_read(void **state) {
     AUTO_BUF notes = {0};
     struct error err = {0};
     char text[1000];
-    char dir[] = "/tmp/muster-flags.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "flags");
     assert_non_null(mkdtemp(dir));
     char *path = arena_printf(&arena, "%s/env", dir);
     static const char good[] = "# comment\n\nA=1\r\n  B=with blanks \nMUSTER_TEST_GIVEN\nA=2";

@@ -3,6 +3,7 @@
 // test/unit/test_credentials.c — what a node keeps of its certificate, and what it makes of damage.
 #include "test/lib/check.h"
 #include "test/lib/papers.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ static struct credentials credentials;
 
 static int begin(void **state) {
     (void)state;
-    memcpy(dir, "/tmp/muster-credentials.XXXXXX", 31);
+    scratch_name(dir, sizeof dir, "credentials");
     papers = papers_make(NOW);
     credentials = papers_issue(&papers, &node, ROLE_MANAGER, NOW, DAY_MS);
     return mkdtemp(dir) == NULL;

@@ -17,6 +17,7 @@
 #include "reconciler/agent/supervisor.h"
 #include "test/lib/check.h"
 #include "test/lib/executor_suite.h"
+#include "test/lib/scratch.h"
 
 static uv_loop_t loop;
 static char dir[64], shim[4096];
@@ -253,7 +254,7 @@ int main(void) {
     };
     struct executor_suite process = {
         .name = "process", .has_logs = true, .open = process_open, .turn = turn, .shape = shape};
-    snprintf(dir, sizeof dir, "/tmp/muster-process.XXXXXX");
+    scratch_name(dir, sizeof dir, "process");
     ASSERT(suite_find_shim(shim, sizeof shim) && mkdtemp(dir) != NULL);
     uv_loop_init(&loop);
     int failed = executor_suite_main(&process);

@@ -26,6 +26,7 @@
 #include "reconciler/agent/unpack.h"
 #include "test/lib/check.h"
 #include "test/lib/executor_suite.h"
+#include "test/lib/scratch.h"
 
 static uv_loop_t loop;
 static char dir[64], shim[4096], self[4096], image[128], symlink_image[128];
@@ -497,7 +498,7 @@ int main(int argc, char **argv) {
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
     ASSERT(len > 0);
     self[len] = '\0';
-    snprintf(dir, sizeof dir, "/tmp/muster-runc.XXXXXX");
+    scratch_name(dir, sizeof dir, "runc");
     ASSERT(mkdtemp(dir) != NULL && suite_find_shim(shim, sizeof shim) && uv_loop_init(&loop) == 0);
     make_images();
     int failed = executor_suite_main(&suite);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "reconciler/agent/image_record.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #define D "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -181,7 +182,8 @@ static void layers_are_named_by_their_chain(void **state) {
 static void a_blob_is_what_its_digest_says_or_goes(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-layout-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "layout");
     struct image_contents contents;
     struct error err = {0};
     const char *manifest;
@@ -206,7 +208,8 @@ static void a_blob_is_what_its_digest_says_or_goes(void **state) {
 static void a_damaged_record_is_refused(void **state) {
     (void)state;
     AUTO_BUF text = {0};
-    char path[] = "/tmp/muster-record-XXXXXX";
+    char path[SCRATCH_BYTES];
+    scratch_name(path, sizeof path, "record");
     const struct image_record record = {"docker://a/b:1", D, {1, 2, 3}};
     struct image_record found;
     close(mkstemp(path));

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "specs/task.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #define GOLDEN "test/golden/image/skopeo.txt"
 
@@ -118,7 +119,8 @@ static void the_command_line_says_what_the_reference_means(void **state) {
 static void the_file_of_credentials_is_found(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-auth-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "auth");
     assert_non_null(mkdtemp(directory));
     unsetenv("REGISTRY_AUTH_FILE");
     unsetenv("XDG_RUNTIME_DIR");

@@ -29,6 +29,7 @@
 #include "test/lib/check.h"
 #include "test/lib/layer.h"
 #include "test/lib/registry.h"
+#include "test/lib/scratch.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define WAIT_MS 60000
@@ -191,7 +192,8 @@ static int skopeo_calls(void) {
 
 static int set_up(void **state) {
     (void)state;
-    work = xstrdup("/tmp/muster-images-XXXXXX");
+    work = xmalloc(SCRATCH_BYTES);
+    scratch_name(work, SCRATCH_BYTES, "images");
     assert_non_null(mkdtemp(work));
     state_dir = xasprintf("%s/state", work);
     layer_run("printf '#!/bin/sh\\nprintf x >>%s/calls\\nexec skopeo --insecure-policy \"$@\"\\n' >%s/skopeo",

@@ -17,6 +17,7 @@
 #include "test/lib/check.h"
 #include "test/lib/history_random.h"
 #include "test/lib/linear.h"
+#include "test/lib/scratch.h"
 
 extern char **environ;
 
@@ -341,7 +342,8 @@ static void the_program_judges_files_together(void **state) {
     (void)state;
     static const char *const texts[] = {"1 k 0 10 write 1 ok\n", "2 k 20 30 read 1 ok\n",
                                         "2 k 20 30 read 2 ok\n", "2 k 20 30 read\n"};
-    char dir[] = "/tmp/muster-linear.XXXXXX", paths[4][64];
+    char dir[SCRATCH_BYTES], paths[4][SCRATCH_BYTES + 24];
+    scratch_name(dir, sizeof dir, "linear");
     struct error err = {0};
     assert_non_null(mkdtemp(dir));
     for (size_t i = 0; i < 4; i++) {

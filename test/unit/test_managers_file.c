@@ -2,6 +2,7 @@
 //
 // test/unit/test_managers_file.c — the list of managers comes back as it was kept, or not at all.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static struct managers_file example(void) {
 static void what_was_kept_is_read(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char dir[] = "/tmp/muster-managers.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "managers");
     struct managers_file file = example(), read;
     struct error err = {0};
     assert_non_null(mkdtemp(dir));

@@ -3,6 +3,7 @@
 // test/unit/test_seal.c — what was sealed comes back with its key, for its cluster and purpose, unchanged; or
 // not at all.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -98,7 +99,8 @@ static void what_another_program_sealed_is_opened(void **state) {
 static void the_key_is_kept_as_the_golden_file_and_read_again(void **state) {
     (void)state;
     static const char golden[] = "test/golden/format/v1/seal-key";
-    char dir[] = "/tmp/muster-seal.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "seal");
     struct seal_key key = example_key(), read;
     struct stat st;
     AUTO_BUF kept = {0}, wanted = {0};
@@ -118,7 +120,8 @@ static void the_key_is_kept_as_the_golden_file_and_read_again(void **state) {
 static void a_file_that_holds_something_else_is_no_key(void **state) {
     (void)state;
     static const char good[] = "test/golden/format/v1/seal-key";
-    char dir[] = "/tmp/muster-seal.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "seal");
     struct seal_key read = {0};
     struct error err = {0};
     AUTO_BUF text = {0};

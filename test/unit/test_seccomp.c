@@ -14,12 +14,13 @@
 
 #include "base/fs.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
-static char path[40];
+static char path[SCRATCH_BYTES];
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(path, sizeof path, "/tmp/muster-seccomp.XXXXXX");
+    scratch_name(path, sizeof path, "seccomp");
     int fd = mkstemp(path);
     return fd < 0 || close(fd) != 0;
 }

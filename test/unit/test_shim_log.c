@@ -18,20 +18,22 @@
 #include "base/fs.h"
 #include "base/prng.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 enum { PIPE_BYTES = 60000 };
 
 // A log in a directory of its own, with both pipes. Too large for a stack.
 static struct fixture {
-    char dir[32];
-    char path[64];
+    char dir[SCRATCH_BYTES];
+    char path[SCRATCH_BYTES + 8];
     int write_ends[2];
     struct shim_log_stream streams[2];
     struct shim_log log;
 } the;
 
 static void begin(uint64_t max_bytes, unsigned files) {
-    the = (struct fixture){.dir = "/tmp/muster-shim-log.XXXXXX"};
+    the = (struct fixture){0};
+    scratch_name(the.dir, sizeof the.dir, "shim-log");
     assert_non_null(mkdtemp(the.dir));
     (void)snprintf(the.path, sizeof the.path, "%s/log", the.dir);
     shim_log_init(&the.log, the.path, max_bytes, files);

@@ -22,6 +22,7 @@
 #include "specs/service.h"
 #include "specs/yaml_tree.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 struct result {
     struct arena arena;
@@ -422,7 +423,8 @@ static const char *write_file(struct arena *arena, const char *directory, const 
 static void files_beside_are_read(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-manifest-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "manifest");
     assert_non_null(mkdtemp(directory));
     write_file(&arena, directory, "web.env", "# comment\nA=1\nB='two words'\nexport C=3\n\n");
     write_file(&arena, directory, "pw.txt", "secret\n");
@@ -455,7 +457,8 @@ static void files_beside_are_read(void **state) {
 static void dotenv_beside_the_file_is_read(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-manifest-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "manifest");
     assert_non_null(mkdtemp(directory));
     write_file(&arena, directory, ".env", "MUSTER_TEST_TAG=7\n");
     const char *paths[] = {write_file(&arena, directory, "a.yaml",
@@ -470,7 +473,8 @@ static void dotenv_beside_the_file_is_read(void **state) {
 static void a_file_that_cannot_be_read_is_named(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-manifest-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "manifest");
     assert_non_null(mkdtemp(directory));
     write_file(&arena, directory, "bad.env", "A=1\nnot a name\n");
     const char *fifo = arena_printf(&arena, "%s/fifo", directory);
@@ -509,7 +513,8 @@ static void a_text_without_a_place_reads_no_files(void **state) {
 static void declared_twice_in_two_files_names_the_first(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
-    char directory[] = "/tmp/muster-manifest-XXXXXX";
+    char directory[SCRATCH_BYTES];
+    scratch_name(directory, sizeof directory, "manifest");
     assert_non_null(mkdtemp(directory));
     const char *paths[] = {write_file(&arena, directory, "a.yaml", "kind: node\nname: w1\n"),
                            write_file(&arena, directory, "b.yaml", "---\nkind: node\nname: w1\n")};

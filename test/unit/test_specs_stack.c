@@ -13,9 +13,10 @@
 #include "specs/resource.h"
 #include "specs/service.h"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 struct layers {
-    char dir[64];
+    char dir[SCRATCH_BYTES];
     struct arena arena;
     struct strings paths;
     struct declarations out;
@@ -34,7 +35,8 @@ static void write_file(const char *path, const char *text) {
 }
 
 static void lay(struct layers *l, const char *below, const char *above) {
-    *l = (struct layers){.dir = "/tmp/muster-stack.XXXXXX"};
+    *l = (struct layers){0};
+    scratch_name(l->dir, sizeof l->dir, "stack");
     assert_non_null(mkdtemp(l->dir));
     const char *texts[] = {below, above};
     for (size_t i = 0; i < 2 && texts[i] != NULL; i++) {

@@ -6,6 +6,7 @@
 // The full file system is a tmpfs in a mount namespace of a child process, so that nothing is left behind;
 // needs root.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 #include "test/lib/store_fixture.h"
 
 #include <fcntl.h>
@@ -99,10 +100,8 @@ static void a_store_that_cannot_be_read_is_set_aside_too(void **state) {
 // --- the card ---
 
 static struct group_card some_card(struct arena *arena) {
-    struct group_card card = {.cluster_id = store_id(1),
-                              .node_id = store_id(2),
-                              .raft_id = 0xFEDCBA9876543210,
-                              .outdated_by = ""};
+    struct group_card card = {
+        .cluster_id = store_id(1), .node_id = store_id(2), .raft_id = 0xFEDCBA9876543210, .outdated_by = ""};
     card.epoch = 3;
     *ARENA_PUSH(arena, &card.members) =
         (struct member){.raft_id = 17, .node_id = store_id(5), .address = "192.0.2.7:7443", .is_voter = true};
@@ -128,7 +127,8 @@ static void a_card_is_read_as_it_was_written(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
     struct group_card card = some_card(&arena), kept, empty = {.outdated_by = ""};
-    char dir[] = "/tmp/muster-card.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "card");
     assert_non_null(mkdtemp(dir));
     assert_int_equal(group_card_read(dir, &kept, &arena, NULL), -ERR_NOT_FOUND);
     assert_int_equal(group_card_write(dir, &card, NULL), 0);
@@ -233,7 +233,8 @@ static void a_card_that_cannot_be_read_is_told(void **state) {
     (void)state;
     AUTO_ARENA arena = {0};
     struct group_card card;
-    char dir[] = "/tmp/muster-card.XXXXXX", path[64];
+    char dir[SCRATCH_BYTES], path[SCRATCH_BYTES + 8];
+    scratch_name(dir, sizeof dir, "card");
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/group", dir);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -285,7 +286,8 @@ static void a_full_disk_costs_the_reason_only(void **state) {
     if (getuid() != 0) {
         skip();
     }
-    char dir[] = "/tmp/muster-quarantine.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "quarantine");
     assert_non_null(mkdtemp(dir));
     pid_t child = fork();
     if (child == 0) {

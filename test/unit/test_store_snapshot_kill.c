@@ -10,6 +10,7 @@
 //
 // The commands serve test/e2e/store_kill.bats, which kills at chosen system calls.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 #include "test/lib/snapshot_chunks.h"
 
 #include <fcntl.h>
@@ -174,7 +175,8 @@ static int wait_for(pid_t child) {
 
 static void a_kill_at_any_commit_leaves_the_old_or_the_new(void **state) {
     struct known *known = *state;
-    char dir[] = "/tmp/muster-install.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "install");
     assert_non_null(mkdtemp(dir));
     make_old(dir);
     int status = 1, at = 1;
@@ -220,7 +222,8 @@ static void a_kill_at_any_moment_does_too(void **state) {
     size_t commits = known->chunks.all.count + 1;
     prng_seed(&prng, 4);
     for (size_t i = 0; i < 40; i++) {
-        char dir[] = "/tmp/muster-install.XXXXXX";
+        char dir[SCRATCH_BYTES];
+        scratch_name(dir, sizeof dir, "install");
         assert_non_null(mkdtemp(dir));
         make_old(dir);
         size_t after = i % 2 == 0 ? commits : prng_below(&prng, commits); // mostly in the last step

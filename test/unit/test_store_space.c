@@ -6,6 +6,7 @@
 // The full file system is a tmpfs in a mount namespace of a child process, so that nothing is left behind;
 // needs root.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 #include "test/lib/store_fixture.h"
 
 #include <fcntl.h>
@@ -180,7 +181,8 @@ static void a_full_disk_is_an_answer(void **state) {
     if (getuid() != 0) {
         skip();
     }
-    char dir[] = "/tmp/muster-space.XXXXXX";
+    char dir[SCRATCH_BYTES];
+    scratch_name(dir, sizeof dir, "space");
     assert_non_null(mkdtemp(dir));
     pid_t child = fork();
     if (child == 0) {

@@ -20,12 +20,13 @@
 #include "reconciler/agent/shim_log.c"
 #include "reconciler/agent/shim_text.c"
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
-static char dir[40], path[64];
+static char dir[SCRATCH_BYTES], path[SCRATCH_BYTES + 24];
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/muster-task-log.XXXXXX");
+    scratch_name(dir, sizeof dir, "task-log");
     int rc = mkdtemp(dir) == NULL;
     snprintf(path, sizeof path, "%s/log", dir);
     return rc;

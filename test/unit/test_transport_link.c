@@ -4,6 +4,7 @@
 // end for each link.
 #include "test/lib/check.h"
 #include "test/lib/peer.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -31,7 +32,7 @@ struct side {
 
 static int begin(void **state) {
     struct side *side = NEW(struct side);
-    snprintf(side->dir, sizeof side->dir, "/tmp/muster-link.XXXXXX");
+    scratch_name(side->dir, sizeof side->dir, "link");
     assert_non_null(mkdtemp(side->dir));
     snprintf(side->path, sizeof side->path, "%s/sock", side->dir);
     snprintf(side->url, sizeof side->url, "ipc://%s", side->path);

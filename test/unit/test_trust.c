@@ -4,6 +4,7 @@
 // version before, opened by who has the seal key.
 #include "test/lib/check.h"
 #include "test/lib/papers.h"
+#include "test/lib/scratch.h"
 #include "test/lib/store_fixture.h"
 
 #include <fcntl.h>
@@ -74,7 +75,7 @@ static struct cluster *stored(struct trusting *t) {
 
 static int setup(void **state) {
     struct trusting *t = test_calloc(1, sizeof *t);
-    memcpy(t->state_dir, "/tmp/muster-trust.XXXXXX", 25);
+    scratch_name(t->state_dir, sizeof t->state_dir, "trust");
     assert_non_null(mkdtemp(t->state_dir));
     store_fixture_begin(&t->store, NULL);
     schema_init(&daemon_options_schema, &t->options);

@@ -13,6 +13,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "test/lib/scratch.h"
 #include "test/lib/shop.h"
 #include "tui/console.h"
 #include "tui/keeper.h"
@@ -30,7 +31,8 @@ static const char *path_of(const char *name) {
 
 static int make_directory(void **state) {
     (void)state;
-    if (!str_copy(directory, sizeof directory, "/tmp/muster-tui-test.XXXXXX") || mkdtemp(directory) == NULL) {
+    scratch_name(directory, sizeof directory, "tui-test");
+    if (mkdtemp(directory) == NULL) {
         return -1;
     }
     return 0;

@@ -25,6 +25,7 @@
 #include "base/str.h"
 #include "test/lib/check.h"
 #include "test/lib/layer.h"
+#include "test/lib/scratch.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define OUTPUT_BYTES_MAX 65536
@@ -188,7 +189,8 @@ static char *merged(const char *const *chains) {
 
 static int set_up(void **state) {
     (void)state;
-    work = xstrdup("/tmp/muster-unpack-XXXXXX");
+    work = xmalloc(SCRATCH_BYTES);
+    scratch_name(work, SCRATCH_BYTES, "unpack");
     assert_non_null(mkdtemp(work));
     layer_run("mkdir %s/layers %s/outside && echo secret >%s/outside/file", work, work, work);
     return 0;
