@@ -6,7 +6,7 @@
 #     a worker is killed, or cut off (N times each, 3): until all of its tasks run elsewhere; from the moment at which the last of the three
 #         heartbeats that it may miss could have come, which is 15 s after that, or earlier
 #     the leader is killed (N times): until a write that begins then, through another manager, is acknowledged; and that no task ended
-#     idle: 3 managers without tasks, for IDLE_SECONDS (60): resident memory of each, and what it takes of a core
+#     idle: 3 managers without tasks, for IDLE_SECONDS (60): resident memory of each, what it takes of a core, how many wrote to their stores
 #
 # One JSON line a figure; `goal` is the worst that is good enough. Exit status 1 when a task ended that should not have.
 set -euo pipefail
@@ -115,8 +115,10 @@ ticks_of() { # PID: of processor time
 }
 
 idle_figures() {
-    local number ticks=() second
+    local number ticks=() second before
     second=$(getconf CLK_TCK)
+    await cluster_rests 3 20
+    before=$(cluster_writes 3)
     for number in 1 2 3; do
         ticks[number]=$(ticks_of "${manager_pids[number]}")
     done
@@ -124,8 +126,9 @@ idle_figures() {
     for number in 1 2 3; do
         figure "idle_resident_n$number" "$(awk '$1 == "VmRSS:" { printf "%.1f", $2 / 1024 }' "/proc/${manager_pids[number]}/status")" MiB 16
         figure "idle_core_n$number" "$(awk -v ticks=$(($(ticks_of "${manager_pids[number]}") - ticks[number])) -v second="$second" -v time="$idle_s" \
-            'BEGIN { printf "%.2f", 100 * ticks / second / time }')" '% of a core' 0.5
+            'BEGIN { printf "%.2f", 100 * ticks / second / time }')" '% of a core' 0.3
     done
+    figure idle_writes "$(comm -13 <(echo "$before") <(cluster_writes 3) | wc -l)" 'managers that wrote' 0
 }
 
 # --- all of it ---
