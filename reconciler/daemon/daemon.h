@@ -68,7 +68,7 @@ struct daemon {
     int64_t streams_poll_mono_ms; // when one wants to look at files again; 0 = none
     bool must_stop;
     bool begins_anew;      // after that, in the same process: without the cluster that was left, or alone
-    bool sets_store_aside; // before it begins anew: it is a worker now
+    bool discards_store; // before it begins anew: it is a worker now
     bool is_broken;        // the store failed: nothing is written any more
 };
 

@@ -121,6 +121,8 @@ void joining_free(struct daemon *daemon);
 int rejoin_open_store(struct daemon *daemon, const char *dir, struct error *err);
 // Sets the (closed) store aside. 0; STORE_ABSENT when there are no others who could give it back.
 int rejoin_set_aside(const char *dir, const struct error *why);
+// Removes the (closed) store of a node that is a worker now, when there are others who have all of it.
+void rejoin_discard(const char *dir);
 // Asks to be let in again, when the card says where and the store does not.
 void rejoin_start(struct daemon *daemon, const char *dir);
 // Writes the card of a member of that cluster under that raft id.

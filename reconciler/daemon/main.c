@@ -65,12 +65,11 @@ static int live(const struct daemon_options *options, bool *out_again, struct er
         rc = loop_run(&daemon, err);
     }
     *out_again = rc == 0 && daemon.begins_anew;
-    bool sets_store_aside = *out_again && daemon.sets_store_aside;
+    bool discards_store = *out_again && daemon.discards_store;
     daemon_close(&daemon);
-    if (sets_store_aside) {
-        struct error why = {0};
-        error_set(&why, ERR_OUTDATED, "this node is no manager any more, but a worker");
-        set_store_aside(options, &why);
+    if (discards_store) {
+        AUTO_FREE char *dir = xasprintf("%s/store", options->state_dir);
+        rejoin_discard(dir);
     }
     return rc;
 }

@@ -56,6 +56,21 @@ int rejoin_set_aside(const char *dir, const struct error *why) {
     return 0;
 }
 
+void rejoin_discard(const char *dir) {
+    AUTO_ARENA arena = arena_make(0);
+    struct group_card card;
+    struct strings others;
+    struct error err = {0};
+    if (!read_card(dir, &card, &others, &arena)) {
+        return;
+    }
+    if (quarantine_discard(dir, &err) < 0) {
+        log_failure(LOG_ERROR, "store.discard", &err, LOG_STR("dir", dir));
+        return;
+    }
+    log_event(LOG_INFO, "store.discard", LOG_STR("dir", dir), LOG_STR("reason", "this node is a worker now"));
+}
+
 int rejoin_open_store(struct daemon *daemon, const char *dir, struct error *err) {
     struct error failure = {0};
     const struct store_options options = {.dir = dir};

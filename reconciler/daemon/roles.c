@@ -60,7 +60,7 @@ bool roles_is_worker(struct daemon *daemon) {
 static void begin_anew(struct daemon *daemon, enum node_role role) {
     log_event(LOG_INFO, "node.role", LOG_STR("role", node_role_names[role]));
     daemon->must_stop = daemon->begins_anew = true;
-    daemon->sets_store_aside = role == ROLE_WORKER;
+    daemon->discards_store = role == ROLE_WORKER;
 }
 
 static int ask_for_group(struct daemon *daemon, const struct managers_file *file, struct error *err) {
@@ -103,7 +103,7 @@ int roles_begin(struct daemon *daemon, struct error *err) {
         }
         return 0;
     }
-    if (has_group && role == ROLE_WORKER) { // killed before the store was set aside
+    if (has_group && role == ROLE_WORKER) { // killed before the store was put away
         begin_anew(daemon, role);
         return 0;
     }

@@ -57,8 +57,7 @@ static int move_environment(int dir_fd, int place_fd, struct error *err) {
     return fsync(place_fd) != 0 || fsync(dir_fd) != 0 ? error_sys(err, errno, "sync the directory") : 0;
 }
 
-static int set_aside(const char *dir, const char *reason, char out_name[QUARANTINE_NAME_BYTES],
-                     struct error *err) {
+static int open_directory(const char *dir, int *out_fd, struct error *err) {
     AUTO_CLOSE int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0) {
         return error_sys(err, errno, "open '%s'", dir);
@@ -66,7 +65,15 @@ static int set_aside(const char *dir, const char *reason, char out_name[QUARANTI
     if (faccessat(dir_fd, ENVIRONMENT_FILE, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
         return error_set(err, ERR_NOT_FOUND, "no store in '%s'", dir);
     }
-    int rc = make_place(dir_fd, out_name, err);
+    *out_fd = take_fd(&dir_fd);
+    return 0;
+}
+
+static int set_aside(const char *dir, const char *reason, char out_name[QUARANTINE_NAME_BYTES],
+                     struct error *err) {
+    AUTO_CLOSE int dir_fd = -1;
+    int rc = open_directory(dir, &dir_fd, err);
+    rc = rc < 0 ? rc : make_place(dir_fd, out_name, err);
     if (rc < 0) {
         return rc;
     }
@@ -83,4 +90,24 @@ int quarantine(const char *dir, const char *reason, char out_name[QUARANTINE_NAM
     int rc = store_lock_directory(dir, &lock, err);
     rc = rc < 0 ? rc : set_aside(dir, reason, out_name, err);
     return error_wrap(err, rc, "set the store aside");
+}
+
+static int discard(const char *dir, struct error *err) {
+    AUTO_CLOSE int dir_fd = -1;
+    int rc = open_directory(dir, &dir_fd, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (unlinkat(dir_fd, ENVIRONMENT_FILE, 0) != 0) {
+        return error_sys(err, errno, "remove '%s'", ENVIRONMENT_FILE);
+    }
+    (void)unlinkat(dir_fd, ENVIRONMENT_LOCK_FILE, 0); // LMDB makes another
+    return fsync(dir_fd) != 0 ? error_sys(err, errno, "sync the directory") : 0;
+}
+
+int quarantine_discard(const char *dir, struct error *err) {
+    AUTO_CLOSE int lock = -1;
+    int rc = store_lock_directory(dir, &lock, err);
+    rc = rc < 0 ? rc : discard(dir, err);
+    return error_wrap(err, rc, "put the store away");
 }

@@ -81,6 +81,8 @@ is_inactive() { # NUMBER
     await quorum_is 1 2
     await has_words 3 Ready ''
     await is_worker 3
+    same '0 1' "$(manager_said 3 store.quarantine) $(manager_said 3 store.discard)" # nothing is wrong with it
+    same '' "$(find "$cluster/3/state/store" -name 'quarantine-*')"
     same 'Node n3 is already a worker.' "$(on 1 node demote n3)"
     exits 3 on 3 node ls
     matches 'This node is not a swarm manager' "$output"

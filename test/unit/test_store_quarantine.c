@@ -82,6 +82,22 @@ static void a_damaged_store_is_set_aside_whole(void **state) {
     store_fixture_end(&f);
 }
 
+static void a_store_that_nobody_needs_is_removed(void **state) {
+    (void)state;
+    struct store_fixture f;
+    store_fixture_begin(&f, NULL);
+    store_try(&f, CHANGE_CREATE, store_task(&f, 1, 1, 0), 0);
+    assert_int_equal(quarantine_discard(f.dir, &f.err), -ERR_BUSY);
+    store_fixture_close(&f);
+    assert_int_equal(quarantine_discard(f.dir, &f.err), 0);
+    assert_false(has_file(f.dir, "data.mdb") || has_file(f.dir, "lock.mdb") ||
+                 has_file(f.dir, "quarantine-1"));
+    assert_int_equal(quarantine_discard(f.dir, &f.err), -ERR_NOT_FOUND);
+    assert_int_equal(store_fixture_open(&f), 0);
+    assert_int_equal(store_revision(f.store), 0);
+    store_fixture_end(&f);
+}
+
 static void a_store_that_cannot_be_read_is_set_aside_too(void **state) {
     (void)state;
     struct store_fixture f;
@@ -304,6 +320,7 @@ static void a_full_disk_costs_the_reason_only(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_damaged_store_is_set_aside_whole),
+    cmocka_unit_test(a_store_that_nobody_needs_is_removed),
     cmocka_unit_test(a_store_that_cannot_be_read_is_set_aside_too),
     cmocka_unit_test(a_card_is_read_as_it_was_written),
     cmocka_unit_test(a_card_is_laid_out_as_documented),
