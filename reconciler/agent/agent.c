@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/agent/agent_file.h"
+#include "reconciler/agent/agent_sync.h"
 #include "reconciler/agent/content_files.h"
 #include "reconciler/agent/taskrun.h"
 #include "specs/signal_name.h"
@@ -70,6 +71,7 @@ struct agent {
     struct arena scratch; // of one step
     struct arena pass;    // of one recovery, audit or flush
     struct handles *handles;
+    struct agent_sync *sync; // NULL without a loop
     uint64_t generation;
     int64_t audited_ms;
     bool has_unkept;
@@ -335,6 +337,8 @@ static void agent_keep(struct agent *agent, struct agent_task *task) {
         error_text(&err, text, sizeof text);
         log_failure(LOG_WARN, "task.not_kept", &err, LOG_STR("task", task->id.text));
         agent->has_unkept = true;
+    } else if (agent->sync != NULL) {
+        agent_sync_note(agent->sync, &task->id);
     }
     agent_step(agent, task, &event);
 }
@@ -619,6 +623,9 @@ void agent_tick(struct agent *agent) {
     if (agent->has_unkept) {
         keep_again(agent);
     }
+    if (agent->sync != NULL) {
+        agent_sync_tick(agent->sync);
+    }
     if (agent_now_ms(agent) - agent->audited_ms >= AUDIT_MS && agent_compare(agent, &err) < 0) {
         log_failure(LOG_WARN, "agent.audit", &err, LOG_NONE);
     }
@@ -714,6 +721,7 @@ int agent_new(const struct agent_options *options, struct agent **out, struct er
     agent->audited_ms = agent_now_ms(agent);
     if (options->loop != NULL) {
         handles_open(agent);
+        agent->sync = agent_sync_new(options->loop, dir_fd);
     }
     *out = agent;
     return 0;
@@ -730,6 +738,7 @@ void agent_free(struct agent *agent) {
     if (agent->handles != NULL) {
         handles_close(agent->handles);
     }
+    agent_sync_free(agent->sync);
     LIST_EACH(node, &agent->tasks) {
         task_free(agent, LIST_ENTRY(node, struct agent_task, node));
     }

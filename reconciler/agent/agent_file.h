@@ -3,8 +3,8 @@
 // reconciler/agent/agent_file.h — what an agent keeps of each task on disk: its assignment and how far it
 // came.
 //
-// One file a task, <state>/assignments/<id>, replaced whole. Not synced: what a crash of the machine takes is
-// taken from tasks whose processes are gone too, and a file that is cut short is found to be damaged.
+// One file a task, <state>/assignments/<id>, replaced whole. Synced a moment later, by agent_sync.h; a file that is
+// cut short is found to be damaged.
 #ifndef MUSTER_RECONCILER_AGENT_AGENT_FILE_H
 #define MUSTER_RECONCILER_AGENT_AGENT_FILE_H
 

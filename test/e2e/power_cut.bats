@@ -198,3 +198,28 @@ three_on_disks() {
     [ $lost -gt 0 ]
     grep -qE 'lost|damaged|page|checksum' "$cluster/verdict"
 }
+
+# --- what a node has to run ---
+
+has_synced() { # MANAGER FILES
+    [ "$(grep -o 'agent.sync files=[0-9]*' "$cluster/$1/log" | awk -F= '{ sum += $2 } END { print sum + 0 }')" -ge "$2" ]
+}
+
+# A worker: of a manager each commit of the store would do it.
+@test "what a node was told to run is known to it after a cut, whole, before any manager has spoken" {
+    disk_make 2
+    managers_cluster 1
+    manager_start 2 --log-level debug
+    on 2 swarm join --token "$(token 1 worker)" "$(address 1)" >/dev/null
+    on 1 service create --mode global --name a --detach busybox >/dev/null
+    on 1 service create --mode global --name b --detach busybox >/dev/null
+    await has_synced 2 4 # that they are to run, and that they were started
+    disk_shut_down 2
+    manager_end 2
+    umount "$cluster/2/state"
+    disk_mount 2
+    same 2 "$(find "$cluster/2/state/assignments" -type f -size +100c | wc -l)"
+    manager_end 1
+    manager_start 2
+    same 0 "$(manager_said 2 task.damaged)"
+}
