@@ -7,6 +7,7 @@
 // is to stop. A task that goes from preparing to ready makes nothing dirty (task_class).
 #include "reconciler/daemon/planner.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -324,6 +325,34 @@ static void finish_plan(struct planner *planner) {
     planner->subjects_planned.items = NULL;
 }
 
+// --- order ---
+
+static bool is_new_task(const struct plan_change *change) {
+    return change->op == CHANGE_CREATE && change->kind == KIND_TASK;
+}
+
+static int compare_nodes(const void *a, const void *b) {
+    const struct plan_change *left = a, *right = b;
+    const struct task *one = left->object, *other = right->object;
+    int order = strcmp(one->node_id.text, other->node_id.text);
+    return order != 0 ? order : strcmp(left->id.text, right->id.text);
+}
+
+// New tasks that follow each other may come in any order: by node, those of a transaction lie together in the index
+// of the store, and each node hears of its own at once.
+static void order_new_tasks(struct plan *plan) {
+    for (size_t i = 0; i < plan->changes.count;) {
+        size_t end = i;
+        while (end < plan->changes.count && is_new_task(&plan->changes.items[end])) {
+            end++;
+        }
+        if (end - i > PLAN_CHANGES_MAX) { // else they are of one transaction
+            qsort(&plan->changes.items[i], end - i, sizeof *plan->changes.items, compare_nodes);
+        }
+        i = end + (end == i);
+    }
+}
+
 static int pass(struct planner *planner, struct store_read *read, const struct now *now, struct error *err) {
     struct view view;
     int64_t started = planner->is_simulated ? 0 : clock_mono_ms();
@@ -336,6 +365,7 @@ static int pass(struct planner *planner, struct store_read *read, const struct n
     }
     picture_seal(&view, &planner->loads, &planner->arena);
     plan_all(planner, &view);
+    order_new_tasks(&planner->plan);
     note_starving(planner, &view);
     planner->passes++;
     rest(planner, &view, now, planner->is_simulated ? 0 : clock_mono_ms() - started);

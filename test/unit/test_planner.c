@@ -243,6 +243,29 @@ static void a_large_plan_goes_in_pieces(void **state) {
     }
 }
 
+// Which makes the index of a store take them sooner, and a node hear of its own at once.
+static void new_tasks_of_a_large_plan_go_node_by_node(void **state) {
+    struct cluster_in_test *c = *state;
+    for (unsigned node = 1; node <= 5; node++) {
+        add_node(c, node, 800 * GIB);
+    }
+    add_service(c, 10, 2 * PLAN_CHANGES_MAX + 500);
+    plan(c);
+    struct tasks tasks = all_tasks(c);
+    assert_int_equal(tasks.count, 2 * PLAN_CHANGES_MAX + 500);
+    for (unsigned node = 1; node <= 5; node++) {
+        struct id id = store_id(node);
+        int64_t first = INT64_MAX, last = 0; // revisions
+        for (size_t i = 0; i < tasks.count; i++) {
+            int64_t created = tasks.items[i]->meta.created;
+            bool is_its = id_equal(&tasks.items[i]->node_id, &id);
+            first = is_its && created < first ? created : first;
+            last = is_its && created > last ? created : last;
+        }
+        assert_in_range(last, first, first + 1); // 500: in one transaction, or in two
+    }
+}
+
 static void a_plan_that_lost_a_race_is_made_anew(void **state) {
     struct cluster_in_test *c = *state;
     add_node(c, 1, 8 * GIB);
@@ -403,6 +426,7 @@ int main(void) {
         TEST(services_get_tasks_and_then_it_is_quiet),
         TEST(progress_of_a_task_makes_no_pass),
         TEST(a_large_plan_goes_in_pieces),
+        TEST(new_tasks_of_a_large_plan_go_node_by_node),
         TEST(a_plan_that_lost_a_race_is_made_anew),
         TEST(what_finds_no_room_waits_for_it),
         TEST(a_restart_waits_for_its_time),
