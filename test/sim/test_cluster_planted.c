@@ -3,7 +3,7 @@
 // test/sim/test_cluster_planted.c — the checkers of simulated clusters are checked: planted bugs of the
 // replica, and some of the store and of the core, must be found by random runs.
 //
-//     [BUG=name] [SEEDS=n] test_cluster_planted      tries one; as many runs for each, instead of 1000
+//     [BUG=name] [SEEDS=n] test_cluster_planted      tries one; as many runs for each, instead of 3000
 //
 // Not here are those that random runs seldom provoke, and the tests of the store and the simulator of the
 // core do: a vote that is not stored, an overwritten entry that keeps its tail, a snapshot without hard
@@ -18,7 +18,7 @@
 #include "test/sim/cluster_hunt.h"
 
 #define RUN_MS 120000
-#define RUNS 1000
+#define RUNS 3000
 
 struct bug {
     enum replica_bug replica;
