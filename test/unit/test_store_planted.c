@@ -9,6 +9,7 @@
 // beside this one and must pass as it is, and the test in it that must fail with the bug on. A program that
 // dies has found it too: many a bug ends in a broken assertion.
 #include "test/lib/check.h"
+#include "test/lib/scratch.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include "reconciler/store/planted.h"
 
@@ -72,6 +74,19 @@ static const char *const names[] = {
 
 static char folder[256]; // of the programs
 
+static char leavings[SCRATCH_BYTES]; // of programs that die
+
+static int begin(void **state) {
+    (void)state;
+    scratch_name(leavings, sizeof leavings, "planted");
+    return mkdtemp(leavings) == NULL;
+}
+
+static int end(void **state) {
+    (void)state;
+    return fs_remove_tree(AT_FDCWD, leavings, NULL);
+}
+
 static void exec_program(const char *program, const char *bug, int fd) {
     char path[320];
     snprintf(path, sizeof path, "%s/%s", folder, program);
@@ -80,6 +95,8 @@ static void exec_program(const char *program, const char *bug, int fd) {
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
     setenv("BUG", bug, 1);
+    setenv("TMPDIR", leavings, 1);
+    setenv("TEST_SHM", leavings, 1);
     setenv("CMOCKA_MESSAGE_OUTPUT", "TAP", 1);
     alarm(PROGRAM_SECONDS); // a bug may make it wait for ever
     execl(path, program, (char *)NULL);
@@ -171,5 +188,5 @@ int main(int argc, char **argv) {
         memcpy(folder, argv[0], (size_t)(slash - argv[0]));
         folder[slash - argv[0]] = '\0';
     }
-    return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);
+    return cmocka_run_group_tests_name(__FILE__, tests, begin, end);
 }
