@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/units.h"
 #include "specs/image.h"
@@ -85,16 +86,12 @@ static void service_mode(const void *row, const struct cell_context *context, st
     buf_adds(out, words[((const struct service_row *)row)->service->spec.deploy.mode]);
 }
 
-static bool is_job(const struct service *service) {
-    return service->spec.deploy.mode == MODE_REPLICATED_JOB || service->spec.deploy.mode == MODE_GLOBAL_JOB;
-}
-
 static void service_replicas(const void *at, const struct cell_context *context, struct buf *out) {
     (void)context;
     const struct service_row *row = at;
     const struct deploy *deploy = &row->service->spec.deploy;
     buf_addf(out, "%lld/%lld", (long long)row->running, (long long)row->desired);
-    if (is_job(row->service)) {
+    if (mode_is_job(deploy->mode)) {
         int64_t total =
             deploy->mode == MODE_REPLICATED_JOB ? deploy->replicas : row->desired + row->completed;
         buf_addf(out, " (%lld/%lld completed)", (long long)row->completed, (long long)total);
@@ -133,12 +130,24 @@ static void service_updated(const void *row, const struct cell_context *context,
     columns_ago(((const struct service_row *)row)->service->meta.updated_unix_ms, context->now_unix_ms, out);
 }
 
+static void service_next_run(const void *row, const struct cell_context *context, struct buf *out) {
+    (void)context;
+    char at[32];
+    const struct service *service = ((const struct service_row *)row)->service;
+    if (service->next_run_unix_ms > 0) {
+        clock_format_rfc3339(service->next_run_unix_ms, at, sizeof at);
+        buf_addf(out, "%.16sZ", at);
+    } else if (service->spec.deploy.schedule != NULL && service->spec.deploy.schedule->suspend) {
+        buf_adds(out, "suspended");
+    }
+}
+
 static const char *service_tint(const void *at) {
     const struct service_row *row = at;
     bool is_stuck = row->service->update_status.state == UPDATE_PAUSED ||
                     row->service->update_status.state == UPDATE_ROLLBACK_PAUSED;
     if (is_stuck || (row->running == 0 && row->desired > 0)) {
-        return tint_bad;
+        return mode_is_job(row->service->spec.deploy.mode) ? tint_busy : tint_bad;
     }
     return row->running == row->desired ? tint_good : tint_busy;
 }
@@ -184,6 +193,7 @@ static const struct column service_columns[] = {
     {"Ports", "PORTS", COLUMN_CUT, service_ports, NULL},
     {"UpdateStatus", "UPDATE", COLUMN_WIDE, service_update, NULL},
     {"Revision", "REVISION", COLUMN_WIDE, service_revision, NULL},
+    {"NextRun", "NEXT RUN", COLUMN_WIDE, service_next_run, NULL},
     {"Owner", "OWNER", COLUMN_WIDE, service_owner, NULL},
     {"Updated", "UPDATED", COLUMN_WIDE, service_updated, NULL},
 };
@@ -229,7 +239,7 @@ static void add_capitalised(const char *word, struct buf *out) {
 
 static void task_desired(const void *row, const struct cell_context *context, struct buf *out) {
     (void)context;
-    add_capitalised(task_state_name(((const struct task_row *)row)->task->desired), out);
+    add_capitalised(task_state_name(task_desired_shown(((const struct task_row *)row)->task)), out);
 }
 
 static void task_current(const void *row, const struct cell_context *context, struct buf *out) {
@@ -315,7 +325,7 @@ static int task_matches_service(const void *at, const char *value) {
 }
 // Docker's three words: what is meant to run, what is meant to be over, what is accepted.
 static int task_matches_desired(const void *row, const char *value) {
-    int64_t desired = ((const struct task_row *)row)->task->desired;
+    int64_t desired = task_desired_shown(((const struct task_row *)row)->task);
     int64_t wanted;
     if (!task_state_parse(value, &wanted)) {
         return -1;

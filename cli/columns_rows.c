@@ -10,7 +10,7 @@
 
 // By id; the maps are freed by the caller.
 struct joined {
-    struct map services, nodes, revisions, tallies;
+    struct map services, nodes, revisions, tallies, completed;
 };
 #define AUTO_JOINED __attribute__((cleanup(joined_free))) struct joined
 
@@ -19,6 +19,7 @@ static void joined_free(struct joined *joined) {
     map_free(&joined->nodes);
     map_free(&joined->revisions);
     map_free(&joined->tallies);
+    map_free(&joined->completed);
 }
 
 static void index_ids(const struct object_list *list, struct map *out) {
@@ -59,13 +60,22 @@ static bool is_running(const struct task *task, const struct map *nodes) {
 
 static void tally(struct service_row *row, const struct task *task, const struct map *nodes) {
     row->running += is_running(task, nodes);
-    bool is_job = row->service->spec.deploy.mode == MODE_REPLICATED_JOB ||
-                  row->service->spec.deploy.mode == MODE_GLOBAL_JOB;
     bool is_wanted = task->desired == TASK_RUNNING || task->desired == TASK_READY;
-    row->completed +=
-        is_job && task->status.state == TASK_COMPLETE && task->revision == row->service->revision;
     row->desired += row->service->spec.deploy.mode != MODE_REPLICATED && is_wanted &&
                     !task_state_is_over(task->status.state);
+}
+
+// Slots of jobs whose work is done in this run: a slot counts once, even if two of its tasks completed, as may
+// be after a node was lost for a while.
+static void tally_completed(struct joined *joined, struct service_row *row, const struct task *task,
+                            struct arena *arena) {
+    if (!mode_is_job(row->service->spec.deploy.mode) || task->status.state != TASK_COMPLETE ||
+        task->job_iteration != row->service->job_iteration) {
+        return;
+    }
+    const char *slot = arena_printf(arena, "%s/%lld/%s", task->service_id.text, (long long)task->slot,
+                                    task->slot > 0 ? "" : task->node_id.text);
+    row->completed += map_put(&joined->completed, slot, row) == NULL;
 }
 
 struct rows columns_service_rows(const struct columns_source *source, struct arena *arena) {
@@ -85,6 +95,7 @@ struct rows columns_service_rows(const struct columns_source *source, struct are
         struct service_row *row = map_get(&joined.tallies, task->service_id.text);
         if (row != NULL) {
             tally(row, task, &joined.nodes);
+            tally_completed(&joined, row, task, arena);
         }
     }
     if (rows.count > 0) {

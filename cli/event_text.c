@@ -126,6 +126,16 @@ static void service_words(const struct service *from, const struct service *to, 
         add(words, "update %s%s%s", update_state_names[to->update_status.state],
             to->update_status.message[0] != '\0' ? ": " : "", to->update_status.message);
     }
+    if (to->job_iteration > from->job_iteration) {
+        add(words, "run %lld begins", (long long)to->job_iteration);
+    }
+    if (to->schedule_note[0] != '\0' && to->next_run_unix_ms != from->next_run_unix_ms) {
+        add(words, "%s", to->schedule_note);
+    }
+    if (to->next_run_unix_ms > 0 && to->next_run_unix_ms != from->next_run_unix_ms) {
+        char at[32];
+        add(words, "next run at %s", clock_format_rfc3339(to->next_run_unix_ms, at, sizeof at));
+    }
     if (!from->removing && to->removing) {
         add(words, "to be removed");
     }

@@ -88,12 +88,37 @@ static void mode_lines(const struct service_spec *spec, struct buf *out) {
     static const char *const words[] = {"Replicated", "Global", "Replicated Job", "Global Job"};
     const struct deploy *deploy = &spec->deploy;
     line(out, "Service Mode", "%s", words[deploy->mode]);
-    if (deploy->mode == MODE_REPLICATED || deploy->mode == MODE_REPLICATED_JOB) {
+    if (deploy->mode == MODE_REPLICATED) {
         line(out, " Replicas", "%lld", (long long)deploy->replicas);
     }
     if (deploy->mode == MODE_REPLICATED_JOB) {
+        line(out, " Total Completions", "%lld", (long long)deploy->replicas);
         line(out, " Max Concurrent", "%lld",
              (long long)(deploy->max_concurrent != 0 ? deploy->max_concurrent : deploy->replicas));
+    }
+}
+
+static void schedule_lines(const struct service *service, struct buf *out) {
+    const struct schedule *schedule = service->spec.deploy.schedule;
+    if (schedule == NULL) {
+        return;
+    }
+    heading(out, "Schedule");
+    line(out, " Cron", "%s (%s)", schedule->cron, schedule->time_zone[0] != '\0' ? schedule->time_zone : "UTC");
+    time_line(out, " Next Run", service->next_run_unix_ms);
+    if (schedule->suspend) {
+        line(out, " Suspended", "%s", "true");
+    }
+    if (service->schedule_note[0] != '\0') {
+        line(out, " Note", "%s", service->schedule_note);
+    }
+}
+
+static void job_status_lines(const struct service *service, struct buf *out) {
+    if (mode_is_job(service->spec.deploy.mode)) {
+        heading(out, "Job Status");
+        line(out, " Iteration", "%lld", (long long)service->job_iteration);
+        time_line(out, " Last Execution", service->last_execution_unix_ms);
     }
 }
 
@@ -283,10 +308,14 @@ void inspect_service_page(const void *at, struct buf *out) {
     mode_lines(spec, out);
     line(out, "Revision", "%lld", (long long)service->revision);
     line(out, "Declared by", "%s", service->meta.owner);
+    schedule_lines(service, out);
+    job_status_lines(service, out);
     update_status_lines(service, out);
     placement_lines(&spec->deploy.placement, out);
-    update_config_lines("UpdateConfig", &spec->deploy.update_config, out);
-    update_config_lines("RollbackConfig", &spec->deploy.rollback_config, out);
+    if (!mode_is_job(spec->deploy.mode)) {
+        update_config_lines("UpdateConfig", &spec->deploy.update_config, out);
+        update_config_lines("RollbackConfig", &spec->deploy.rollback_config, out);
+    }
     restart_lines(&spec->deploy.restart_policy, out);
     container_lines(spec, out);
     mount_lines(spec, out);

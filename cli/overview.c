@@ -23,17 +23,21 @@ static bool is_newer(const struct task *task, const struct task *than) {
 
 static void count_task(struct tally *tally, const struct task *task) {
     const struct service *service = tally->row->row.service;
+    bool is_job = mode_is_job(service->spec.deploy.mode);
     bool is_wanted = task->desired <= TASK_RUNNING;
+    bool is_old =
+        is_job ? task->job_iteration < service->job_iteration : service_is_outdated(service, task->revision);
     bool is_live = !task_state_is_over(task->status.state);
     bool is_bad = task->status.state == TASK_FAILED || task->status.state == TASK_REJECTED;
     tally->has_live = tally->has_live || is_live;
-    tally->has_old = tally->has_old || (is_live && service_is_outdated(service, task->revision));
+    tally->has_old = tally->has_old || (is_live && is_old);
     if (is_wanted && task->status.state == TASK_PENDING && task->status.error[0] != '\0' &&
         is_newer(task, tally->waiting)) {
         tally->waiting = task;
     }
-    if (is_wanted && is_bad && !service_is_outdated(service, task->revision) &&
-        is_newer(task, tally->failing)) {
+    bool ended_itself =
+        is_job && task->desired_reason == REASON_NONE; // it counts also when nobody tries again
+    if ((is_wanted || ended_itself) && is_bad && !is_old && is_newer(task, tally->failing)) {
         tally->failing = task;
     }
 }
@@ -43,6 +47,21 @@ static const char *describe(const struct service *service, const struct task *ta
     task_name(task, service->spec.name, &name);
     const char *text = task->status.error[0] != '\0' ? task->status.error : task->status.message;
     return arena_printf(arena, "%s: %s", buf_text(&name), text);
+}
+
+// What a job's state is when it is at work neither in old tasks nor waiting for a node.
+static const char *judge_job(const struct tally *tally) {
+    const struct service_row *row = &tally->row->row;
+    const struct deploy *deploy = &row->service->spec.deploy;
+    bool is_over = !tally->has_live;
+    if (is_over && row->service->job_iteration == 0 && deploy->schedule != NULL) {
+        return deploy->schedule->suspend ? "suspended" : "scheduled";
+    }
+    int64_t total = mode_is_global(deploy->mode) ? row->desired + row->completed : deploy->replicas;
+    return is_over && row->completed >= total  ? "complete"
+           : is_over && tally->failing != NULL ? "failed"
+           : row->running > 0                  ? "running"
+                                               : "starting";
 }
 
 static void judge(struct tally *tally, struct arena *arena) {
@@ -56,6 +75,10 @@ static void judge(struct tally *tally, struct arena *arena) {
     } else if (update == UPDATE_PAUSED || update == UPDATE_ROLLBACK_PAUSED) {
         row->state = "paused";
         row->detail = service->update_status.message;
+    } else if (mode_is_job(service->spec.deploy.mode) && tally->waiting == NULL && !tally->has_old) {
+        row->state = judge_job(tally);
+        bool is_bad = tally->failing != NULL && !str_equal(row->state, "complete");
+        row->detail = is_bad ? describe(service, tally->failing, arena) : service->schedule_note;
     } else if (tally->failing != NULL && !is_full) {
         row->state = "failing";
         row->detail = describe(service, tally->failing, arena);

@@ -109,6 +109,8 @@ static void fill_task(struct progress_task *out, const struct task *task) {
     out->node_id = task->node_id;
     out->slot = task->slot;
     out->revision = task->revision;
+    out->iteration = task->job_iteration;
+    out->was_told_to_stop = task->desired > TASK_RUNNING && task->desired_reason != REASON_NONE;
     out->state = status->state;
     out->desired = task->desired;
     out->attempt = task->attempt;
@@ -192,8 +194,28 @@ int progress_event(struct progress *progress, const struct event *event, struct 
 
 // --- tasks ---
 
+bool progress_is_job(const struct progress_service *service) {
+    return mode_is_job(service->service.spec.deploy.mode);
+}
+
+// A cronjob waits for its time, and nobody for it.
+bool progress_is_scheduled(const struct progress_service *service) {
+    return service->service.spec.deploy.schedule != NULL &&
+           (!service->target.wants_run || service->service.job_iteration == 0);
+}
+
+bool progress_task_is_old(const struct progress_service *service, const struct progress_task *task) {
+    return progress_is_job(service) ? task->iteration < service->service.job_iteration
+                                    : service_is_outdated(&service->service, task->revision);
+}
+
 static bool is_up_to_date(const struct progress_service *service, const struct progress_task *task) {
-    return !service_is_outdated(&service->service, task->revision);
+    return !progress_task_is_old(service, task);
+}
+
+// The work of its slot is done for this run, whatever managers made of the task afterwards.
+static bool is_done(const struct progress_service *service, const struct progress_task *task) {
+    return progress_is_job(service) && task->state == TASK_COMPLETE && is_up_to_date(service, task);
 }
 
 // It has to leave its node, whether the planner has said so yet or not.
@@ -223,6 +245,9 @@ static bool is_out_of_reach(const struct progress *progress, const struct progre
 static int rank_of(const struct progress *progress, const struct progress_service *service,
                    const struct progress_task *task) {
     bool is_live = !task_state_is_over(task->state);
+    if (is_done(service, task)) {
+        return 3;
+    }
     return is_live && is_wanted(progress, service, task) ? 2 : is_live;
 }
 
@@ -294,7 +319,8 @@ const struct progress_task *progress_culprit(const struct progress_service *serv
     const struct progress_task *worst = NULL;
     size_t cursor = 0;
     for (const struct progress_task *task; (task = map_next(&service->tasks, &cursor)) != NULL;) {
-        bool is_old_news = task->is_snapshot && task_state_is_over(task->state);
+        bool is_of_run = progress_is_job(service) && is_up_to_date(service, task); // whenever that was
+        bool is_old_news = task->is_snapshot && task_state_is_over(task->state) && !is_of_run;
         bool is_candidate = has_trouble(task) && !is_old_news && task->text[0] != '\0';
         if (is_candidate && (worst == NULL || task->created > worst->created ||
                              (task->created == worst->created && task->slot < worst->slot))) {
@@ -323,8 +349,7 @@ static bool node_is_eligible(const struct progress_service *service, const struc
 }
 
 static bool is_global(const struct progress_service *service) {
-    return service->service.spec.deploy.mode == MODE_GLOBAL ||
-           service->service.spec.deploy.mode == MODE_GLOBAL_JOB;
+    return mode_is_global(service->service.spec.deploy.mode);
 }
 
 static int64_t wanted_count(const struct progress *progress, const struct progress_service *service) {
@@ -345,7 +370,10 @@ static int64_t wanted_count(const struct progress *progress, const struct progre
 // The restart policy leaves it at this end.
 static bool is_final(const struct progress_service *service, const struct progress_task *task) {
     const struct restart_policy *policy = &service->service.spec.deploy.restart_policy;
-    if (!task_state_is_over(task->state) || !is_up_to_date(service, task) || task->desired > TASK_RUNNING ||
+    if (is_done(service, task)) {
+        return true;
+    }
+    if (!task_state_is_over(task->state) || !is_up_to_date(service, task) || task->was_told_to_stop ||
         task->state == TASK_SHUTDOWN) {
         return false;
     }
@@ -356,9 +384,17 @@ static bool is_final(const struct progress_service *service, const struct progre
 }
 
 struct count {
-    int64_t running, finished, surplus, moving;
-    const struct progress_task *given_up;
+    int64_t running, finished, live, surplus, moving;
+    int64_t given_up_count;
+    const struct progress_task *given_up; // one of them
 };
+
+// Of a global service only what is on a node that it is wanted on.
+static bool is_counted(const struct progress *progress, const struct progress_service *service,
+                       const struct progress_task *task) {
+    const struct progress_node *node = map_get(&progress->nodes, task->node_id.text);
+    return !is_global(service) || (node != NULL && node_is_eligible(service, &node->node));
+}
 
 static struct count count_tasks(const struct progress *progress, const struct progress_service *service) {
     AUTO_ARENA arena = {0};
@@ -373,9 +409,11 @@ static struct count count_tasks(const struct progress *progress, const struct pr
     for (size_t i = 0; i < slots.count; i++) {
         const struct progress_task *task = slots.items[i];
         bool is_end = is_final(service, task);
-        count.finished += is_end && task->state == TASK_COMPLETE;
+        count.finished += is_end && task->state == TASK_COMPLETE && is_counted(progress, service, task);
+        count.live += !task_state_is_over(task->state) && is_wanted(progress, service, task);
         count.moving += !is_end && !progress_task_counts(progress, service, task);
         count.given_up = is_end && task->state != TASK_COMPLETE ? task : count.given_up;
+        count.given_up_count += is_end && task->state != TASK_COMPLETE && is_counted(progress, service, task);
     }
     return count;
 }
@@ -438,11 +476,25 @@ static enum progress_verdict judge_stable(struct progress *progress, struct prog
     return PROGRESS_GOING;
 }
 
+// A job is over when all is done, or what is not done was given up and nobody is at it: then every slot has had
+// its turn.
+static enum progress_verdict judge_job(const struct progress_service *service, const struct count *count) {
+    if (progress_is_scheduled(service)) {
+        return PROGRESS_CONVERGED;
+    }
+    if (service->finished >= service->wanted) {
+        return service->surplus == 0 ? PROGRESS_CONVERGED : PROGRESS_GOING;
+    }
+    bool is_every_turn_over = count->finished + count->given_up_count >= service->wanted;
+    return is_every_turn_over && count->live == 0 ? PROGRESS_STOPPED : PROGRESS_GOING;
+}
+
 static enum progress_verdict judge(struct progress *progress, struct progress_service *service, int64_t now,
                                    int64_t *wake) {
     struct count count = count_tasks(progress, service);
     service->running = count.running;
     service->finished = count.finished;
+    service->live = count.live;
     service->surplus = count.surplus;
     service->wanted = wanted_count(progress, service);
     bool is_there =
@@ -453,6 +505,9 @@ static enum progress_verdict judge(struct progress *progress, struct progress_se
     enum progress_verdict verdict = rollout_verdict(service);
     if (verdict != PROGRESS_GOING) {
         return verdict;
+    }
+    if (progress_is_job(service)) {
+        return judge_job(service, &count);
     }
     bool all_run = service->running + service->finished >= service->wanted && service->surplus == 0;
     if (all_run && !rollout_is_moving(service)) {
@@ -473,7 +528,7 @@ static void note(struct progress *progress, bool is_failure, const char *line) {
 
 static bool failed_by_itself(const struct progress_service *service, const struct progress_task *task) {
     bool is_bad = task->state == TASK_FAILED || task->state == TASK_REJECTED || task->state == TASK_ORPHANED;
-    return is_bad && is_up_to_date(service, task) && task->desired <= TASK_RUNNING;
+    return is_bad && is_up_to_date(service, task) && !task->was_told_to_stop;
 }
 
 // Ends of tasks, in order of their making.
@@ -533,15 +588,23 @@ static void note_rollout(struct progress *progress, struct progress_service *ser
 }
 
 static void note_count(struct progress *progress, struct progress_service *service) {
-    if (service->running == service->told_running && service->wanted == service->told_wanted) {
+    bool is_job = progress_is_job(service);
+    if (service->running == service->told_running && service->wanted == service->told_wanted &&
+        (!is_job || service->finished == service->told_finished)) {
         return;
     }
     AUTO_BUF line = {0};
-    buf_addf(&line, "%s: %lld of %lld running", service->target.name, (long long)service->running,
-             (long long)service->wanted);
+    if (is_job) {
+        buf_addf(&line, "%s: %lld of %lld complete, %lld running", service->target.name,
+                 (long long)service->finished, (long long)service->wanted, (long long)service->running);
+    } else {
+        buf_addf(&line, "%s: %lld of %lld running", service->target.name, (long long)service->running,
+                 (long long)service->wanted);
+    }
     note(progress, /* is_failure= */ false, buf_text(&line));
     service->told_running = service->running;
     service->told_wanted = service->wanted;
+    service->told_finished = service->finished;
 }
 
 static void note_verdict(struct progress *progress, struct progress_service *service) {
@@ -553,7 +616,11 @@ static void note_verdict(struct progress *progress, struct progress_service *ser
     bool is_over = service->verdict != PROGRESS_GOING;
     if (is_over && !service->is_told) {
         AUTO_BUF line = {0};
-        buf_addf(&line, "%s: %s", service->target.name, words[service->verdict]);
+        bool is_complete = service->verdict == PROGRESS_CONVERGED && progress_is_job(service);
+        buf_addf(&line, "%s: %s", service->target.name,
+                 !is_complete                     ? words[service->verdict]
+                 : progress_is_scheduled(service) ? "scheduled"
+                                                  : "job complete");
         note(progress, /* is_failure= */ false, buf_text(&line));
     }
     service->is_told = is_over;

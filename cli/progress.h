@@ -34,6 +34,7 @@ struct progress_target {
     bool is_unchanged; // nothing was changed: what an earlier rollout left behind is told
     bool is_rollback;  // the way back is what is waited for
     bool keeps_tasks;  // no running task is replaced: what runs needs no time to prove itself
+    bool wants_run;    // of a cronjob: the run at hand is waited for, not only that it is scheduled
 };
 
 enum progress_verdict {

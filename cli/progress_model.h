@@ -11,7 +11,8 @@
 
 struct progress_task {
     struct id id, node_id;
-    int64_t slot, revision, state, desired, attempt, created;
+    int64_t slot, revision, iteration, state, desired, attempt, created;
+    bool was_told_to_stop; // by the managers, not because it ended
     bool is_snapshot;               // was there before the watching began
     bool is_told;                   // its end is no news any more
     char text[PROGRESS_TEXT_BYTES]; // why it failed or waits
@@ -32,9 +33,10 @@ struct progress_service {
     struct map tasks; // struct progress_task by id
     // Counted by progress_look.
     int64_t running, finished, surplus, wanted;
+    int64_t live; // of a job: slots that are being worked at
     int64_t stable_since_mono_ms; // 0 = not stable
     enum progress_verdict verdict;
-    int64_t told_running, told_wanted;
+    int64_t told_running, told_finished, told_wanted;
     char told_wait[PROGRESS_TEXT_BYTES], told_rollout[PROGRESS_TEXT_BYTES];
     bool is_told;
 };
@@ -55,6 +57,10 @@ struct progress_slots {
 };
 struct progress_slots progress_slots_of(const struct progress *progress,
                                         const struct progress_service *service, struct arena *arena);
+bool progress_is_job(const struct progress_service *service);
+bool progress_is_scheduled(const struct progress_service *service);
+// Of a spec, or a run of a job, before the one that is wanted.
+bool progress_task_is_old(const struct progress_service *service, const struct progress_task *task);
 bool progress_task_counts(const struct progress *progress, const struct progress_service *service,
                           const struct progress_task *task);
 int64_t progress_monitor_ms(const struct progress *progress, const struct progress_service *service);

@@ -93,9 +93,9 @@ static void add_slot(struct view *view, const struct progress_service *service,
     if (says_why(task)) {
         buf_addf(&line, "%s: %s", task_state_name(task->state), task->text);
     } else {
-        bool is_old = service_is_outdated(&service->service, task->revision) || task->desired > TASK_RUNNING;
-        const char *word =
-            is_old && !task_state_is_over(task->state) ? "stopping" : task_state_name(task->state);
+        bool is_over = task_state_is_over(task->state);
+        bool is_old = progress_task_is_old(service, task) || (task->desired > TASK_RUNNING && !is_over);
+        const char *word = is_old && !is_over ? "stopping" : task_state_name(task->state);
         buf_addf(&line, "%-10s", word);
         int64_t shown = task->state == TASK_COMPLETE ? TASK_RUNNING : task->state;
         add_bar(&line, step_of(shown > TASK_RUNNING || is_old ? TASK_NEW : shown), 9, BAR_COLUMNS);
@@ -147,18 +147,40 @@ static int64_t seconds_left(const struct view *view, const struct progress_servi
     return (until - view->now_mono_ms + 999) / 1000;
 }
 
-static void view_one(struct view *view, const struct progress_service *service) {
+static void add_job_counts(struct view *view, const struct progress_service *service) {
+    AUTO_BUF line = {0};
+    const struct deploy *deploy = &service->service.spec.deploy;
+    int64_t left = service->wanted - service->finished;
+    bool is_bounded = deploy->max_concurrent > 0 && deploy->max_concurrent < left;
+    buf_addf(&line, "job progress: %lld out of %lld complete ", (long long)service->finished,
+             (long long)service->wanted);
+    add_bar(&line, service->finished, service->wanted, BAR_COLUMNS);
+    add_line(view, NULL, buf_text(&line));
+    buf_clear(&line);
+    buf_addf(&line, "active tasks: %lld out of %lld tasks", (long long)service->live,
+             (long long)(is_bounded ? deploy->max_concurrent : left));
+    add_line(view, NULL, buf_text(&line));
+}
+
+static void add_counts(struct view *view, const struct progress_service *service) {
     AUTO_BUF line = {0};
     bool is_back = service->service.update_status.state == UPDATE_ROLLBACK_STARTED;
     buf_addf(&line, "%s: %lld out of %lld tasks",
              is_back ? "overall progress: rolling back update" : "overall progress",
              (long long)(service->running + service->finished), (long long)service->wanted);
     add_line(view, NULL, buf_text(&line));
+}
+
+static void view_one(struct view *view, const struct progress_service *service) {
+    AUTO_BUF line = {0};
+    bool is_job = progress_is_job(service);
+    (is_job ? add_job_counts : add_counts)(view, service);
     add_slots(view, service);
-    buf_clear(&line);
     if (service->verdict == PROGRESS_GOING && service->stable_since_mono_ms > 0) {
         buf_addf(&line, "verify: Waiting %lld seconds to verify that tasks are stable...",
                  (long long)seconds_left(view, service));
+    } else if (service->verdict == PROGRESS_CONVERGED && is_job) {
+        buf_adds(&line, progress_is_scheduled(service) ? "scheduled" : "job complete");
     } else if (service->verdict == PROGRESS_CONVERGED) {
         buf_addf(&line, "verify: Service %s converged", service->target.name);
     } else if (progress_rollout_waits(service) != NULL) {
@@ -187,12 +209,12 @@ static void view_row(struct view *view, const struct progress_service *service, 
     AUTO_BUF line = {0};
     buf_adds(&line, service->target.name);
     buf_pad(&line, ' ', widest + 2 - str_columns(service->target.name));
-    buf_addf(&line, "%3lld/%-3lld ", (long long)(service->running + service->finished),
-             (long long)service->wanted);
-    add_bar(&line, service->running + service->finished, service->wanted, SMALL_BAR_COLUMNS);
+    int64_t there = service->finished + (progress_is_job(service) ? 0 : service->running);
+    buf_addf(&line, "%3lld/%-3lld ", (long long)there, (long long)service->wanted);
+    add_bar(&line, there, service->wanted, SMALL_BAR_COLUMNS);
     bool is_verifying = service->verdict == PROGRESS_GOING && service->stable_since_mono_ms > 0;
     if (service->verdict == PROGRESS_CONVERGED) {
-        buf_adds(&line, "  converged");
+        buf_adds(&line, progress_is_job(service) ? "  job complete" : "  converged");
     } else if (is_verifying) {
         buf_addf(&line, "  verifying, %lld s", (long long)seconds_left(view, service));
     } else {
@@ -251,9 +273,11 @@ void progress_block(const struct progress *progress, int columns, int lines, boo
 
 static void add_summary(const struct progress *progress, const struct progress_service *service,
                         struct buf *out) {
-    buf_addf(out, "%s: %lld of %lld running", service->target.name, (long long)service->running,
-             (long long)service->wanted);
-    if (service->finished > 0) {
+    bool is_job = progress_is_job(service);
+    buf_addf(out, "%s: %lld of %lld %s", service->target.name,
+             (long long)(is_job ? service->finished : service->running), (long long)service->wanted,
+             is_job ? "complete" : "running");
+    if (service->finished > 0 && !is_job) {
         buf_addf(out, ", %lld finished", (long long)service->finished);
     }
     const struct update_status *status = &service->service.update_status;

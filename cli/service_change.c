@@ -24,10 +24,14 @@ static void tell(const struct buf *notes) {
     }
 }
 
-// Waits until what was applied has converged; `names` for the hint how to look again.
+// Waits until what was applied has converged; a cronjob, unless it is told to run
+// now, is only scheduled.
 static int settle(const struct invocation *in, struct client *client, const struct applied *applied,
-                  struct error *err) {
+                  bool runs_now, struct error *err) {
     struct wait_targets targets = wait_targets_of(applied, in->arena);
+    for (size_t i = 0; i < targets.count; i++) {
+        targets.items[i].wants_run = runs_now;
+    }
     const char *again = arena_printf(in->arena, "muster service ps %s", applied->results.items[0].name);
     return targets.count > 0 ? wait_converged(in, client, &targets, /* monitor_ns= */ -1, again, err) : 0;
 }
@@ -53,6 +57,7 @@ int service_create_spec(const struct invocation *in, struct service_spec *spec, 
     }
     spec->name = args->name != NULL ? args->name : "";
     int rc = set_mode(args, spec, in->arena, err);
+    service_spec_job_default(spec);
     for (size_t i = 0; rc == 0 && i < args->env_file.count; i++) {
         rc = edit_environment_file(&spec->environment, args->env_file.items[i], in->arena, err);
         rc = rc < 0 ? error_wrap(err, rc, "--env-file") : 0;
@@ -99,7 +104,7 @@ int service_create(struct invocation *in, struct error *err) {
     tell(&notes);
     printf("%s\n", applied->results.items[0].id.text);
     fflush(stdout);
-    return settle(in, client, applied, err);
+    return settle(in, client, applied, /* runs_now= */ false, err);
 }
 
 // --- update, rollback ---
@@ -133,7 +138,7 @@ static int send_spec(const struct invocation *in, struct client *client, const s
     }
     printf("%s\n", in->arguments.items[0]);
     fflush(stdout);
-    return settle(in, client, applied, err);
+    return settle(in, client, applied, spec->force_update != service->spec.force_update, err);
 }
 
 // --rollback stands alone.
@@ -191,8 +196,7 @@ static int scale_one(struct change_set *set, struct client *client, const char *
         return rc;
     }
     struct service *service = object;
-    enum service_mode mode = service->spec.deploy.mode;
-    if (mode != MODE_REPLICATED && mode != MODE_REPLICATED_JOB) {
+    if (mode_is_global(service->spec.deploy.mode)) {
         return error_set(err, ERR_USAGE, "%s: scale can only be used with replicated or replicated-job mode",
                          name);
     }
@@ -225,7 +229,7 @@ int service_scale(struct invocation *in, struct error *err) {
         printf("%s scaled to %lld\n", names[i], (long long)replicas[i]);
     }
     fflush(stdout);
-    return settle(in, client, applied, err);
+    return settle(in, client, applied, /* runs_now= */ false, err);
 }
 
 // --- rm ---

@@ -193,9 +193,26 @@ static void cancel_capabilities(const struct strings *given, struct strings *oth
     }
 }
 
+// What goes with services that run on, but not with jobs: flags of the first to the last id.
+static int check_job(const struct service_args *args, struct error *err) {
+    for (int id = SERVICE_FLAG_UPDATE_PARALLELISM; id <= SERVICE_FLAG_ROLLBACK_ORDER; id++) {
+        if (args->text[id] != NULL) {
+            return error_set(err, ERR_USAGE,
+                             "--%s: update and rollback configuration is not supported for jobs",
+                             service_flags[id].name);
+        }
+    }
+    const char *condition = args->text[SERVICE_FLAG_RESTART_CONDITION];
+    if (condition != NULL && str_equal(condition, "any")) {
+        return error_set(err, ERR_USAGE,
+                         "--restart-condition any: a job would never end: give on-failure or none");
+    }
+    return 0;
+}
+
 static int check_together(const struct invocation *in, const struct service_spec *spec, struct error *err) {
     const struct service_args *args = in->args;
-    bool is_replicated = spec->deploy.mode == MODE_REPLICATED || spec->deploy.mode == MODE_REPLICATED_JOB;
+    bool is_replicated = !mode_is_global(spec->deploy.mode);
     if (args->text[SERVICE_FLAG_REPLICAS] != NULL && !is_replicated) {
         return error_set(err, ERR_USAGE,
                          "--replicas can only be used with replicated or replicated-job mode");
@@ -207,12 +224,20 @@ static int check_together(const struct invocation *in, const struct service_spec
         return error_set(err, ERR_USAGE,
                          "--replicas-max-per-node can only be used with replicated or replicated-job mode");
     }
+    if (args->text[SERVICE_FLAG_SCHEDULE] != NULL && !mode_is_job(spec->deploy.mode)) {
+        return error_set(err, ERR_USAGE, "--schedule can only be used with replicated-job or global-job mode");
+    }
+    if (args->text[SERVICE_FLAG_TIME_ZONE] != NULL && args->text[SERVICE_FLAG_SCHEDULE] == NULL &&
+        spec->deploy.schedule == NULL) {
+        return error_set(err, ERR_USAGE, "--time-zone goes with a --schedule");
+    }
+    int rc = mode_is_job(spec->deploy.mode) ? check_job(args, err) : 0;
     for (int id = SERVICE_FLAG_HEALTH_CMD; id <= SERVICE_FLAG_HEALTH_START_INTERVAL; id++) {
         if (args->text[id] != NULL && args->on[SERVICE_FLAG_NO_HEALTH]) {
             return error_set(err, ERR_USAGE, "--no-healthcheck conflicts with --%s", service_flags[id].name);
         }
     }
-    return 0;
+    return rc;
 }
 
 int service_flags_apply(const struct invocation *in, struct service_spec *spec, struct buf *notes,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli/wait.c — the watch stream in, the model in the middle, a terminal or a log out.
+// cli/wait.c — the watch stream in, the model in the middle, a terminal or a log out; and `muster wait`.
 #include "cli/wait.h"
 
 #include <signal.h>
@@ -22,6 +22,7 @@ struct waiting {
     struct progress *progress;
     enum how how;
     uint64_t conversation;
+    bool is_once;      // one look, no waiting
     bool is_caught_up; // the first snapshot is in
     bool is_dirty;     // something changed since the last picture
     int64_t drawn_mono_ms;
@@ -209,12 +210,16 @@ static int wait_loop(struct waiting *waiting, int64_t deadline, const char *agai
         int64_t wake = 0;
         enum progress_verdict verdict =
             waiting->is_caught_up ? progress_look(waiting->progress, now, &wake) : PROGRESS_GOING;
-        bool is_over = verdict != PROGRESS_GOING || now >= deadline || was_interrupted != 0;
+        bool is_over = verdict != PROGRESS_GOING || now >= deadline || was_interrupted != 0 ||
+                       (waiting->is_once && waiting->is_caught_up);
         if (waiting->is_caught_up) {
             show(waiting, now, is_over);
         }
         if (verdict != PROGRESS_GOING) {
             return end_with(waiting, verdict, err);
+        }
+        if (waiting->is_once && waiting->is_caught_up) {
+            return COMMAND_NO;
         }
         if (is_over) {
             return end_early(waiting, was_interrupted != 0, again, err);
@@ -230,28 +235,104 @@ static int wait_loop(struct waiting *waiting, int64_t deadline, const char *agai
     }
 }
 
+static int wait_for(struct waiting *waiting, const struct wait_targets *targets, int64_t monitor_ns,
+                    const char *again, struct error *err) {
+    const struct invocation *in = waiting->in;
+    int64_t deadline =
+        in->shared.timeout_ns > 0 ? clock_mono_ms() + in->shared.timeout_ns / NS_PER_MS : INT64_MAX;
+    struct sigaction before;
+    struct sigaction action = {.sa_handler = on_interrupt}; // no SA_RESTART: poll must end
+    waiting->progress = progress_new(monitor_ns);
+    for (size_t i = 0; i < targets->count; i++) {
+        progress_add(waiting->progress, &targets->items[i]);
+    }
+    fflush(stdout); // what was printed before comes before
+    was_interrupted = 0;
+    sigaction(SIGINT, &action, &before);
+    int rc = start_stream(waiting, err);
+    rc = rc < 0 ? rc : wait_loop(waiting, deadline, again, err);
+    sigaction(SIGINT, &before, NULL);
+    client_cancel(waiting->client, waiting->conversation);
+    progress_free(waiting->progress);
+    buf_free(&waiting->drawn);
+    return rc;
+}
+
 int wait_converged(const struct invocation *in, struct client *client, const struct wait_targets *targets,
                    int64_t monitor_ns, const char *again, struct error *err) {
     if (targets->count == 0 || in->shared.detach) {
         return 0;
     }
     struct waiting waiting = {.in = in, .client = client, .how = how_to_show(in)};
-    int64_t deadline =
-        in->shared.timeout_ns > 0 ? clock_mono_ms() + in->shared.timeout_ns / NS_PER_MS : INT64_MAX;
-    struct sigaction before;
-    struct sigaction action = {.sa_handler = on_interrupt}; // no SA_RESTART: poll must end
-    waiting.progress = progress_new(monitor_ns);
-    for (size_t i = 0; i < targets->count; i++) {
-        progress_add(waiting.progress, &targets->items[i]);
-    }
-    fflush(stdout); // what was printed before comes before
-    was_interrupted = 0;
-    sigaction(SIGINT, &action, &before);
-    int rc = start_stream(&waiting, err);
-    rc = rc < 0 ? rc : wait_loop(&waiting, deadline, again, err);
-    sigaction(SIGINT, &before, NULL);
-    client_cancel(client, waiting.conversation);
-    progress_free(waiting.progress);
-    buf_free(&waiting.drawn);
-    return rc;
+    return wait_for(&waiting, targets, monitor_ns, again, err);
 }
+
+// --- the command ---
+
+struct wait_args {
+    const char *until;
+    bool once;
+};
+static const char *const conditions[] = {"converged", "completed", NULL};
+static const struct option_row wait_rows[] = {
+    OPT_STRING(struct wait_args, until, "for", '\0', .metavar = "CONDITION", .words = conditions,
+               .initial = "converged",
+               .help = "What to wait for: converged (all tasks run, a job is done), or completed (jobs only)"),
+    OPT_FLAG(struct wait_args, once, "once", '\0', .help = "Do not wait: exit status 1 if it is not so yet"),
+};
+
+static int check_are_jobs(const struct object_list *services, struct error *err) {
+    for (size_t i = 0; i < services->count; i++) {
+        const struct service *service = services->items[i];
+        if (!mode_is_job(service->spec.deploy.mode)) {
+            return error_set(err, ERR_USAGE,
+                             "--for completed: %s is no job and never completes: use --for converged",
+                             service->spec.name);
+        }
+    }
+    return 0;
+}
+
+static int run_wait(struct invocation *in, struct error *err) {
+    const struct wait_args *args = in->args;
+    AUTO_CLIENT *client = NULL;
+    struct object_list services;
+    struct wait_targets targets = {0};
+    const struct strings names = {in->arguments.count, in->arguments.items};
+    int rc = connect_open(in, &client, err);
+    rc = rc < 0 ? rc : connect_list(client, KIND_SERVICE, &names, in->arena, &services, err);
+    rc = rc == 0 && str_equal(args->until, "completed") ? check_are_jobs(&services, err) : rc;
+    for (size_t i = 0; rc == 0 && i < services.count; i++) {
+        const struct service *service = services.items[i];
+        *ARENA_PUSH(in->arena, &targets) = (struct progress_target){.service = service->meta.id,
+                                                                    .name = service->spec.name,
+                                                                    .revision = service->revision,
+                                                                    .since = INT64_MAX,
+                                                                    .is_unchanged = true,
+                                                                    .keeps_tasks = true,
+                                                                    .wants_run = true};
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    struct waiting waiting = {.in = in, .client = client, .how = how_to_show(in), .is_once = args->once};
+    return wait_for(&waiting, &targets, /* monitor_ns= */ -1, in->path, err);
+}
+
+static const struct command rows[] = {
+    {.name = "wait",
+     .summary = "Wait until services have converged, or jobs are complete",
+     .usage = "SERVICE…",
+     .details = "Exit status 0: so it is. 6: it stopped and will not go on by itself, a job that failed for "
+                "instance. 8: "
+                "still going at the end of --timeout; 1: with --once, not yet.",
+     .example = "muster wait migrate && muster service update --image shop:2 shop\n"
+                "muster wait --for completed --timeout 10m backup",
+     COMMAND_OPTIONS(struct wait_args, wait_rows),
+     .shared = SHARED_PATIENCE | SHARED_QUIET,
+     .min = 1,
+     .max = COMMAND_MANY,
+     .names = NAMES_SERVICE,
+     .run = run_wait},
+};
+const struct command_group wait_commands = COMMAND_GROUP(NULL, "Look", rows);

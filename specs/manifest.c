@@ -118,6 +118,18 @@ static void map_restart(struct reading *r, struct draft *draft) {
     }
 }
 
+// What fails is tried again, as everywhere; but a task of a job that ends well has done its work.
+static void map_job_restart(struct draft *draft) {
+    if (draft->kind != KIND_SERVICE || yaml_get(draft->where.root, "restart") != NULL) {
+        return;
+    }
+    const struct yaml_node *deploy = yaml_get(draft->where.root, "deploy");
+    const struct yaml_node *policy = deploy != NULL ? yaml_get(deploy, "restart_policy") : NULL;
+    if (policy == NULL || yaml_get(policy, "condition") == NULL) {
+        service_spec_job_default(draft->spec);
+    }
+}
+
 // Whether no profile keeps the service out.
 static bool is_selected(const struct reading *r, const struct draft *draft) {
     if (draft->kind != KIND_SERVICE) {
@@ -178,6 +190,7 @@ void draft_finish(struct reading *r, struct draft *draft) {
         return;
     }
     map_restart(r, draft);
+    map_job_restart(draft);
     draft_read_files(r, draft);
     struct problems problems = {0};
     schema_validate(schema, draft->spec, /* warnings= */ true, &r->scratch, &problems);

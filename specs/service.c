@@ -292,13 +292,37 @@ static const struct schema placement_schema =
     SCHEMA("placement", struct placement, placement_fields, .help = "Where tasks may run.",
            .check = placement_check);
 
+static const char *const overlap_names[] = {"forbid", "replace"};
+static const char *const missed_names[] = {"run-once", "skip"};
+static const struct field schedule_fields[] = {
+    STRING(struct schedule, 1, cron, .flags = FIELD_REQUIRED, SINCE,
+           .help = "Minute, hour, day of the month, month, day of the week; or @daily and the like.",
+           .example = "'30 2 * * mon-fri'"),
+    STRING(struct schedule, 2, time_zone, SINCE, .help = "Zone of that time; without one it is UTC.",
+           .example = "Europe/Berlin"),
+    ENUM(struct schedule, 3, overlap, overlap_names, OVERLAP_FORBID, SINCE,
+         .help = "When the run before is still going: leave the new one out, or stop the old one."),
+    ENUM(struct schedule, 4, missed, missed_names, MISSED_RUN_ONCE, SINCE,
+         .help = "Runs that came due while no manager led: one for all of them, or none."),
+    DURATION(struct schedule, 5, deadline_ns, .name = "deadline", SINCE,
+             .help = "A run that could not begin for so long is left out; 0 = never."),
+    INT(struct schedule, 6, successful_history, 0, 100, .default_int = 3, SINCE,
+        .help = "Complete runs before the present one whose tasks are kept."),
+    INT(struct schedule, 7, failed_history, 0, 100, .default_int = 1, SINCE,
+        .help = "Failed runs before the present one whose tasks are kept."),
+    BOOL(struct schedule, 8, suspend, SINCE, .help = "Begin no runs."),
+};
+const struct schema schedule_schema =
+    SCHEMA("schedule", struct schedule, schedule_fields, .help = "When a job runs.", .check = schedule_check,
+           .from_short = schedule_from_short);
+
 static const struct field deploy_fields[] = {
     ENUM(struct deploy, 1, mode, service_mode_names, MODE_REPLICATED, .flags = FIELD_IMMUTABLE, RESTARTS,
          SINCE, .help = "So many tasks, or one on each node."),
-    INT(struct deploy, 2, replicas, 0, 1000000, .default_int = 1, SINCE, .help = "How many tasks.",
-        .example = "3"),
-    INT(struct deploy, 3, max_concurrent, 0, 1000000, .flags = FIELD_LATER, SINCE,
-        .help = "Tasks of a job at once; 0 = replicas."),
+    INT(struct deploy, 2, replicas, 0, 1000000, .default_int = 1, SINCE,
+        .help = "How many tasks; of a job, how many are to complete.", .example = "3"),
+    INT(struct deploy, 3, max_concurrent, 0, 1000000, SINCE,
+        .help = "Tasks of a replicated job at once; 0 = replicas.", .example = "2"),
     ENUM(struct deploy, 4, endpoint_mode, endpoint_mode_names, ENDPOINT_VIP, .flags = FIELD_LATER, RESTARTS,
          SINCE, .help = "One address, or all addresses in DNS."),
     PAIRS(struct deploy, 5, labels, .flags = FIELD_PAIRS_LIST, SINCE, .help = "Labels of the service."),
@@ -312,6 +336,8 @@ static const struct field deploy_fields[] = {
            .help = "CPU and memory of a task."),
     STRUCT(struct deploy, 10, placement, &placement_schema, struct placement, SINCE,
            .help = "Where tasks may run."),
+    OPTIONAL(struct deploy, 23, schedule, &schedule_schema, struct schedule, SINCE,
+             .help = "Makes a job a cronjob: when it runs.", .example = "'30 2 * * *'"),
 };
 static const struct schema deploy_schema =
     SCHEMA("deploy", struct deploy, deploy_fields, .help = "How the service is kept.", .check = deploy_check);
@@ -439,6 +465,12 @@ static const struct field service_fields[] = {
     LIST(struct service, 20, same_revisions, &revision_ref_schema, struct revision_ref,
          .help = "Older revisions whose tasks are up to date all the same."),
     INT(struct service, 21, rollout_number, 0, INT64_MAX, .help = "Number of its last rollout."),
+    INT(struct service, 25, job_iteration, 0, INT64_MAX, .help = "Jobs: number of the present run."),
+    TIME(struct service, 26, last_execution_unix_ms, .name = "last_execution",
+         .help = "Jobs: when the present run was asked for."),
+    TIME(struct service, 27, next_run_unix_ms, .name = "next_run", .help = "Cronjobs: when the next run is due."),
+    STRING(struct service, 28, schedule_note,
+           .help = "Cronjobs: why the last run that was due was not begun."),
 };
 const struct schema service_schema =
     SCHEMA("service_object", struct service, service_fields, .help = "A service as stored.");
@@ -504,4 +536,19 @@ enum consequence service_take_spec(struct service *service, const struct service
         }
     }
     return differences.worst;
+}
+
+bool service_starts_run(const struct service_spec *old_spec, const struct service_spec *new_spec,
+                        enum consequence consequence) {
+    if (new_spec->deploy.schedule != NULL) {
+        return new_spec->force_update != old_spec->force_update;
+    }
+    return mode_is_job(new_spec->deploy.mode) &&
+           (consequence >= CONSEQUENCE_RESTART || old_spec->deploy.replicas != new_spec->deploy.replicas);
+}
+
+void service_spec_job_default(struct service_spec *spec) {
+    if (mode_is_job(spec->deploy.mode)) {
+        spec->deploy.restart_policy.condition = RESTART_ON_FAILURE;
+    }
 }

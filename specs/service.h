@@ -11,6 +11,12 @@
 #include "specs/object.h"
 
 enum service_mode { MODE_REPLICATED, MODE_GLOBAL, MODE_REPLICATED_JOB, MODE_GLOBAL_JOB };
+static inline bool mode_is_job(enum service_mode mode) { // its tasks run to an end
+    return mode == MODE_REPLICATED_JOB || mode == MODE_GLOBAL_JOB;
+}
+static inline bool mode_is_global(enum service_mode mode) { // one task a node
+    return mode == MODE_GLOBAL || mode == MODE_GLOBAL_JOB;
+}
 enum port_protocol { PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP };
 enum publish_mode { PUBLISH_INGRESS, PUBLISH_HOST };
 enum mount_type { MOUNT_VOLUME, MOUNT_BIND, MOUNT_TMPFS };
@@ -170,6 +176,18 @@ struct placement {
     int64_t max_replicas_per_node; // 0 = no limit
     struct bytes unknown;
 };
+enum schedule_overlap { OVERLAP_FORBID, OVERLAP_REPLACE };
+enum schedule_missed { MISSED_RUN_ONCE, MISSED_SKIP };
+struct schedule { // of a job: makes it a cronjob; short form: the expression
+    const char *cron;      // specs/cron.h
+    const char *time_zone; // "Europe/Berlin"; "" = UTC
+    enum schedule_overlap overlap;
+    enum schedule_missed missed;
+    int64_t deadline_ns; // a run that could not begin for so long is left out; 0 = none
+    int64_t successful_history, failed_history; // runs before the present one whose tasks are kept
+    bool suspend;
+    struct bytes unknown;
+};
 struct deploy {
     enum service_mode mode;
     int64_t replicas;       // default 1
@@ -181,6 +199,7 @@ struct deploy {
     struct restart_policy restart_policy;
     struct resources resources;
     struct placement placement;
+    struct schedule *schedule; // NULL = a job runs when it is declared, and when it is changed
     struct bytes unknown;
 };
 
@@ -227,7 +246,7 @@ struct service_spec {
     struct bytes unknown;
 };
 extern const struct schema service_spec_schema, update_config_schema, port_schema, mount_schema,
-    file_reference_schema;
+    file_reference_schema, schedule_schema;
 
 enum update_state {
     UPDATE_NONE,
@@ -265,6 +284,12 @@ struct service {
     // back to them): their tasks are not out of date.
     LIST_OF(struct revision_ref) same_revisions;
     int64_t rollout_number; // of the last rollout, 0 = there was none
+    // Jobs: number of the present run, from 1, and when it was asked for. Raised with a spec that changes what
+    // runs or how often (service_starts_run); the tasks of the runs before go.
+    int64_t job_iteration;
+    int64_t last_execution_unix_ms;
+    int64_t next_run_unix_ms;  // of a cronjob; 0 = not known yet, or suspended
+    const char *schedule_note; // what became of the last run that was due, when it was not begun
     struct bytes unknown;
 };
 extern const struct schema service_schema;
@@ -292,6 +317,16 @@ struct revision_spec {
 };
 enum consequence service_take_spec(struct service *service, const struct service_spec *spec,
                                    const struct revision_spec *kept, size_t count, struct arena *arena);
+
+// What a job's restart condition is where nobody says one: on-failure. (The field's default is any, which jobs
+// do not take.) Nothing for other services.
+void service_spec_job_default(struct service_spec *spec);
+
+// Does going from one spec of a job to the other make it run again? With all that changes its tasks, and with
+// another number of completions; what only says how to go on concerns the run at hand. A cronjob waits for its
+// time, unless it is told to run (--force).
+bool service_starts_run(const struct service_spec *old_spec, const struct service_spec *new_spec,
+                        enum consequence consequence);
 
 // The worst consequence of going from one spec to the other, as diff says it.
 enum consequence service_spec_consequence(const struct service_spec *old_spec,

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "specs/constraint.h"
+#include "specs/cron.h"
 #include "specs/health.h"
 #include "specs/image.h"
 #include "specs/service_rules.h"
@@ -175,9 +176,37 @@ static bool has_policy(const struct update_config *config) {
     return !schema_equal(&update_config_schema, config, &untouched);
 }
 
+void schedule_check(const void *object, struct problem_sink *sink) {
+    const struct schedule *schedule = object;
+    struct cron cron;
+    struct error err = {0};
+    if (schedule->cron[0] != '\0' && cron_parse(schedule->cron, &cron, &err) < 0) {
+        problem(sink, "cron", "%s", err.root);
+    } else if (schedule->cron[0] != '\0' && cron_next(&cron, NULL, /* after_unix_s= */ 0) < 0) {
+        problem(sink, "cron", "'%s' never comes: no such day in any year", schedule->cron);
+    }
+    if (schedule->time_zone[0] != '\0' && !zone_name_is_valid(schedule->time_zone)) {
+        problem(sink, "time_zone", "'%s' is not a time zone like Europe/Berlin", schedule->time_zone);
+    }
+}
+
+static void job_check(const struct deploy *deploy, struct problem_sink *sink) {
+    const char *mode = service_mode_names[deploy->mode];
+    if (has_policy(&deploy->update_config)) {
+        problem(sink, "update_config", "does not go with mode %s: a job runs once", mode);
+    }
+    if (has_policy(&deploy->rollback_config)) {
+        problem(sink, "rollback_config", "does not go with mode %s: a job runs once", mode);
+    }
+    if (deploy->restart_policy.condition == RESTART_ANY) {
+        problem(sink, "restart_policy.condition",
+                "'any' does not go with mode %s, for a job would never end: write on-failure or none", mode);
+    }
+}
+
 void deploy_check(const void *object, struct problem_sink *sink) {
     const struct deploy *deploy = object;
-    bool is_global = deploy->mode == MODE_GLOBAL || deploy->mode == MODE_GLOBAL_JOB;
+    bool is_global = mode_is_global(deploy->mode);
     if (is_global && deploy->replicas != 1) {
         problem(sink, "replicas", "does not go with mode %s: there is one task on each node",
                 service_mode_names[deploy->mode]);
@@ -186,13 +215,14 @@ void deploy_check(const void *object, struct problem_sink *sink) {
         problem(sink, "placement.max_replicas_per_node", "does not go with mode %s",
                 service_mode_names[deploy->mode]);
     }
-    if (deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) {
-        problem_warn(sink, "mode", "%s is stored, but not yet acting in this version: no tasks are made",
-                     service_mode_names[deploy->mode]);
+    if (deploy->max_concurrent != 0 && deploy->mode != MODE_REPLICATED_JOB) {
+        problem(sink, "max_concurrent", "does not go with mode %s: it is about replicated-job",
+                service_mode_names[deploy->mode]);
     }
-    if ((deploy->mode == MODE_REPLICATED_JOB || deploy->mode == MODE_GLOBAL_JOB) &&
-        has_policy(&deploy->update_config)) {
-        problem(sink, "update_config", "does not go with mode %s: a job runs once",
+    if (mode_is_job(deploy->mode)) {
+        job_check(deploy, sink);
+    } else if (deploy->schedule != NULL) {
+        problem(sink, "schedule", "does not go with mode %s: write mode: replicated-job or global-job",
                 service_mode_names[deploy->mode]);
     }
     if (deploy->rollback_config.failure_action == FAILURE_ROLLBACK) {

@@ -14,6 +14,8 @@ int ulimit_from_short(const char *text, void *object, struct arena *arena, struc
 int network_attachment_from_short(const char *text, void *object, struct arena *arena, struct error *err);
 int dependency_from_short(const char *text, void *object, struct arena *arena, struct error *err);
 
+int schedule_from_short(const char *text, void *object, struct arena *arena, struct error *err);
+
 bool port_to_short(const void *object, struct buf *out);
 bool mount_to_short(const void *object, struct buf *out);
 bool file_reference_to_short(const void *object, struct buf *out);
@@ -27,6 +29,7 @@ void ulimit_check(const void *object, struct problem_sink *sink);
 void resources_check(const void *object, struct problem_sink *sink);
 void placement_check(const void *object, struct problem_sink *sink);
 void dependency_check(const void *object, struct problem_sink *sink);
+void schedule_check(const void *object, struct problem_sink *sink);
 void deploy_check(const void *object, struct problem_sink *sink);
 void service_spec_check(const void *object, struct problem_sink *sink);
 

@@ -165,3 +165,9 @@ bool ulimit_to_short(const void *object, struct buf *out) {
     buf_addf(out, "%lld", (long long)ulimit->soft);
     return true;
 }
+
+int schedule_from_short(const char *text, void *object, struct arena *arena, struct error *err) {
+    (void)err;
+    ((struct schedule *)object)->cron = arena_strdup(arena, text);
+    return 0;
+}

@@ -133,6 +133,8 @@ static const struct field task_fields[] = {
     SIZE(struct task, 14, memory_bytes, .name = "memory", .help = "Memory set aside for it."),
     TIME(struct task, 20, running_unix_ms, .name = "running_since", .help = "When it came to run."),
     ID(struct task, 21, round_id, .help = "Round of the rollout that made it."),
+    INT(struct task, 23, job_iteration, 0, INT64_MAX,
+        .help = "Of a job: the run it belongs to; 0 for other services."),
 };
 const struct schema task_schema =
     SCHEMA("task", struct task, task_fields,

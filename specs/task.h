@@ -66,6 +66,8 @@ static inline bool task_state_is_over(int64_t state) {
     X(CONSTRAINT_BROKEN, 24, "assigned node no longer meets constraints")                                    \
     X(RESTART_DELAY, 25, "waiting before restart")                                                           \
     X(INTERNAL, 26, "internal error")                                                                        \
+    X(JOB_RUN_OVER, 30, "a newer run of the job began")                                                      \
+    X(JOB_DONE, 31, "another task has done its work")                                                        \
     X(CONTENT_NOT_FOUND, 36, "secret or config not found")                                                   \
     X(CONTENT_AWAITED, 37, "waiting for secrets from a manager")                                             \
     X(MEMORY_MISSING, 38, "no place in memory for secrets")
@@ -146,10 +148,19 @@ struct task {
     int64_t cpus_nano, memory_bytes;
     int64_t running_unix_ms; // when it came to run, as its node said; 0 = it has not, as far as is known
     struct id round_id;      // of the rollout that made it (struct rollout); none = nothing to do with one
+    int64_t job_iteration; // of a job: the run it belongs to; 0 for other services
     struct bytes unknown;
 };
 extern const struct schema task_schema;
 extern const struct schema task_status_schema, task_exit_schema, funnel_step_schema;
+
+// What managers want of the task, as people are told: a job's task is meant to run to its end, and to have done
+// so is what was wanted.
+static inline int64_t task_desired_shown(const struct task *task) {
+    bool is_ended = task->status.state == TASK_COMPLETE && task->desired_reason == REASON_NONE;
+    return task->job_iteration > 0 && (task->desired == TASK_RUNNING || is_ended) ? TASK_COMPLETE
+                                                                                  : task->desired;
+}
 
 // "web.3", or "agent.<node id>" for a global service.
 void task_name(const struct task *task, const char *service_name, struct buf *out);

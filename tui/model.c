@@ -59,13 +59,18 @@ bool model_is_current(const struct model_row *task) {
 }
 
 bool model_is_old(const struct model_row *task) {
-    return task->service != NULL && service_is_outdated(row_service(task->service), row_task(task)->revision);
+    if (task->service == NULL) {
+        return false;
+    }
+    const struct service *service = row_service(task->service);
+    return mode_is_job(service->spec.deploy.mode) ? row_task(task)->job_iteration < service->job_iteration
+                                                  : service_is_outdated(service, row_task(task)->revision);
 }
 
 int64_t model_wanted(const struct model_row *row) {
     const struct deploy *deploy = &row_service(row)->spec.deploy;
     const struct model_load *load = &row->load;
-    if (deploy->mode == MODE_REPLICATED || deploy->mode == MODE_REPLICATED_JOB) {
+    if (!mode_is_global(deploy->mode)) {
         return deploy->replicas;
     }
     return load->running + load->starting + load->pending + load->failed + load->complete;

@@ -96,8 +96,7 @@ static struct badge service_badge(const struct model_row *row) {
     const struct model_load *load = &row->load;
     struct badge update = update_badge(service->update_status.state);
     int64_t wanted = model_wanted(row);
-    enum service_mode mode = service->spec.deploy.mode;
-    bool is_job = mode == MODE_REPLICATED_JOB || mode == MODE_GLOBAL_JOB;
+    bool is_job = mode_is_job(service->spec.deploy.mode);
     if (service->removing) {
         return (struct badge){GLYPH_LEAVING, STYLE_LEAVING, "removing"};
     }

@@ -225,6 +225,13 @@ static void service_detail(const struct model *model, const struct model_row *ro
     fact(text, STYLE_PLAIN, "image", "%s", service->spec.image);
     fact(text, STYLE_PLAIN, "mode", "%s, revision %lld", service_mode_names[service->spec.deploy.mode],
          (long long)service->revision);
+    if (service->spec.deploy.schedule != NULL) {
+        char at[32];
+        const char *next = service->next_run_unix_ms > 0
+                               ? clock_format_rfc3339(service->next_run_unix_ms, at, sizeof at)
+                               : "none";
+        fact(text, STYLE_PLAIN, "schedule", "%s, next run %s", service->spec.deploy.schedule->cron, next);
+    }
     who_and_why(row, text);
     service_troubles(model, row, text);
 }

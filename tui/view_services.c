@@ -12,8 +12,7 @@ static void service_name(const struct model_row *row, const struct view_env *env
 
 static void service_replicas(const struct model_row *row, const struct view_env *env, struct buf *out) {
     (void)env;
-    enum service_mode mode = row_service(row)->spec.deploy.mode;
-    bool is_job = mode == MODE_REPLICATED_JOB || mode == MODE_GLOBAL_JOB;
+    bool is_job = mode_is_job(row_service(row)->spec.deploy.mode);
     buf_addf(out, "%lld/%lld", (long long)(row->load.running + (is_job ? row->load.complete : 0)),
              (long long)model_wanted(row));
 }

@@ -144,6 +144,11 @@ static const char *verdict_of_waiting(const struct why *why) {
 
 static const char *verdict_of(const struct why *why) {
     const struct task *task = why->task;
+    if (task == NULL && why->service->next_run_unix_ms > 0) {
+        char at[40];
+        return arena_printf(why->arena, "it waits for its time: the next run is at %s",
+                            clock_format_rfc3339(why->service->next_run_unix_ms, at, sizeof at));
+    }
     if (task == NULL) {
         return why->service->removing ? "the service is being removed; its tasks are gone"
                : why->service->spec.deploy.replicas == 0

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "reconciler/daemon/decide_content.h"
+#include "reconciler/daemon/zones.h"
 #include "specs/node.h"
 #include "specs/resource.h"
 #include "specs/service.h"
@@ -79,6 +80,13 @@ static void check_spec(struct applying *a, struct item *item) {
     const struct secret_spec *secret = item->kind == KIND_SECRET ? item->spec : NULL;
     if (secret != NULL && secret->data.len > 0 && secret->fingerprint.len == 0) { // never stored like that
         mistake(a, item, ERR_INTERNAL, "its value has not been sealed");
+    }
+    struct error err = {0};
+    const struct schedule *schedule =
+        item->kind == KIND_SERVICE ? ((const struct service_spec *)item->spec)->deploy.schedule : NULL;
+    if (schedule != NULL && zone_name_is_valid(schedule->time_zone) &&
+        zone_file_check(schedule->time_zone, &err) < 0) {
+        mistake(a, item, ERR_INVALID, "deploy.schedule.time_zone: %s", err.root);
     }
 }
 
@@ -304,6 +312,22 @@ static int write_spec(struct applying *a, struct item *item, void *object, bool 
     return 0;
 }
 
+// A job runs when it is made, and again when what it runs has changed.
+static void raise_iteration(const struct applying *a, const struct service *before, struct service *service,
+                            enum consequence consequence) {
+    const struct schedule *schedule = service->spec.deploy.schedule;
+    bool is_new = before == NULL && mode_is_job(service->spec.deploy.mode) && schedule == NULL;
+    const struct schedule *old = before != NULL ? before->spec.deploy.schedule : NULL;
+    if (schedule == NULL || old == NULL || !schema_equal(&schedule_schema, schedule, old)) {
+        service->next_run_unix_ms = 0; // the planner sees to it
+        service->schedule_note = "";
+    }
+    if (is_new || (before != NULL && service_starts_run(&before->spec, &service->spec, consequence))) {
+        service->job_iteration++;
+        service->last_execution_unix_ms = a->now_unix_ms;
+    }
+}
+
 static int write_item(struct applying *a, struct item *item, bool is_new_spec, enum consequence consequence,
                       struct error *err) {
     const struct schema *schema = object_schema(item->kind);
@@ -325,6 +349,9 @@ static int write_item(struct applying *a, struct item *item, bool is_new_spec, e
     struct service *service = item->kind == KIND_SERVICE && is_new_spec ? object : NULL;
     if (service != NULL && item->before == NULL) {
         service->revision = service->restart_revision = 1;
+    }
+    if (service != NULL) {
+        raise_iteration(a, item->before, service, consequence);
     }
     item->result->revision = service != NULL ? service->revision : item->result->revision;
     if (content_is_of(item->kind)) {

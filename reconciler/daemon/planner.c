@@ -50,6 +50,7 @@ static void subjects_free(struct planner *planner) {
 void planner_deinit(struct planner *planner) {
     subjects_free(planner);
     loads_free(&planner->loads);
+    zones_free(&planner->zones);
     arena_free(&planner->arena);
 }
 
@@ -278,6 +279,17 @@ static int collect(struct planner *planner, struct store_read *read, const struc
     return rc < 0 ? rc : 0;
 }
 
+static void add_zones(struct planner *planner, struct view *view) {
+    for (size_t i = 0; i < view->services.count; i++) {
+        const struct schedule *schedule = view->services.items[i]->spec.deploy.schedule;
+        bool has_zone = schedule != NULL && schedule->time_zone[0] != '\0';
+        const struct zone *zone = has_zone ? zones_get(&planner->zones, schedule->time_zone) : NULL;
+        if (zone != NULL) {
+            view_add_zone(view, zone, &planner->arena);
+        }
+    }
+}
+
 // Each service gets its own time to wake.
 static void plan_all(struct planner *planner, const struct view *view) {
     for (size_t i = 0; i < view->services.count; i++) {
@@ -364,6 +376,7 @@ static int pass(struct planner *planner, struct store_read *read, const struct n
         return rc;
     }
     picture_seal(&view, &planner->loads, &planner->arena);
+    add_zones(planner, &view);
     plan_all(planner, &view);
     order_new_tasks(&planner->plan);
     note_starving(planner, &view);

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "reconciler/daemon/picture.h"
 #include "reconciler/daemon/proposals.h"
+#include "reconciler/daemon/zones.h"
 #include "reconciler/plan/plan.h"
 
 #define PASS_SERVICES_MAX 64
@@ -39,6 +40,7 @@ struct planner {
     struct map subjects;            // struct subject, by service id
     size_t dirty_count, waiting_count;
     struct loads loads;
+    struct zones zones;
     struct prng prng;
     uint64_t passes;     // made so far, for tests
     int64_t now_mono_ms; // of the last step

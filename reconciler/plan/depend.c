@@ -13,7 +13,8 @@ static bool has_started(const struct task *task) {
 }
 
 static bool is_current(const struct service *service, const struct task *task) {
-    return !service_is_outdated(service, task->revision);
+    return mode_is_job(service->spec.deploy.mode) ? task->job_iteration == service->job_iteration
+                                                  : !service_is_outdated(service, task->revision);
 }
 
 struct tally {
@@ -42,7 +43,7 @@ static struct tally count_tasks(const struct service *service, const struct task
 }
 
 static bool is_global(const struct service *service) {
-    return service->spec.deploy.mode == MODE_GLOBAL || service->spec.deploy.mode == MODE_GLOBAL_JOB;
+    return mode_is_global(service->spec.deploy.mode);
 }
 
 struct dependency_state depend_state(const struct service *service, const struct task *const *tasks,

@@ -48,7 +48,8 @@ void draft_open(struct draft *draft, const struct view *view, const struct servi
     *draft = (struct draft){.view = view, .service = service, .prng = prng, .arena = arena, .plan = plan};
     draft->rollout.service_before = service;
     enum service_mode mode = service->spec.deploy.mode;
-    draft->is_global = mode == MODE_GLOBAL || mode == MODE_GLOBAL_JOB;
+    draft->is_global = mode_is_global(mode);
+    draft->is_job = mode_is_job(mode);
     fit_init(&draft->fit, &service->spec, arena);
     struct view_tasks tasks = view_tasks_of(view, &service->meta.id);
     draft->must_wait = depend_start_waits_for(view, service, tasks, arena) != NULL;
@@ -101,6 +102,7 @@ struct task *draft_create(struct draft *draft, struct slot *slot, int64_t start_
     task->slot = slot->number;
     task->node_id = slot->node_id;
     task->revision = draft->service->revision;
+    task->job_iteration = draft->is_job ? draft->service->job_iteration : 0;
     task->status.state = TASK_PENDING;
     task->status.since_unix_ms = now;
     task->status.message = "pending task scheduling";

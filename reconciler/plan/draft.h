@@ -30,7 +30,7 @@ struct slot {
     struct id node_id; // global: the node that is the slot
     // Newest first. Those deleted by the pass stay in the list.
     LIST_OF(struct draft_task *) tasks;
-    bool is_wanted; // the service wants it filled (replicated.c, global.c decide)
+    bool is_wanted; // the service wants it filled (replicated.c, global.c, job.c decide)
     bool is_held;   // global, node paused or out of sight: nothing is added or updated
     // Start-first: it runs on until the task that replaces it does, and is no task of the slot meanwhile.
     struct draft_task *leaving;
@@ -60,6 +60,7 @@ struct draft {
     struct plan *plan;
     struct fit fit; // of the current spec
     bool is_global;
+    bool is_job;
     bool must_wait;    // for what it depends on: nothing is started
     bool starts_first; // as the policy in force says
     struct draft_rollout rollout;
@@ -105,6 +106,11 @@ static inline bool task_ended_itself(const struct task *task) {
 // Must a newer revision replace it?
 static inline bool task_is_out_of_date(const struct draft *draft, const struct task *task) {
     return service_is_outdated(draft->service, task->revision);
+}
+
+// Of a run of the job before the present one? Never for other services.
+static inline bool task_is_of_earlier_run(const struct draft *draft, const struct task *task) {
+    return draft->is_job && task->job_iteration != draft->service->job_iteration;
 }
 
 #endif

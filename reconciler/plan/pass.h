@@ -6,10 +6,12 @@
 // then which slots there are, then who is next in an update, then one place that fills every slot without a
 // live task, whatever emptied it; last, history.
 //
-//   judge     the rollout in work: is there one, does it go on, is it to be rolled back
+//   judge     the rollout in work: is there one, does it go on, is it to be rolled back (not of jobs)
+//   cronjob   begins a run of a job whose time has come
 //   enforce   nodes drained, down or gone; constraints a node no longer meets; more than one task in a slot
-//   want      replicated: which numbers; global: which nodes
-//   update    stops the next tasks that are out of date, or has them replaced while they run on
+//   want      replicated: which numbers; global: which nodes; jobs: which of them have work left, so many
+//             at once
+//   update    (not of jobs) stops the next tasks that are out of date, or has them replaced while they run on
 //   restart   fills wanted slots: at once, after the restart delay, or not at all; starts tasks in waiting
 //   reaper    trims history and old revisions; removes what is left of a removed service
 //   tell      what has become of the rollout
@@ -53,6 +55,10 @@ void enforce_tasks(struct draft *draft);
 
 void replicated_want(struct draft *draft);
 void global_want(struct draft *draft);
+void job_want(struct draft *draft);
+// Has the present run work left that is not given up?
+bool job_is_going(const struct draft *draft);
+void cronjob_look(struct draft *draft);
 
 void update_next(struct draft *draft);
 // Whether a newer spec is to reach this task: by a task in its place.

@@ -20,37 +20,52 @@ void plan_wake(struct plan *plan, int64_t unix_ms) {
     }
 }
 
-static bool plan_is_job(const struct service *service) {
-    enum service_mode mode = service->spec.deploy.mode;
-    return mode == MODE_REPLICATED_JOB || mode == MODE_GLOBAL_JOB;
+static void plan_job(struct draft *draft) {
+    if (!draft->service->removing) {
+        cronjob_look(draft);
+    }
+    enforce_tasks(draft);
+    if (draft->service->removing) {
+        reaper_remove(draft);
+    } else {
+        job_want(draft);
+        restart_fill(draft);
+        reaper_trim(draft);
+    }
+    draft_close(draft);
+}
+
+static void plan_running(struct draft *draft) {
+    rollout_judge(draft);
+    enforce_tasks(draft);
+    if (draft->service->removing) {
+        reaper_remove(draft);
+    } else {
+        (draft->is_global ? global_want : replicated_want)(draft);
+        draft->rollout.waits_for = depend_update_waits_for(draft->view, draft->service, draft->arena);
+        if (draft->rollout.waits_for == NULL) {
+            update_next(draft);
+        } else {
+            draft->plan->is_waiting = true;
+        }
+        restart_fill(draft);
+        reaper_trim(draft);
+        rollout_close(draft);
+    }
+    rollout_write(draft, /* is_before_tasks */ true);
+    draft_close(draft);
+    rollout_write(draft, /* is_before_tasks */ false);
 }
 
 void plan_service(const struct view *view, const struct service *service, struct prng *prng,
                   struct arena *arena, struct plan *plan) {
-    if (plan_is_job(service) && !service->removing) {
-        return;
-    }
     struct draft draft;
     draft_open(&draft, view, service, prng, arena, plan);
-    rollout_judge(&draft);
-    enforce_tasks(&draft);
-    if (service->removing) {
-        reaper_remove(&draft);
+    if (draft.is_job) {
+        plan_job(&draft);
     } else {
-        (draft.is_global ? global_want : replicated_want)(&draft);
-        draft.rollout.waits_for = depend_update_waits_for(view, draft.service, arena);
-        if (draft.rollout.waits_for == NULL) {
-            update_next(&draft);
-        } else {
-            plan->is_waiting = true;
-        }
-        restart_fill(&draft);
-        reaper_trim(&draft);
-        rollout_close(&draft);
+        plan_running(&draft);
     }
-    rollout_write(&draft, /* is_before_tasks */ true);
-    draft_close(&draft);
-    rollout_write(&draft, /* is_before_tasks */ false);
     reaper_finish(&draft);
 }
 

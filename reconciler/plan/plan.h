@@ -14,7 +14,8 @@
 //              falls from SHUTDOWN or beyond. (4) A task that was assigned is deleted only once it is over
 //              or its node is gone. (5) A change that makes room comes before the one that takes it (stop
 //              before create, tasks before their service), so a plan may be cut into several transactions,
-//              in order.
+//              in order. (6) In a run of a job no slot is filled again once a task of it completed, and no
+//              more than max_concurrent slots are begun.
 // Source       Nomad's reconciler (view in, results out), swarmkit's orchestrators (what to do).
 #ifndef MUSTER_RECONCILER_PLAN_PLAN_H
 #define MUSTER_RECONCILER_PLAN_PLAN_H
@@ -41,9 +42,8 @@ struct plan {
     bool is_waiting;      // for a service that it depends on: look again when that changes
 };
 
-// All orchestration of one service: replicated or global, restart, rollout and rollback, scale, drain and lost
-// nodes, constraints no longer met, history, removal. Jobs are not run: nothing is planned for
-// them but their removal. Ids of new tasks come from `prng`.
+// All orchestration of one service: replicated or global, jobs, restart, rollout and rollback, scale, drain and
+// lost nodes, constraints no longer met, history, removal. Ids of new tasks come from `prng`.
 void plan_service(const struct view *view, const struct service *service, struct prng *prng,
                   struct arena *arena, struct plan *plan);
 

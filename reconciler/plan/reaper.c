@@ -4,8 +4,9 @@
 // of a removed service.
 //
 // Kept of each slot are the newest tasks up to the cluster's limit (at least one, and as many as counting
-// restart attempts needs). Gone at once: what was to be removed and is over, and what was stopped before any
-// node knew of it. Never trimmed: a task that a node was given and that is not known to be over.
+// restart attempts needs), and what completed in the present run of a job. Gone at once: what was to be
+// removed and is over, and what was stopped before any node knew of it. Never trimmed: a task that a node
+// was given and that is not known to be over.
 #include "reconciler/plan/pass.h"
 
 #include "base/limits.h"
@@ -28,15 +29,25 @@ static int64_t reaper_limit(const struct draft *draft) {
     return limit > least ? limit : least;
 }
 
-static void reaper_trim_slot(struct slot *slot, int64_t limit) {
+// That the slot's work is done in this run must not be forgotten.
+static bool reaper_is_proof(const struct draft *draft, const struct task *task) {
+    return draft->is_job && task->status.state == TASK_COMPLETE && !task_is_of_earlier_run(draft, task) &&
+           task->desired < TASK_REMOVE;
+}
+
+static void reaper_trim_slot(const struct draft *draft, struct slot *slot, int64_t limit) {
     int64_t kept = 0;
+    int64_t run = 0;
     for (size_t i = 0; i < slot->tasks.count; i++) {
         struct draft_task *at = slot->tasks.items[i];
         bool is_assigned = task_is_assigned(at->task);
-        if (!reaper_may_delete(at)) {
+        kept = at->task->job_iteration == run ? kept : 0; // each run that is kept has its own history
+        run = at->task->job_iteration;
+        if (!reaper_may_delete(at) || reaper_is_proof(draft, at->task)) {
             kept++;
         } else if (at->task->desired >= TASK_REMOVE) {
-            draft_delete(at, "history: its slot is gone");
+            draft_delete(at, task_is_of_earlier_run(draft, at->task) ? "history: of a run before"
+                                                                     : "history: its slot is gone");
         } else if (!is_assigned) {
             draft_delete(at, "history: it was stopped before it had a node");
         } else if (kept >= limit) {
@@ -50,7 +61,7 @@ static void reaper_trim_slot(struct slot *slot, int64_t limit) {
 void reaper_trim(struct draft *draft) {
     int64_t limit = reaper_limit(draft);
     for (size_t i = 0; i < draft->slots.count; i++) {
-        reaper_trim_slot(draft->slots.items[i], limit);
+        reaper_trim_slot(draft, draft->slots.items[i], limit);
     }
 }
 

@@ -59,7 +59,8 @@ static int64_t restart_tries_in_window(const struct draft *draft, const struct s
     for (size_t i = 0; i < slot->tasks.count; i++) {
         const struct task *task = slot->tasks.items[i]->task;
         int64_t begun = restart_begun_at(task);
-        if (task->revision != draft->service->revision || task->attempt == 0 || begun < from) {
+        if (task->revision != draft->service->revision || task_is_of_earlier_run(draft, task) ||
+            task->attempt == 0 || begun < from) {
             break;
         }
         count += task->attempt != last_attempt;
@@ -82,7 +83,8 @@ static bool restart_is_spent(const struct draft *draft, const struct slot *slot,
 }
 
 bool restart_is_due(const struct draft *draft, const struct slot *slot, const struct task *ended) {
-    switch (policy_of(draft)->condition) {
+    enum restart_condition condition = policy_of(draft)->condition;
+    switch (condition == RESTART_ANY && draft->is_job ? RESTART_ON_FAILURE : condition) {
     case RESTART_NONE:
         return false;
     case RESTART_ON_FAILURE:
@@ -146,10 +148,16 @@ static const char *restart_cause(const struct draft *draft, const struct task *t
 }
 
 static const char *restart_why_new(const struct draft *draft, const struct slot *slot) {
+    long long run = draft->service->job_iteration;
     if (!draft->is_global) {
-        return arena_printf(draft->arena, "replicas: slot %lld is empty", (long long)slot->number);
+        return draft->is_job
+                   ? arena_printf(draft->arena, "job: slot %lld of run %lld", (long long)slot->number, run)
+                   : arena_printf(draft->arena, "replicas: slot %lld is empty", (long long)slot->number);
     }
     const struct view_node *on = view_node(draft->view, &slot->node_id);
+    if (draft->is_job) {
+        return arena_printf(draft->arena, "job: run %lld has to reach node %s", run, on->node->spec.name);
+    }
     return arena_printf(draft->arena, "global: node %s has no task", on->node->spec.name);
 }
 
@@ -209,9 +217,10 @@ static void restart_raise(struct draft *draft, struct slot *slot, struct draft_t
     if (draft->view->now_unix_ms < until) {
         plan_wake(draft->plan, until);
     } else if (slot_is_quiet(draft, slot, /* except */ task)) {
+        bool was_waiting = id_is_none(&task->replaces) && draft->service->spec.depends_on.count > 0;
         draft_edit(draft, at,
-                   task->start_after_unix_ms > 0    ? "restart: the delay is over"
-                   : id_is_none(&task->replaces) ? "start: what it depends on is there"
+                   task->start_after_unix_ms > 0 ? "restart: the delay is over"
+                   : was_waiting                 ? "start: what it depends on is there"
                                                  : "replace: the old task is over")
             ->desired = TASK_RUNNING;
     }
@@ -225,7 +234,7 @@ static bool restart_is_first_of_round(const struct draft *draft, const struct sl
 
 static void restart_fill_slot(struct draft *draft, struct slot *slot) {
     struct draft_task *newest = slot_newest(slot);
-    if (slot_is_vacant(slot)) {
+    if (slot_is_vacant(slot) || task_is_of_earlier_run(draft, newest->task)) {
         draft_create(draft, slot, /* start_after */ 0, restart_why_new(draft, slot));
     } else if (task_ended_itself(newest->task) && !task_is_out_of_date(draft, newest->task) &&
                !restart_is_first_of_round(draft, slot)) {

@@ -224,3 +224,18 @@ const struct service_spec *view_spec(const struct view *view, const struct servi
     }
     return NULL;
 }
+
+void view_add_zone(struct view *view, const struct zone *zone, struct arena *arena) {
+    const struct zone *known;
+    if (!view_zone(view, zone->name, &known)) {
+        *ARENA_PUSH(arena, &view->zones) = zone;
+    }
+}
+
+bool view_zone(const struct view *view, const char *name, const struct zone **out) {
+    *out = NULL;
+    for (size_t i = 0; i < view->zones.count && *out == NULL && name[0] != '\0'; i++) {
+        *out = strcmp(view->zones.items[i]->name, name) == 0 ? view->zones.items[i] : NULL;
+    }
+    return name[0] == '\0' || *out != NULL;
+}

@@ -15,6 +15,7 @@
 #define MUSTER_RECONCILER_PLAN_VIEW_H
 
 #include "specs/cluster.h"
+#include "specs/cron.h"
 #include "specs/node.h"
 #include "specs/rollout.h"
 #include "specs/service.h"
@@ -54,6 +55,8 @@ struct view {
     LIST_OF(const struct service *) services; // those to plan, by id
     // Of those services, by service id, slot, then newest first (created, id).
     LIST_OF(const struct task *) tasks;
+    // Time zones that schedules of those services name, as far as this manager knows them.
+    LIST_OF(const struct zone *) zones;
     LIST_OF(struct view_revision) revisions; // kept specs of those services, by service id, revision
     LIST_OF(struct view_dependency) dependencies; // what those services depend on, as far as it is there
     // Of those services, by service id, number: the last one at least, and the one that is next to go.
@@ -79,6 +82,7 @@ void view_add_revision_record(struct view *view, const struct revision *revision
 void view_add_dependency(struct view *view, const char *name, struct dependency_state state, struct arena *arena);
 
 void view_add_rollout(struct view *view, const struct rollout *rollout, struct arena *arena);
+void view_add_zone(struct view *view, const struct zone *zone, struct arena *arena);
 
 // Sorts, and counts the view's own tasks against their nodes.
 void view_seal(struct view *view, struct arena *arena);
@@ -99,6 +103,9 @@ size_t view_rollouts_of(const struct view *view, const struct id *service_id,
 // view.
 const struct service_spec *view_spec(const struct view *view, const struct service *service,
                                      int64_t revision);
+
+// *out is NULL for UTC (""). False when the view does not have that zone.
+bool view_zone(const struct view *view, const char *name, const struct zone **out);
 
 // Does the task hold its reservations: assigned, and not over?
 static inline bool view_holds_resources(const struct task *task) {

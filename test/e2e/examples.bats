@@ -49,6 +49,29 @@ says_in_log() { # SERVICE PATTERN
     [[ $(muster service logs "$1") =~ $2 ]]
 }
 
+@test "a job does six parts of work, and does them again when asked" {
+    apply job.yaml
+    count_is 6 job complete
+    [[ $(muster service logs job) =~ 'a part of the work' ]]
+    first=$(tasks job complete)
+    exits 0 apply job.yaml # again: nothing to do
+    same "$first" "$(tasks job complete)"
+    muster service update --force job
+    count_is 6 job complete
+    [ "$(tasks job complete)" != "$first" ]
+    remove job
+}
+
+@test "a cronjob waits for its time, and runs when asked" {
+    apply cronjob.yaml
+    count_is 0 cronjob complete
+    [[ $(muster service ls --format '{{.NextRun}}') =~ T0[01]:30Z ]]
+    muster service update --force cronjob
+    count_is 1 cronjob complete
+    [[ $(muster service logs cronjob) =~ "another night's work is done" ]]
+    remove cronjob
+}
+
 @test "redis keeps its data when its task dies" {
     apply redis.yaml
     first=$(the_task redis)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include "base/units.h"
@@ -151,6 +152,43 @@ static void take_policy(const struct run *run, const char *prefix, struct update
     take_duration(run, key[6], &policy->progress_deadline_ns);
 }
 
+// Blanks of the expression are written as "_".
+static const char *take_cron(const struct run *run) {
+    struct arena *arena = (struct arena *)(uintptr_t)&run->world.arena;
+    char *copy = given(run, "cron") != NULL ? arena_strdup(arena, given(run, "cron")) : NULL;
+    for (char *p = copy; p != NULL && *p != '\0'; p++) {
+        *p = *p == '_' ? ' ' : *p;
+    }
+    return copy;
+}
+
+static void take_schedule(struct run *run, struct deploy *deploy) {
+    static const char *const overlaps[] = {"forbid", "replace"};
+    static const char *const misseds[] = {"run-once", "skip"};
+    struct schedule *schedule = ARENA_NEW(&run->world.arena, struct schedule);
+    const char *cron = take_cron(run);
+    const char *word;
+    if (cron == NULL && deploy->schedule == NULL) {
+        return;
+    }
+    schema_init(&schedule_schema, schedule);
+    *schedule = deploy->schedule != NULL ? *deploy->schedule : *schedule;
+    schedule->cron = cron != NULL ? cron : schedule->cron;
+    if ((word = given(run, "overlap")) != NULL) {
+        schedule->overlap = (enum schedule_overlap)index_of(word, overlaps, 2);
+    }
+    if ((word = given(run, "missed")) != NULL) {
+        schedule->missed = (enum schedule_missed)index_of(word, misseds, 2);
+    }
+    if ((word = given(run, "suspend")) != NULL) {
+        schedule->suspend = str_equal(word, "true");
+    }
+    take_int(run, "good", &schedule->successful_history);
+    take_int(run, "bad", &schedule->failed_history);
+    take_duration(run, "late", &schedule->deadline_ns);
+    deploy->schedule = schedule;
+}
+
 static void run_service(struct run *run) {
     struct service *old = world_service(&run->world, run->words[1]);
     struct service_spec spec;
@@ -184,6 +222,9 @@ static void run_service(struct run *run) {
         spec.deploy.placement.constraints = (struct strings){1, items};
     }
     take_int(run, "replicas", &spec.deploy.replicas);
+    take_schedule(run, &spec.deploy);
+    take_int(run, "at_once", &spec.deploy.max_concurrent);
+    take_int(run, "force", &spec.force_update);
     take_int(run, "max", &spec.deploy.placement.max_replicas_per_node);
     take_resources(run, &spec.deploy.resources.reservations.cpus_nano,
                    &spec.deploy.resources.reservations.memory_bytes);
@@ -237,6 +278,9 @@ static void print_task(struct run *run, const char *verb, const struct task *tas
     PRINT(run, "%s%s %s/%s on %s r%lld", verb, name_of(&run->world, task),
           task_state_name(task->status.state), task_state_name(task->desired),
           node_name(&run->world, &task->node_id), (long long)task->revision);
+    if (task->job_iteration > 0) {
+        buf_addf(&run->out, " run %lld", (long long)task->job_iteration);
+    }
     if (task->attempt > 0) {
         buf_addf(&run->out, " attempt %lld", (long long)task->attempt);
     }
@@ -265,6 +309,17 @@ static const struct task *task_of(const struct world *world, const struct id *id
     return NULL;
 }
 
+static bool is_cronjob(const struct service *service) {
+    return service != NULL && service->spec.deploy.schedule != NULL;
+}
+
+static void print_schedule(struct run *run, const struct service *service) {
+    char at[32];
+    buf_addf(&run->out, " run %lld, next %s", (long long)service->job_iteration,
+             service->next_run_unix_ms > 0 ? clock_format_rfc3339(service->next_run_unix_ms, at, sizeof at)
+                                           : "never");
+}
+
 static void print_change(struct run *run, const struct plan_change *change) {
     static const char *const verbs[] = {"create ", "update ", "delete "};
     if (change->kind == KIND_TASK) {
@@ -272,6 +327,9 @@ static void print_change(struct run *run, const struct plan_change *change) {
         print_task(run, verbs[change->op], task);
     } else if (change->kind == KIND_ROLLOUT && change->object != NULL) {
         print_rollout(run, verbs[change->op], change->object);
+    } else if (change->kind == KIND_SERVICE && is_cronjob(change->object)) {
+        PRINT(run, "%sservice", verbs[change->op]);
+        print_schedule(run, change->object);
     } else if (change->kind == KIND_SERVICE && change->object != NULL) {
         const struct service *service = change->object;
         PRINT(run, "%sservice r%lld %s", verbs[change->op], (long long)service->revision,
@@ -324,10 +382,18 @@ static void run_settle(struct run *run) {
     PRINT(run, "does not settle\n");
 }
 
+// "web.3", or "web.3@n1" for the one on that node.
+static bool is_meant(struct world *world, const struct task *task, const char *word) {
+    const char *at = strchr(word, '@');
+    const char *name = at != NULL ? arena_strndup(&world->arena, word, (size_t)(at - word)) : word;
+    return str_equal(name_of(world, task), name) &&
+           (at == NULL || str_equal(node_name(world, &task->node_id), at + 1));
+}
+
 static void run_report(struct run *run) {
     for (size_t i = run->world.tasks.count; i > 0; i--) { // those made last first
         struct task *task = run->world.tasks.items[i - 1];
-        if (task_state_is_over(task->status.state) || !str_equal(name_of(&run->world, task), run->words[1])) {
+        if (task_state_is_over(task->status.state) || !is_meant(&run->world, task, run->words[1])) {
             continue;
         }
         int64_t state;

@@ -12,6 +12,8 @@
 //             [depends=db:service_healthy,cache] [ports=host]
 //             [order=start-first] [parallelism=2] [rest=1s] [monitor=1s] [ratio=0.5] [action=rollback]
 //             [deadline=1m]; the policy of rollbacks: back.order=… back.parallelism=…
+//             [at_once=2] [force=1] [cron=0_*_*_*_*] [overlap=replace] [missed=skip] [late=1m] [good=3] [bad=1]
+//             [suspend=true]
 //             (again: only what is given changes, as a new revision)
 //     rollback NAME [REVISION]
 //     pause NAME, resume NAME: its rollout
@@ -21,8 +23,11 @@
 //     step                one pass: prints its changes, and when it wants to be called again
 //     agents              all do what is wanted of them
 //     settle              step and agents until nothing changes, printing the changes
-//     report TASK STATE [REASON] TASK as web.3 or agent.NODE: the newest that is not over; exit code 1 with
-//     "exit" clock DURATION tasks [SERVICE] prints the tasks why SERVICE prints the funnel
+//     report TASK STATE [exit]
+//                         TASK as web.3, web.3@NODE or agent.NODE: the newest that is not over; exit: code 1
+//     clock DURATION
+//     tasks [SERVICE]     prints the tasks
+//     why SERVICE         prints the funnel
 #ifndef MUSTER_TEST_LIB_SCENARIO_H
 #define MUSTER_TEST_LIB_SCENARIO_H
 

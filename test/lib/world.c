@@ -152,8 +152,16 @@ struct service *world_put_service(struct world *world, const struct service_spec
         schema_init(&service_schema, service);
         service->meta.id = id_from_prng(&world->prng);
         service->revision = service->restart_revision = 1;
+        service->job_iteration = mode_is_job(spec->deploy.mode) && spec->deploy.schedule == NULL;
         *ARENA_PUSH(&world->arena, &world->services) = service;
     } else {
+        enum consequence worst = service_spec_consequence(&service->spec, spec, &world->arena);
+        service->job_iteration += service_starts_run(&service->spec, spec, worst);
+        const struct schedule *old = service->spec.deploy.schedule, *now = spec->deploy.schedule;
+        if (old == NULL || now == NULL || !schema_equal(&schedule_schema, old, now)) {
+            service->next_run_unix_ms = 0;
+            service->schedule_note = "";
+        }
         take_spec(world, service, spec);
     }
     service->meta.version = world->revision;

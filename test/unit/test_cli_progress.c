@@ -95,7 +95,7 @@ static void service_is(struct feed *f, int64_t replicas) {
 }
 
 struct shape {
-    int64_t slot, revision, state, desired, node, created, attempt;
+    int64_t slot, revision, state, desired, node, created, attempt, iteration, reason;
     const char *error;
 };
 
@@ -109,6 +109,8 @@ static void task(struct feed *f, int64_t number, struct shape shape) {
     task.revision = shape.revision;
     task.desired = shape.desired > 0 ? shape.desired : TASK_RUNNING;
     task.attempt = shape.attempt;
+    task.job_iteration = shape.iteration;
+    task.desired_reason = shape.reason;
     task.status.state = shape.state;
     task.status.error = shape.error != NULL ? shape.error : "";
     task.node_id = shape.state > TASK_PENDING ? id_of('n', shape.node > 0 ? shape.node : 1) : task.node_id;
@@ -275,6 +277,84 @@ static void a_slot_without_tries_left_stops_the_service(void **state) {
     feed_end(&f, "spent");
 }
 
+static void job(struct feed *f, enum service_mode mode, int64_t replicas, int64_t at_once) {
+    target(f, 1, "job", 4);
+    f->service.spec.deploy.mode = mode;
+    f->service.spec.deploy.max_concurrent = at_once;
+    f->service.spec.deploy.restart_policy.condition = RESTART_ON_FAILURE;
+    f->service.spec.deploy.restart_policy.max_attempts = 1;
+    f->service.job_iteration = 2;
+    service_is(f, replicas);
+}
+#define RUN .revision = 4, .iteration = 2
+
+static void a_job_is_over_when_all_slots_are_done(void **state) {
+    (void)state;
+    struct feed f;
+    feed_begin(&f, -1);
+    node(&f, 1, NODE_READY, AVAILABILITY_ACTIVE);
+    node(&f, 2, NODE_READY, AVAILABILITY_ACTIVE);
+    job(&f, MODE_REPLICATED_JOB, 3, 1);
+    task(&f, 1,
+         (struct shape){.slot = 1, .revision = 3, .iteration = 1, .state = TASK_COMPLETE, .created = 10});
+    task(&f, 2, (struct shape){.slot = 1, RUN, .state = TASK_RUNNING});
+    assert_int_equal(look(&f, "the first of three runs; a run before is no news"), PROGRESS_GOING);
+    task(&f, 2, (struct shape){.slot = 1, RUN, .state = TASK_COMPLETE});
+    assert_int_equal(look(&f, "it is done, and the next is not there yet"), PROGRESS_GOING);
+    task(&f, 2, (struct shape){.slot = 1, RUN, .state = TASK_COMPLETE, .desired = TASK_SHUTDOWN});
+    task(&f, 3, (struct shape){.slot = 2, RUN, .state = TASK_RUNNING, .node = 2});
+    look(&f, "the second");
+    task(&f, 3,
+         (struct shape){
+             .slot = 2, RUN, .state = TASK_COMPLETE, .desired = TASK_SHUTDOWN, .reason = REASON_NODE_LOST});
+    task(&f, 4, (struct shape){.slot = 2, RUN, .state = TASK_READY});
+    task(&f, 5, (struct shape){.slot = 3, RUN, .state = TASK_RUNNING});
+    look(&f, "it was thought lost, and is done all the same");
+    task(&f, 5, (struct shape){.slot = 3, RUN, .state = TASK_COMPLETE});
+    assert_int_equal(look(&f, "all are done"), PROGRESS_CONVERGED);
+    feed_end(&f, "job");
+}
+
+static void a_job_has_failed_when_the_rest_had_its_turn(void **state) {
+    (void)state;
+    struct feed f;
+    feed_begin(&f, -1);
+    node(&f, 1, NODE_READY, AVAILABILITY_ACTIVE);
+    job(&f, MODE_REPLICATED_JOB, 2, 1);
+    task(&f, 1,
+         (struct shape){
+             .slot = 1, RUN, .state = TASK_FAILED, .attempt = 1, .error = "task: non-zero exit (3)"});
+    assert_int_equal(look(&f, "one is given up, the other not begun"), PROGRESS_GOING);
+    task(&f, 2, (struct shape){.slot = 2, RUN, .state = TASK_RUNNING});
+    assert_int_equal(look(&f, "the other runs"), PROGRESS_GOING);
+    task(&f, 1,
+         (struct shape){.slot = 1,
+                        RUN,
+                        .state = TASK_FAILED,
+                        .attempt = 1,
+                        .desired = TASK_SHUTDOWN,
+                        .error = "task: non-zero exit (3)"});
+    task(&f, 2, (struct shape){.slot = 2, RUN, .state = TASK_COMPLETE});
+    assert_int_equal(look(&f, "the other is done"), PROGRESS_STOPPED);
+    feed_end(&f, "job-failed");
+}
+
+static void a_global_job_reaches_every_node(void **state) {
+    (void)state;
+    struct feed f;
+    feed_begin(&f, -1);
+    node(&f, 1, NODE_READY, AVAILABILITY_DRAIN);
+    node(&f, 2, NODE_READY, AVAILABILITY_ACTIVE);
+    job(&f, MODE_GLOBAL_JOB, 1, 0);
+    task(&f, 1, (struct shape){RUN, .state = TASK_COMPLETE, .node = 1});
+    task(&f, 2, (struct shape){RUN, .state = TASK_RUNNING, .node = 2});
+    assert_int_equal(look(&f, "what a drained node did before does not stand in for another"),
+                     PROGRESS_GOING);
+    task(&f, 2, (struct shape){RUN, .state = TASK_COMPLETE, .node = 2});
+    assert_int_equal(look(&f, "done"), PROGRESS_CONVERGED);
+    feed_end(&f, "job-global");
+}
+
 static void a_paused_update_stops_but_an_old_pause_says_nothing(void **state) {
     (void)state;
     struct feed f;
@@ -411,6 +491,9 @@ int main(void) {
         cmocka_unit_test(less_replicas_wait_for_the_surplus_to_stop),
         cmocka_unit_test(what_is_on_a_drained_node_has_to_leave),
         cmocka_unit_test(a_slot_without_tries_left_stops_the_service),
+        cmocka_unit_test(a_job_is_over_when_all_slots_are_done),
+        cmocka_unit_test(a_job_has_failed_when_the_rest_had_its_turn),
+        cmocka_unit_test(a_global_job_reaches_every_node),
         cmocka_unit_test(a_paused_update_stops_but_an_old_pause_says_nothing),
         cmocka_unit_test(a_rollout_is_believed),
     cmocka_unit_test(a_global_service_wants_every_eligible_node),

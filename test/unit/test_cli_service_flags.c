@@ -264,7 +264,9 @@ static void every_flag_is_in_these_tables(void **state) {
         }
         bool has_letter_only = str_equal(service_flags[id].name, "user") ||
                                str_equal(service_flags[id].name, "tty") ||
-                               str_equal(service_flags[id].name, "max-concurrent"); // tried below
+                               str_equal(service_flags[id].name, "max-concurrent") ||
+                               str_equal(service_flags[id].name, "schedule") ||
+                               str_equal(service_flags[id].name, "time-zone"); // tried below
         if (!is_there && !has_letter_only) {
             fail_msg("no test for --%s", service_flags[id].name);
         }
@@ -356,6 +358,13 @@ static void flags_that_do_not_fit_the_mode_are_refused(void **state) {
         {"--mode global", "deploy.mode replicated -> global"},
         {"--mode replicated-job --max-concurrent 2",
          "deploy.mode replicated -> replicated-job; deploy.max_concurrent 0 -> 2"},
+        {"--mode replicated-job --update-order stop-first",
+         "--update-order: update and rollback configuration is not supported for jobs"},
+        {"--mode global-job --rollback-delay 1s",
+         "--rollback-delay: update and rollback configuration is not supported for jobs"},
+        {"--mode global-job --restart-condition any", "--restart-condition any: a job would never end"},
+        {"--schedule @daily", "--schedule can only be used with replicated-job or global-job mode"},
+        {"--mode global-job --time-zone Europe/Berlin", "--time-zone goes with a --schedule"},
         {"--mode global --replicas 2", "--replicas can only be used with replicated or replicated-job mode"},
         {"--mode global --replicas-max-per-node 2", "--replicas-max-per-node can only be used with"},
         {"--max-concurrent 2", "--max-concurrent can only be used with replicated-job mode"},

@@ -45,16 +45,49 @@ static void policy_at_random(struct update_config *policy) {
     policy->progress_deadline_ns = below(4) == 0 ? INT64_C(20000000000) : 0;
 }
 
+static const struct {
+    const char *name;
+    enum service_mode mode;
+} services[] = {
+    {"web", MODE_REPLICATED},       {"db", MODE_REPLICATED},    {"everywhere", MODE_GLOBAL},
+    {"batch", MODE_REPLICATED_JOB}, {"sweep", MODE_GLOBAL_JOB}, {"minutely", MODE_REPLICATED_JOB},
+};
+#define SERVICES (sizeof services / sizeof *services)
+
+static enum service_mode mode_of(const char *name) {
+    size_t i = 0;
+    while (i < SERVICES - 1 && !str_equal(services[i].name, name)) {
+        i++;
+    }
+    return services[i].mode;
+}
+
+static struct schedule *schedule_at_random(void) {
+    struct schedule *schedule = ARENA_NEW(&world.arena, struct schedule);
+    schema_init(&schedule_schema, schedule);
+    schedule->cron = "* * * * *";
+    schedule->overlap = below(2) == 0 ? OVERLAP_FORBID : OVERLAP_REPLACE;
+    schedule->missed = below(2) == 0 ? MISSED_RUN_ONCE : MISSED_SKIP;
+    schedule->deadline_ns = below(3) == 0 ? INT64_C(3000000000) : 0;
+    schedule->successful_history = (int64_t)below(3);
+    schedule->failed_history = (int64_t)below(2);
+    schedule->suspend = below(5) == 0;
+    return schedule;
+}
+
 static struct service_spec spec_at_random(const char *name) {
     static const char *const images[] = {"a:1", "a:2"};
     struct service_spec spec;
     schema_init(&service_spec_schema, &spec);
     spec.name = name;
     spec.image = images[below(2)];
-    spec.deploy.mode = str_equal(name, "everywhere") ? MODE_GLOBAL : MODE_REPLICATED;
+    spec.deploy.mode = mode_of(name);
     spec.deploy.replicas = (int64_t)below(7);
+    spec.deploy.max_concurrent = below(2) == 0 ? (int64_t)below(4) : 0;
+    spec.force_update = mode_is_job(spec.deploy.mode) ? (int64_t)below(2) : 0;
     spec.deploy.resources.reservations.cpus_nano = (int64_t)below(3) * INT64_C(500000000);
     spec.deploy.placement.max_replicas_per_node = below(4) == 0 ? 2 : 0;
+    spec.deploy.schedule = str_equal(name, "minutely") ? schedule_at_random() : NULL;
     struct restart_policy *policy = &spec.deploy.restart_policy;
     policy->condition = below(4) == 0 ? RESTART_ON_FAILURE : RESTART_ANY;
     policy->delay_ns = (int64_t)below(3) * INT64_C(2500000000);
@@ -94,8 +127,7 @@ static void change_node(void) {
 }
 
 static void change_service(void) {
-    static const char *const names[] = {"web", "db", "everywhere"};
-    const char *name = names[below(3)];
+    const char *name = services[below(SERVICES)].name;
     const struct service *old = world_service(&world, name);
     if (old != NULL && old->removing) {
         return;
@@ -138,7 +170,8 @@ static void report_at_random(void) {
     }
     struct task *task = world.tasks.items[below(world.tasks.count)];
     if (task->status.state >= TASK_ASSIGNED && !task_state_is_over(task->status.state)) {
-        int64_t to = task->desired > TASK_RUNNING ? TASK_SHUTDOWN
+        bool is_late = below(3) == 0; // it had ended by itself before it was told to stop
+        int64_t to = task->desired > TASK_RUNNING ? (is_late ? TASK_COMPLETE : TASK_SHUTDOWN)
                      : below(3) == 0              ? ends[below(4)]
                                                   : task->desired;
         world_report(&world, task, to, to == TASK_FAILED ? REASON_EXIT_NONZERO : REASON_NONE);
@@ -181,6 +214,15 @@ static void print_plan(const struct plan *plan, struct buf *out) {
         buf_addc(out, '\n');
     }
     buf_addf(out, "wake %lld\n", (long long)plan->wake_unix_ms);
+}
+
+static const struct service *service_by_id(const struct id *id) {
+    for (size_t i = 0; i < world.services.count; i++) {
+        if (id_equal(&world.services.items[i]->meta.id, id)) {
+            return world.services.items[i];
+        }
+    }
+    return NULL;
 }
 
 static const struct task *task_by_id(const struct id *id) {
@@ -254,6 +296,70 @@ static void check_parallelism(const struct plan *plan) {
     }
 }
 
+// A slot of a job that is begun, or may still be at it.
+static bool is_busy(const struct task *task) {
+    bool is_there = false;
+    for (size_t i = 0; i < world.nodes.count; i++) {
+        const struct node *node = world.nodes.items[i];
+        is_there = is_there || (id_equal(&node->meta.id, &task->node_id) && node->status.state != NODE_DOWN);
+    }
+    return !task_state_is_over(task->status.state) &&
+           (task->desired <= TASK_RUNNING || (task->status.state >= TASK_ASSIGNED && is_there));
+}
+
+static bool is_first_of_slot(size_t at, bool (*counts)(const struct task *task)) {
+    const struct task *task = world.tasks.items[at];
+    for (size_t i = 0; i < at; i++) {
+        const struct task *other = world.tasks.items[i];
+        if (other->slot == task->slot && id_equal(&other->service_id, &task->service_id) && counts(other)) {
+            return false;
+        }
+    }
+    return counts(task);
+}
+
+static bool is_complete(const struct task *task) {
+    const struct service *service = service_by_id(&task->service_id);
+    return task->status.state == TASK_COMPLETE && service != NULL &&
+           task->job_iteration == service->job_iteration;
+}
+
+static int64_t busy_slots(void) {
+    const struct service *service = world_service(&world, "batch");
+    int64_t busy = 0;
+    for (size_t i = 0; service != NULL && i < world.tasks.count; i++) {
+        busy +=
+            id_equal(&world.tasks.items[i]->service_id, &service->meta.id) && is_first_of_slot(i, is_busy);
+    }
+    return busy;
+}
+
+// Nobody begins what was completed in this run, nor more than may be at it at once.
+static void check_jobs(const struct plan *plan, int64_t busy_before) {
+    for (size_t i = 0; i < plan->changes.count; i++) {
+        const struct plan_change *change = &plan->changes.items[i];
+        const struct task *made = change->kind == KIND_TASK ? change->object : NULL;
+        const struct service *service = made != NULL ? service_by_id(&made->service_id) : NULL;
+        if (service == NULL || change->op != CHANGE_CREATE || !mode_is_job(service->spec.deploy.mode)) {
+            continue;
+        }
+        for (size_t j = 0; j < world.tasks.count; j++) {
+            const struct task *other = world.tasks.items[j];
+            bool is_same =
+                made->slot > 0 ? made->slot == other->slot : id_equal(&made->node_id, &other->node_id);
+            MUST(!is_same || !id_equal(&made->service_id, &other->service_id) ||
+                     made->job_iteration != other->job_iteration || other->status.state != TASK_COMPLETE,
+                 "slot %lld is begun anew after it completed", (long long)made->slot);
+        }
+    }
+    const struct service *batch = world_service(&world, "batch");
+    int64_t at_once = batch != NULL ? batch->spec.deploy.max_concurrent : 0;
+    int64_t busy = busy_slots();
+    MUST(at_once == 0 || busy <= at_once || busy <= busy_before,
+         "%lld slots are busy, %lld may be, %lld were", (long long)busy, (long long)at_once,
+         (long long)busy_before);
+}
+
 // Start-first: who runs on a drained node may do so until its successor runs; that is there, or is due when
 // the delay of one that ended is over.
 static bool waits_for_successor(const struct task *task) {
@@ -313,8 +419,10 @@ static size_t pass(struct arena *arena) {
     MUST(second.changes.count == 0, "a second pass wants more:\n%s", buf_text(&text_second));
     check_restarts(&plan);
     prng_seed(&world.prng, prng_next(&world.prng)); // ids never repeat
+    int64_t busy = busy_slots();
     world_commit(&world, &plan);
     MUST(world.broken == NULL, "%s", world.broken);
+    check_jobs(&plan, busy);
     check_nodes();
     check_parallelism(&plan);
     return plan.changes.count;
@@ -322,12 +430,41 @@ static size_t pass(struct arena *arena) {
 
 // --- rest ---
 
+// All nodes are there, and no run begins any more.
 static void mend(void) {
+    const struct service *minutely = world_service(&world, "minutely");
+    if (minutely != NULL && !minutely->removing) {
+        struct service_spec spec = minutely->spec;
+        struct schedule *schedule = schedule_at_random();
+        schedule->suspend = true;
+        spec.deploy.schedule = schedule;
+        world_put_service(&world, &spec);
+    }
     for (size_t i = 0; i < world.nodes.count; i++) {
         world.nodes.items[i]->status.state = NODE_READY;
         world.nodes.items[i]->spec.availability = AVAILABILITY_ACTIVE;
         world.nodes.items[i]->meta.version = ++world.revision;
     }
+}
+
+// All is done that was not given up, or has no node.
+static void check_job_at_rest(const struct service *service) {
+    const struct deploy *deploy = &service->spec.deploy;
+    int64_t done = 0, unplaced = 0;
+    bool is_begun = service->job_iteration > 0;
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        const struct task *task = world.tasks.items[i];
+        if (id_equal(&task->service_id, &service->meta.id)) {
+            bool is_present = task->job_iteration == service->job_iteration;
+            MUST(is_present || (deploy->schedule != NULL && task_state_is_over(task->status.state)),
+                 "a task of run %lld is left", (long long)task->job_iteration);
+            done += is_present && is_first_of_slot(i, is_complete) && task->slot > 0;
+            unplaced += task->desired <= TASK_RUNNING && task->status.state == TASK_PENDING;
+        }
+    }
+    MUST(deploy->mode != MODE_REPLICATED_JOB || deploy->restart_policy.max_attempts > 0 || unplaced > 0 ||
+             done == deploy->replicas || !is_begun,
+         "%s: %lld of %lld are done", service->spec.name, (long long)done, (long long)deploy->replicas);
 }
 
 static void check_service_at_rest(const struct service *service) {
@@ -344,6 +481,10 @@ static void check_service_at_rest(const struct service *service) {
         unplaced += is_wanted && task->status.state == TASK_PENDING;
         old +=
             is_wanted && task->status.state == TASK_RUNNING && service_is_outdated(service, task->revision);
+    }
+    if (mode_is_job(deploy->mode)) {
+        check_job_at_rest(service);
+        return;
     }
     if (deploy->restart_policy.condition != RESTART_ANY || deploy->restart_policy.max_attempts > 0) {
         return; // a slot that is given up holds an update where it is
@@ -364,6 +505,15 @@ static void check_service_at_rest(const struct service *service) {
     }
 }
 
+static void end_jobs(void) {
+    for (size_t i = 0; i < world.tasks.count; i++) {
+        struct task *task = world.tasks.items[i];
+        if (task->job_iteration > 0 && task->status.state == TASK_RUNNING && task->desired <= TASK_RUNNING) {
+            world_report(&world, task, TASK_COMPLETE, REASON_NONE);
+        }
+    }
+}
+
 static void come_to_rest(struct arena *arena) {
     int quiet = 0;
     mend();
@@ -371,6 +521,7 @@ static void come_to_rest(struct arena *arena) {
         uint64_t revision = (uint64_t)world.revision;
         world.now_unix_ms += 5000;
         world_run_agents(&world);
+        end_jobs();
         bool agents_acted = (uint64_t)world.revision != revision;
         quiet = pass(arena) == 0 && !agents_acted ? quiet + 1 : 0;
     }
