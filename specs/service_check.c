@@ -15,9 +15,19 @@
 #include "specs/image.h"
 #include "specs/service_rules.h"
 #include "specs/signal_name.h"
+#include "specs/task_template.h"
+
+static void check_template(const char *text, const char *path, struct problem_sink *sink) {
+    struct error err = {0};
+    if (task_template_check(text, &err) < 0) {
+        problem(sink, path, "%s", err.root);
+    }
+}
 
 void mount_check(const void *object, struct problem_sink *sink) {
     const struct mount *mount = object;
+    check_template(mount->source, "source", sink);
+    check_template(mount->target, "target", sink);
     if (mount->target[0] != '\0' && mount->target[0] != '/') {
         problem(sink, "target", "'%s' is not an absolute path", mount->target);
     }
@@ -36,7 +46,7 @@ void mount_check(const void *object, struct problem_sink *sink) {
     if (mount->type == MOUNT_BIND && mount->source[0] != '/') {
         problem(sink, "source", "a bind mount needs an absolute path on the node, not '%s'", mount->source);
     } else if (mount->type == MOUNT_VOLUME && mount->source[0] != '\0' &&
-               !str_is_name(mount->source, STORE_NAME_BYTES_MAX)) {
+               !str_is_name(task_template_blank(mount->source, sink->arena), STORE_NAME_BYTES_MAX)) {
         problem(sink, "source", "'%s' is not a volume name", mount->source);
     } else if (mount->type == MOUNT_TMPFS && mount->source[0] != '\0') {
         problem(sink, "source", "a tmpfs has no source");
@@ -378,7 +388,7 @@ static void check_ports(const struct service_spec *spec, struct problem_sink *si
 static bool is_hostname(const char *text) {
     size_t len = strlen(text);
     return len <= 63 &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._{} ") == len &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == len &&
            text[0] != '-';
 }
 
@@ -425,7 +435,8 @@ void service_spec_check(const void *object, struct problem_sink *sink) {
     if (spec->stop_signal[0] != '\0' && !signal_parse(spec->stop_signal, &number)) {
         problem(sink, "stop_signal", "'%s' is not a signal like SIGTERM", spec->stop_signal);
     }
-    if (spec->hostname[0] != '\0' && !is_hostname(spec->hostname)) {
+    check_template(spec->hostname, "hostname", sink);
+    if (spec->hostname[0] != '\0' && !is_hostname(task_template_blank(spec->hostname, sink->arena))) {
         problem(sink, "hostname", "'%s' is not a host name", spec->hostname);
     }
     if (spec->user[0] != '\0' && !is_user(spec->user)) {
@@ -436,6 +447,10 @@ void service_spec_check(const void *object, struct problem_sink *sink) {
     }
     if (spec->network_mode != NETWORK_DEFAULT && spec->networks.count > 0) {
         problem(sink, "networks", "does not go with network_mode");
+    }
+    for (size_t i = 0; i < spec->environment.count; i++) {
+        check_template(spec->environment.items[i].value,
+                       arena_printf(sink->arena, "environment.%s", spec->environment.items[i].key), sink);
     }
     for (size_t i = 0; i < spec->depends_on.count; i++) {
         if (strcmp(spec->depends_on.items[i].name, spec->name) == 0) {

@@ -372,6 +372,30 @@ static const struct field exec_exit_fields[] = {
 };
 const struct schema exec_exit_schema =
     SCHEMA("exec_exit", struct exec_exit, exec_exit_fields, .help = "How a command ended.");
+static const char *const volumes_action_names[] = {"list", "remove", "prune"};
+static const struct field volumes_request_fields[] = {
+    ENUM(struct volumes_request, 1, action, volumes_action_names, VOLUMES_LIST, .help = "What to do."),
+    STRINGS(struct volumes_request, 2, names, .help = "Volumes."),
+};
+const struct schema volumes_request_schema = SCHEMA("volumes_request", struct volumes_request,
+                                                    volumes_request_fields, .help = "Volumes of this node.");
+
+static const struct field local_volume_fields[] = {
+    STRING(struct local_volume, 1, name, .help = "Its name."),
+    STRING(struct local_volume, 2, path, .help = "Its directory."),
+    TIME(struct local_volume, 3, created_unix_ms, .name = "created_at", .help = "When it was made."),
+    BOOL(struct local_volume, 4, is_used, .help = "A task of this node uses it."),
+    BOOL(struct local_volume, 5, is_removed, .help = "It was removed."),
+    STRING(struct local_volume, 6, error, .help = "Why it was not removed."),
+};
+static const struct schema local_volume_schema =
+    SCHEMA("local_volume", struct local_volume, local_volume_fields, .help = "A directory of this node.");
+
+static const struct field volumes_reply_fields[] = {
+    LIST(struct volumes_reply, 1, volumes, &local_volume_schema, struct local_volume, .help = "Volumes."),
+};
+const struct schema volumes_reply_schema =
+    SCHEMA("volumes_reply", struct volumes_reply, volumes_reply_fields, .help = "Volumes of this node.");
 
 static const struct field why_request_fields[] = {
     STRING(struct why_request, 1, reference, .help = "Task id, web.3, or a service."),

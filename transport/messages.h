@@ -324,6 +324,26 @@ struct exec_exit {
 
 // Why a task is where it is: its record, its service, and the filter funnel computed now by the real
 // scheduler.
+// Named volumes of the node that is asked: its directories, whatever they were declared as.
+enum volumes_action { VOLUMES_LIST, VOLUMES_REMOVE, VOLUMES_PRUNE }; // prune: all that nobody uses
+struct volumes_request {
+    enum volumes_action action;
+    struct strings names; // none = all, where they are listed
+    struct bytes unknown;
+};
+struct local_volume {
+    const char *name, *path;
+    int64_t created_unix_ms;
+    bool is_used;      // by a task of this node that is not over
+    bool is_removed;   // by this request
+    const char *error; // why it was not; "" = it was, or was not to be
+    struct bytes unknown;
+};
+struct volumes_reply {
+    LIST_OF(struct local_volume) volumes;
+    struct bytes unknown;
+};
+
 struct why_request {
     const char *reference;
     struct bytes unknown;

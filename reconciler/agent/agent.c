@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -27,6 +28,7 @@
 #include "reconciler/agent/content_files.h"
 #include "reconciler/agent/taskrun.h"
 #include "specs/signal_name.h"
+#include "specs/task_template.h"
 
 #define TICK_MS 1000
 #define RESEND_MS 5000 // an acknowledgement takes one turn of the manager and one sync of its disk
@@ -343,6 +345,59 @@ static void agent_keep(struct agent *agent, struct agent_task *task) {
     agent_step(agent, task, &event);
 }
 
+// To the executor, with its placeholders filled in, once all that it needs is there.
+static void agent_hand_over(struct agent *agent, struct agent_task *task,
+                            const struct assignment *assignment) {
+    struct assignment filled = *assignment;
+    struct utsname names;
+    struct error err = {0};
+    if (!agent_has_contents(agent, task, assignment)) {
+        return;
+    }
+    (void)uname(&names);
+    const struct task_template_node node = {names.machine, "linux"};
+    if (task_template_fill(&filled, &node, &agent->scratch, &err) < 0) {
+        char text[ERROR_ROOT_BYTES + ERROR_FRAME_BYTES];
+        struct executor_event event = {.kind = EXECUTOR_FAILED,
+                                       .task_id = task->id,
+                                       .time_unix_ms = agent_now_unix_ms(agent),
+                                       .class_ = CLASS_REJECT,
+                                       .reason = REASON_UNSUPPORTED,
+                                       .message = error_text(&err, text, sizeof text)};
+        agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_EXECUTOR, .executor = &event});
+        return;
+    }
+    agent->executor->ops->prepare(agent->executor, &filled);
+}
+
+static bool task_uses_volume(const struct agent_task *task, const char *name, struct arena *arena) {
+    struct assignment assignment;
+    struct bytes encoded = {task->assignment, task->assignment_len};
+    const struct task_template_node node = {"", ""};
+    if (wire_decode(&assignment_schema, encoded, &assignment, arena, NULL) < 0 ||
+        task_template_fill(&assignment, &node, arena, NULL) < 0) {
+        return true; // nobody knows
+    }
+    for (size_t i = 0; i < assignment.spec.volumes.count; i++) {
+        const struct mount *mount = &assignment.spec.volumes.items[i];
+        if (mount->type == MOUNT_VOLUME && str_equal(mount->source, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool agent_uses_volume(struct agent *agent, const char *name) {
+    LIST_EACH(node, &agent->tasks) {
+        const struct agent_task *task = LIST_ENTRY(node, struct agent_task, node);
+        arena_clear(&agent->scratch);
+        if (!taskrun_is_over(&task->run) && task_uses_volume(task, name, &agent->scratch)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void agent_prepare(struct agent *agent, struct agent_task *task) {
     struct assignment assignment;
     struct error err = {0};
@@ -353,9 +408,7 @@ static void agent_prepare(struct agent *agent, struct agent_task *task) {
         agent_step(agent, task, &(struct taskrun_event){.kind = TASKRUN_ON_DAMAGE, .text = text});
         return;
     }
-    if (agent_has_contents(agent, task, &assignment)) {
-        agent->executor->ops->prepare(agent->executor, &assignment);
-    }
+    agent_hand_over(agent, task, &assignment);
 }
 
 static void agent_act(struct agent *agent, struct agent_task *task, const struct taskrun_effects *effects) {
@@ -473,9 +526,7 @@ static bool is_refreshable(const struct agent_task *task) {
 static void agent_use_contents(struct agent *agent, struct agent_task *task,
                                const struct assignment *assignment) {
     if (task->awaits_contents && !task->run.is_stop_asked) {
-        if (agent_has_contents(agent, task, assignment)) {
-            agent->executor->ops->prepare(agent->executor, assignment);
-        }
+        agent_hand_over(agent, task, assignment);
     } else if (task->contents.count > 0 && agent->executor->ops->refresh != NULL && is_refreshable(task) &&
                content_files_follow(assignment)) {
         agent->executor->ops->refresh(agent->executor, assignment);

@@ -69,6 +69,9 @@ size_t agent_start_again(struct agent *agent);
 // Reports again, at the next flush, all that was not acknowledged: whoever heard it may be gone.
 void agent_resend(struct agent *agent);
 
+// Whether a task that is not over has the named volume mounted, or is to have it.
+bool agent_uses_volume(struct agent *agent, const char *name);
+
 size_t agent_task_count(const struct agent *agent);
 void agent_free(struct agent *agent); // tasks go on running
 

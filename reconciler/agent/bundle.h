@@ -51,6 +51,7 @@ struct bundle_options {
     uint64_t capabilities;              // capabilities_of
     const char *shim_path;              // mounted as the init process where one is wanted
     const char *etc_dir;                // of the host: NULL = /etc
+    const char *allow_bind;             // as in executor_options
     const struct shelf_items *contents; // of the assignment's files; NULL: it has none
 };
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,18 +200,50 @@ static bool source_exists(const char *source) {
     return fd >= 0;
 }
 
+// Is the path at or below one of those that the node allows?
+static bool is_allowed(const char *allowed, const char *path, struct arena *arena) {
+    for (const char *at = allowed; *at != '\0';) {
+        size_t len = strcspn(at, ":");
+        const char *top = normal(arena_strndup(arena, at, len), arena);
+        if (top != NULL && (str_equal(top, "/") || is_at_or_below(path, top))) {
+            return true;
+        }
+        at += len + (at[len] == ':');
+    }
+    return false;
+}
+
+// The place itself counts, not what it is called: a symlink below an allowed path leads nowhere else.
+static int check_allowed(struct work *work, const struct mount *mount) {
+    const char *allowed = work->options->allow_bind;
+    char real[PATH_MAX];
+    if (str_is_empty(allowed)) {
+        return 0;
+    }
+    const char *path = realpath(mount->source, real) != NULL ? real : normal(mount->source, work->arena);
+    return path != NULL && is_allowed(allowed, path, work->arena)
+               ? 0
+               : refuse(
+                     work, mount->target,
+                     arena_printf(work->arena,
+                                  "node %s does not allow binds of %s: it allows %s (musterd --allow-bind)",
+                                  work->options->assignment->node_hostname,
+                                  path != NULL ? path : mount->source, allowed));
+}
+
 static int check_source(struct work *work, const struct mount *mount) {
     if (mount->source[0] != '/') {
         return refuse(work, mount->target,
                       arena_printf(work->arena, "the source '%s' is not an absolute path", mount->source));
     }
-    if (source_exists(mount->source)) {
-        return 0;
+    int allowed = check_allowed(work, mount);
+    if (allowed < 0 || source_exists(mount->source)) {
+        return allowed;
     }
     int why = errno;
     if (why == ENOENT && mount->bind.create_host_path) {
         int rc = fs_make_dirs(mount->source, 0755, work->err);
-        return rc < 0 ? cannot(work, rc, mount->target) : 0;
+        return rc < 0 ? cannot(work, rc, mount->target) : check_allowed(work, mount);
     }
     return refuse(work, mount->target,
                   arena_printf(work->arena, "the source %s %s on node %s%s%s", mount->source,
@@ -335,11 +368,11 @@ static int add_image_volume(struct work *work, const char *given) {
 static int add_contents(struct work *work) {
     const struct content_order order = {
         work->options->assignment, work->options->contents,
-        arena_printf(work->arena, "%s/" CONTENT_FILES_NAME, work->options->directory)};
+        arena_printf(work->arena, "%s/" CONTENT_FILES_NAME, work->options->directory), /*is_plain=*/false};
     struct content_mount mount;
     int rc = 0;
     if (content_files_any(order.assignment)) {
-        rc = content_files_make(&order, /*mounts=*/true, work->err);
+        rc = content_files_make(&order, work->err);
         *work->reason = rc == 0 ? *work->reason : REASON_MEMORY_MISSING;
     }
     for (size_t i = 0; rc == 0 && content_files_mount(&order, i, work->arena, &mount); i++) {

@@ -34,6 +34,7 @@ struct entry {
     const char *below; // /run/secrets: its path there; NULL: it is elsewhere
     struct bytes data;
     bool is_there; // the bytes are
+    bool is_plain;
 };
 
 static size_t count_of(const struct assignment *assignment) {
@@ -65,6 +66,7 @@ static struct entry entry_of(const struct content_order *order, size_t number) {
     } else if (is_secret && target[0] != '/') {
         entry.below = target;
     }
+    entry.is_plain = order->is_plain;
     entry.data = data_of(order, &entry, &entry.is_there);
     return entry;
 }
@@ -94,6 +96,9 @@ bool content_files_in_memory(const char *path) {
 static const char *path_of(const struct entry *entry, char *out, size_t bytes) {
     if (entry->below != NULL) {
         snprintf(out, bytes, "secrets/%s", entry->below);
+    } else if (entry->is_plain) {
+        snprintf(out, bytes, "%s/%s", entry->kind == KIND_SECRET ? "secrets" : "configs",
+                 entry->reference->source);
     } else {
         snprintf(out, bytes, "files/%zu", entry->number);
     }
@@ -191,11 +196,11 @@ static int fill(const struct content_order *order, struct error *err) {
     return rc;
 }
 
-int content_files_make(const struct content_order *order, bool mounts, struct error *err) {
-    int rc = fs_make_dirs(order->directory, 0755, err);
-    rc = rc < 0 || !mounts ? rc : mount_memory(order, err);
+int content_files_make(const struct content_order *order, struct error *err) {
+    int rc = fs_make_dirs(order->directory, order->is_plain ? 0711 : 0755, err);
+    rc = rc < 0 || order->is_plain ? rc : mount_memory(order, err);
     rc = rc < 0 ? rc : fill(order, err);
-    if (rc < 0 && mounts) {
+    if (rc < 0 && !order->is_plain) {
         rootfs_unmount(order->directory, NULL);
     }
     return rc;
@@ -261,7 +266,8 @@ static int signal_of(const struct file_reference *reference) {
 int content_files_refresh(const struct content_order *order, int *out_signal, struct error *err) {
     AUTO_CLOSE int dir_fd = open(order->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int rc = dir_fd < 0 ? error_sys(err, errno, "open %s", order->directory) : 0;
-    if (rc == 0 && !content_files_in_memory(order->directory)) {
+    bool may_be_on_disk = order->is_plain && order->assignment->spec.secrets.count == 0;
+    if (rc == 0 && !may_be_on_disk && !content_files_in_memory(order->directory)) {
         rc = error_set(err, ERR_INTERNAL, "%s is not in memory any more", order->directory);
     }
     *out_signal = 0;
@@ -271,8 +277,8 @@ int content_files_refresh(const struct content_order *order, int *out_signal, st
             is_as_written(dir_fd, &entry)) {
             continue;
         }
-        rc = entry.below != NULL ? write_entry(dir_fd, order->directory, &entry, err)
-                                 : overwrite_entry(dir_fd, &entry, err);
+        rc = entry.below != NULL || entry.is_plain ? write_entry(dir_fd, order->directory, &entry, err)
+                                                   : overwrite_entry(dir_fd, &entry, err);
         int signal_number = signal_of(entry.reference);
         *out_signal = signal_number != 0 ? signal_number : *out_signal;
     }

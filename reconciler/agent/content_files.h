@@ -9,6 +9,8 @@
 //                  is
 //                              replaced by another at once, whenever it is
 //                  files/N     each one that is elsewhere, mounted by itself: it is overwritten in place
+//              For a plain process nothing can be mounted: it gets them by their names, in secrets/ and
+//              configs/.
 // Not swapped  where the kernel can be told (6.4); else as any memory.
 // All functions may be called from any thread.
 #ifndef MUSTER_RECONCILER_AGENT_CONTENT_FILES_H
@@ -25,13 +27,14 @@ struct content_order {
     const struct assignment *assignment;
     const struct shelf_items *items;
     const char *directory; // of the tmpfs
+    bool is_plain;         // it is a directory in memory already; nothing of it is mounted anywhere
 };
 // Whether the task has any files; whether some of them follow what is newest (on_change).
 bool content_files_any(const struct assignment *assignment);
 bool content_files_follow(const struct assignment *assignment);
 
-// Mounts it, where `mounts`; else it is a directory in memory already. Writes everything.
-int content_files_make(const struct content_order *order, bool mounts, struct error *err);
+// Mounts it, unless it is plain, and writes everything.
+int content_files_make(const struct content_order *order, struct error *err);
 int content_files_unmount(const char *directory, struct error *err);
 bool content_files_in_memory(const char *path);
 

@@ -127,6 +127,7 @@ struct executor_options {
     const char *self_path;           // musterd, re-executed for helpers
     const char *shim_path, *runc_path, *skopeo_path;
     const char *seccomp_path; // NULL = Debian's profile (seccomp.h)
+    const char *allow_bind;   // paths that binds may be at or below, with colons; NULL, "" = any; "none"
     int64_t runc_timeout_ms;  // for one run of runc; 0 = 30 s
     int64_t parallel_max;     // prepares and starts at once; 0 = cores + 1
     executor_event_fn on_event;

@@ -12,6 +12,9 @@
 // Model        State rises as in executor_presence; a supervisor per task tells the shim's events. Calls only
 //              record what is wanted and send commands; events that answer a repeated call are told from an
 //              idle handle, never inside the call.
+// Secrets      and configs are files below <run>/contents/<id>, which must be in memory for secrets; the
+//              task finds them by MUSTER_SECRETS and MUSTER_CONFIGS in its environment. They go when it
+//              ends.
 // Not here     Users other than by name or number, and only for root; everything else of a spec that needs a
 //              container is not done here, silently: what runs here is no production.
 #include "reconciler/agent/executor.h"
@@ -37,6 +40,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/agent/content_files.h"
 #include "reconciler/agent/health_watch.h"
 #include "reconciler/agent/supervisor.h"
 
@@ -72,7 +76,7 @@ struct process_task {
 struct process_executor {
     struct executor base;
     uv_loop_t *loop;
-    char *dir, *shim_path, *self_path;
+    char *dir, *run_dir, *shim_path, *self_path;
     struct health_pool health;
     struct map tasks;
     struct list asked;
@@ -265,9 +269,22 @@ static void task_free(struct process_task *task) {
     xfree(task);
 }
 
+static char *contents_of(const struct process_task *task) {
+    return xasprintf("%s/" CONTENT_FILES_NAME "/%s", task->executor->run_dir, task->id.text);
+}
+
+static void remove_contents(const struct process_task *task) {
+    AUTO_FREE char *directory = contents_of(task);
+    struct error err = {0};
+    if (fs_remove_tree(AT_FDCWD, directory, &err) < 0) {
+        log_failure(LOG_WARN, "task.contents", &err, LOG_STR("task", task->id.text));
+    }
+}
+
 static void task_end(struct process_task *task, enum executor_presence presence, int64_t time_unix_ms) {
     end_grace(task);
     forget_check(task);
+    remove_contents(task);
     supervisor_close(task->supervisor);
     task->supervisor = NULL;
     task->presence = presence;
@@ -449,7 +466,8 @@ static void add_id(struct buf *out, int64_t number) {
     buf_addc(out, '\0');
 }
 
-static void add_environment(struct buf *out, const struct assignment *assignment, const char *work_dir) {
+static void add_environment(struct buf *out, const struct assignment *assignment, const char *work_dir,
+                            const char *contents) {
     const struct pairs *environment = &assignment->spec.environment;
     for (size_t i = 0; i < environment->count; i++) {
         buf_addf(out, "%s=%s", environment->items[i].key, environment->items[i].value);
@@ -462,11 +480,17 @@ static void add_environment(struct buf *out, const struct assignment *assignment
         buf_addf(out, "HOME=%s", work_dir);
         buf_addc(out, '\0');
     }
+    if (content_files_any(assignment)) {
+        buf_addf(out, "MUSTER_SECRETS=%s/secrets", contents);
+        buf_addc(out, '\0');
+        buf_addf(out, "MUSTER_CONFIGS=%s/configs", contents);
+        buf_addc(out, '\0');
+    }
 }
 
 // The shim's file `process` (format: shim_process.c).
 static void make_spec(const struct assignment *assignment, const struct ids *ids, const char *work_dir,
-                      struct buf *out) {
+                      const char *contents, struct buf *out) {
     const struct service_spec *spec = &assignment->spec;
     add_string(out, str_is_empty(spec->working_dir) ? work_dir : spec->working_dir);
     add_id(out, ids->uid);
@@ -479,14 +503,34 @@ static void make_spec(const struct assignment *assignment, const struct ids *ids
     for (size_t i = 0; i < spec->command.count; i++) {
         add_string(out, spec->command.items[i]);
     }
-    add_environment(out, assignment, work_dir);
+    add_environment(out, assignment, work_dir, contents);
 }
 
-static int make_files(const char *shim, const char *work, const struct assignment *assignment,
-                      const struct ids *ids, struct error *err) {
+static int make_contents(const struct process_task *task, const struct assignment *assignment,
+                         const char *directory, struct error *err) {
+    const struct process_executor *executor = task->executor;
+    if (!content_files_any(assignment)) {
+        return 0;
+    }
+    if (assignment->spec.secrets.count > 0 && !content_files_in_memory(executor->run_dir)) {
+        return error_set(
+            err, ERR_LIMIT,
+            "secrets are kept in memory only, and %s is on a disk: give musterd a --run-dir below /run or "
+            "/dev/shm",
+            executor->run_dir);
+    }
+    struct shelf_items items = shelf_use_all(executor->base.shelf, assignment);
+    const struct content_order order = {assignment, &items, directory, /*is_plain=*/true};
+    int rc = content_files_make(&order, err);
+    shelf_items_leave(&items);
+    return rc;
+}
+
+static int make_files(const char *shim, const char *work, const char *contents,
+                      const struct assignment *assignment, const struct ids *ids, struct error *err) {
     AUTO_FREE char *process = xasprintf("%s/process", shim);
     AUTO_BUF spec = {0};
-    make_spec(assignment, ids, work, &spec);
+    make_spec(assignment, ids, work, contents, &spec);
     int rc = fs_make_dirs(shim, 0700, err);
     rc = rc < 0 ? rc : fs_make_dirs(work, 0755, err);
     if (rc == 0 && ids->uid >= 0 && chown(work, (uid_t)ids->uid, (gid_t)ids->gid) != 0) {
@@ -498,7 +542,9 @@ static int make_files(const char *shim, const char *work, const struct assignmen
 static int begin(struct process_task *task, const struct assignment *assignment, const struct ids *ids,
                  struct error *err) {
     AUTO_FREE char *shim = path_of(task, "shim"), *work = path_of(task, "work"), *log = path_of(task, "log");
-    int rc = make_files(shim, work, assignment, ids, err);
+    AUTO_FREE char *contents = contents_of(task);
+    int rc = make_contents(task, assignment, contents, err);
+    rc = rc < 0 ? rc : make_files(shim, work, contents, assignment, ids, err);
     rc = rc < 0 ? rc : keep_check(task, assignment, err);
     if (rc < 0) {
         return rc;
@@ -525,9 +571,11 @@ static int begin(struct process_task *task, const struct assignment *assignment,
 static void fail_begin(struct process_task *task, int rc, const struct error *err) {
     char text[600];
     int64_t reason = rc == -ERR_NO_SPACE    ? REASON_NO_SPACE
+                     : rc == -ERR_LIMIT     ? REASON_MEMORY_MISSING
                      : rc == -ERR_NOT_FOUND ? REASON_RUNTIME_MISSING
                                             : REASON_CREATE_FAILED;
-    task_fail(task, CLASS_INTERNAL, reason, error_text(err, text, sizeof text), 0);
+    task_fail(task, rc == -ERR_LIMIT ? CLASS_REJECT : CLASS_INTERNAL, reason,
+              error_text(err, text, sizeof text), 0);
 }
 
 static void process_prepare(struct executor *base, const struct assignment *assignment) {
@@ -557,6 +605,25 @@ static void process_prepare(struct executor *base, const struct assignment *assi
     if (task->presence == PRESENCE_FAILED) {
         ask(task);
     }
+}
+
+static void process_refresh(struct executor *base, const struct assignment *assignment) {
+    struct process_executor *executor = of(base);
+    struct process_task *task = task_get(executor, &assignment->task.meta.id);
+    struct error err = {0};
+    int number = 0;
+    if (task == NULL || task->supervisor == NULL || is_over(task)) {
+        return;
+    }
+    AUTO_FREE char *directory = contents_of(task);
+    struct shelf_items items = shelf_use_all(base->shelf, assignment);
+    const struct content_order order = {assignment, &items, directory, /*is_plain=*/true};
+    if (content_files_refresh(&order, &number, &err) < 0) {
+        log_failure(LOG_WARN, "task.refresh", &err, LOG_STR("task", task->id.text));
+    } else if (number != 0 && task->presence == PRESENCE_RUNNING) {
+        supervisor_kill(task->supervisor, number);
+    }
+    shelf_items_leave(&items);
 }
 
 // --- start, stop, remove ---
@@ -795,6 +862,7 @@ static void process_free(struct executor *base) {
     map_free(&executor->tasks);
     uv_close((uv_handle_t *)executor->idle, on_idle_closed);
     xfree(executor->dir);
+    xfree(executor->run_dir);
     xfree(executor->shim_path);
     xfree(executor->self_path);
     xfree(executor);
@@ -807,6 +875,7 @@ static const struct executor_ops process_ops = {
     .start = process_start,
     .stop = process_stop,
     .remove = process_remove,
+    .refresh = process_refresh,
     .list = process_list,
     .exec = process_exec,
     .log_path = process_log_path,
@@ -827,6 +896,7 @@ int executor_process_new(const struct executor_options *options, struct executor
     executor->base = (struct executor){&process_ops, options->on_event, options->context, NULL};
     executor->loop = options->loop;
     executor->dir = TAKE(dir);
+    executor->run_dir = xstrdup(options->run_dir != NULL ? options->run_dir : options->state_dir);
     executor->shim_path = xstrdup(options->shim_path);
     executor->self_path = xstrdup(options->self_path != NULL ? options->self_path : "musterd");
     health_pool_init(&executor->health, options->loop, executor->self_path);

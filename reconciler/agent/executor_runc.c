@@ -583,7 +583,7 @@ static void runc_refresh(struct executor *base, const struct assignment *assignm
     struct runc_path directory =
         runc_place_path(&executor->place, task->id.text, RUNC_RUN, CONTENT_FILES_NAME);
     struct shelf_items items = shelf_use_all(executor->base.shelf, assignment);
-    const struct content_order order = {assignment, &items, directory.text};
+    const struct content_order order = {assignment, &items, directory.text, /*is_plain=*/false};
     if (content_files_refresh(&order, &number, &err) < 0) {
         log_failure(LOG_WARN, "task.refresh", &err, LOG_STR("task", task->id.text));
     } else if (number != 0 && task->presence == PRESENCE_RUNNING) {
@@ -749,6 +749,7 @@ void runc_executor_unref(struct runc_executor *executor) {
     map_free(&executor->tasks);
     xfree(executor->shim_path);
     xfree(executor->self_path);
+    xfree(executor->allow_bind);
     xfree(executor->runc_path);
     xfree(executor->runc_version);
     xfree(executor);
@@ -814,6 +815,7 @@ int executor_runc_new(const struct executor_options *options, struct executor **
     executor->loop = options->loop;
     executor->seccomp = seccomp_new(options->seccomp_path);
     executor->shim_path = xstrdup(options->shim_path);
+    executor->allow_bind = xstrdup(options->allow_bind != NULL ? options->allow_bind : "");
     executor->runc_path = xstrdup(options->runc_path != NULL ? options->runc_path : "runc");
     executor->self_path = xstrdup(options->self_path);
     health_pool_init(&executor->health, options->loop, executor->self_path);

@@ -28,7 +28,7 @@ struct runc_executor {
     struct bundle_host host;
     struct seccomp *seccomp;
     struct image_store *images;
-    char *shim_path, *runc_path, *self_path;
+    char *shim_path, *runc_path, *self_path, *allow_bind;
     struct health_pool health;
     int64_t runc_timeout_ms;
     struct map tasks;

@@ -91,6 +91,7 @@ static int write_bundle(struct work *work, struct arena *arena, struct error *er
         .seccomp = work->seccomp,
         .capabilities = work->capabilities,
         .shim_path = executor->shim_path,
+        .allow_bind = executor->allow_bind,
         .contents = &work->contents,
     };
     return bundle_write(&options, &work->reason, arena, err);

@@ -431,7 +431,9 @@ static void on_assign(struct stepping *at, const void *payload) {
         session->is_asking = false;
     }
     session->part = part->number;
-    if (!collect(session, part)) {
+    bool is_collected = collect(session, part);
+    wipe(part->contents.count, part->contents.items);
+    if (!is_collected) {
         session->failures = FAILURES_MAX;
         give_up(at, "more is assigned to this node than one may hold");
     } else if (part->is_last && hand_out(at) < 0) {

@@ -31,6 +31,7 @@ static const struct handler {
     {MESSAGE_LOGS, false, ANY, control_logs},
     {MESSAGE_WHY, false, FRESH, control_why},
     {MESSAGE_INFO, true, ANY, control_info},
+    {MESSAGE_VOLUMES, true, ANY, control_volumes},
     {MESSAGE_INIT, true, ANY, control_init},
     {MESSAGE_SWARM_JOIN, true, ANY, control_join},
     {MESSAGE_SWARM_LEAVE, true, ANY, control_leave},

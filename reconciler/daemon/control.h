@@ -48,6 +48,7 @@ void control_join(const struct request *request);
 void control_leave(const struct request *request);
 void control_logs(const struct request *request);
 void control_why(const struct request *request);
+void control_volumes(const struct request *request);
 void control_join_token(const struct request *request);
 void control_ca_rotate(const struct request *request);
 void control_exec(const struct request *request);

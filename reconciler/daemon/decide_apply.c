@@ -18,6 +18,7 @@
 #include "specs/node.h"
 #include "specs/resource.h"
 #include "specs/service.h"
+#include "specs/task_template.h"
 
 struct item {
     const struct apply_item *given;
@@ -146,6 +147,9 @@ static int check_reference(struct applying *a, struct item *item, enum object_ki
     int rc = store_find_name(a->read, kind, name, &id, err);
     if (rc != STORE_ABSENT) {
         return rc;
+    }
+    if (kind == KIND_VOLUME && task_template_is(name)) {
+        return 0; // one for each task
     }
     if (kind == KIND_VOLUME) { // as Docker does it
         warn(a, item,

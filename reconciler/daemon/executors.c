@@ -52,6 +52,7 @@ int executors_open(struct daemon *daemon, struct executor **out, struct error *e
                                                              .shim_path = find_shim(options, self, &arena),
                                                              .runc_path = options->runc,
                                                              .skopeo_path = options->skopeo,
+                                                             .allow_bind = options->allow_bind,
                                                              .parallel_max = options->parallel},
                                   out, err);
     return error_wrap(err, rc, "set up the executor '%s'", executor_choice_names[options->executor]);

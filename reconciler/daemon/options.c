@@ -41,6 +41,9 @@ static const struct field option_fields[] = {
     STRING(struct daemon_options, 13, shim, .help = "Program muster-shim; found beside musterd by default."),
     INT(struct daemon_options, 14, parallel, 0, 1024,
         .help = "Tasks that are prepared and started at once; 0 = cores + 1."),
+    STRING(struct daemon_options, 15, allow_bind,
+           .help = "Paths, with : between them, at or below which tasks may bind; none = nowhere; by default "
+                   "anywhere."),
 };
 const struct schema daemon_options_schema =
     SCHEMA("settings", struct daemon_options, option_fields, .help = "Settings of musterd.");

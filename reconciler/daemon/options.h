@@ -28,6 +28,7 @@ struct daemon_options {
     struct pairs labels;              // engine.labels.* of this node
     const char *runc, *skopeo, *shim; // paths or names of programs; shim "" = found beside musterd
     int64_t parallel;                 // tasks prepared and started at once; 0 = cores + 1
+    const char *allow_bind;           // paths, with colons; "" = any, "none"
     struct bytes unknown;
 };
 extern const struct schema daemon_options_schema;

@@ -160,3 +160,23 @@ group_file() {
     exits 0 muster diff -f "$repo/examples/hello.yaml"
     remove hello
 }
+
+@test "secrets are where the service names them, and each task has its volume" {
+    apply secrets.yaml
+    count_is 2 vault
+    first=$(the_task vault)
+    same hunter2 "$(inside "$first" cat /run/secrets/db_password)"
+    same 400 "$(inside "$first" stat -c %a /run/secrets/db_password)"
+    for slot in 1 2; do
+        same "vault-$slot has a password of 7 bytes" "$(cat "$node/state/volumes/data-$slot/log")"
+    done
+    same "NODE=$(hostname)" "$(tr '\0' '\n' <"/proc/$(task_pid "$first")/environ" | grep ^NODE=)"
+    sed "s|\.\./build/images|$IMAGES|" "$repo/examples/secrets.yaml" >"$node/secrets.yaml"
+    printf another >"$node/db_password.txt"
+    muster apply -f "$node/secrets.yaml"
+    count_is 2 vault
+    same another "$(inside "$(the_task vault)" cat /run/secrets/db_password)"
+    remove vault
+    muster secret rm db_password
+    muster config rm motd
+}

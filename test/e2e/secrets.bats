@@ -206,3 +206,19 @@ has_inside() { # TEXT FILE
     same "$CANARY" "$(inside web cat /run/secrets/other)"
     exits 1 inside web test -s /conf
 }
+
+@test "a rollback brings the older content back, and what nobody can go back to goes" {
+    { secret pw value; service web 'secrets: [pw]'; } >"$node/spec.yaml"
+    apply
+    printf changed >"$node/value"
+    apply
+    same changed "$(inside web cat /run/secrets/pw)"
+    muster service rollback web
+    same "$CANARY" "$(inside web cat /run/secrets/pw)"
+    same 1 "$(muster secret ls -q | wc -l)"
+    apply # declared again, it is the newest
+    same changed "$(inside web cat /run/secrets/pw)"
+    muster service rm web
+    await muster secret rm pw
+    same '' "$(muster secret ls -q)"
+}

@@ -703,9 +703,113 @@ static void the_file_is_as_the_golden_one(void **state) {
                      -ERR_CORRUPT);
 }
 
+// --- secrets ---
+
+static struct file_reference wanted_secret = {
+    .source = "key", .target = "", .uid = "0", .gid = "0", .signal = ""};
+static const struct bytes value = {(const uint8_t *)"canary-of-the-agent", 19};
+
+// Assigns the task with a secret, which comes along or not.
+static void assign_secret(const struct wanted *task, struct assigned_file file, bool has_value) {
+    struct assignment item = assignment_of(task);
+    struct assigned_content content = {.id = file.content, .data = value};
+    item.spec.secrets.count = item.files.count = 1;
+    item.spec.secrets.items = &wanted_secret;
+    item.files.items = &file;
+    agent_assign_update(
+        sim.agent,
+        &(struct assignments){
+            .count = 1, .items = &item, .content_count = has_value ? 1 : 0, .contents = &content},
+        NULL, 0);
+}
+
+static struct assigned_file file_of(const char *trouble) {
+    return (struct assigned_file){
+        .kind = KIND_SECRET, .name = "key", .content = id_from_prng(&sim.prng), .trouble = trouble};
+}
+
+static bool is_on_shelf(const struct id *content) {
+    struct shelf_item *item = shelf_use(sim.executor->shelf, content);
+    shelf_leave(item);
+    return item != NULL;
+}
+
+static void a_task_with_a_secret_has_it_until_it_ends(void **state) {
+    (void)state;
+    begin(1);
+    struct wanted *task = want("forever", TASK_RUNNING);
+    struct assigned_file file = file_of("");
+    assign_secret(task, file, true);
+    assert_true(is_on_shelf(&file.content));
+    pass(1000);
+    assert_int_equal(task->told.state, TASK_RUNNING);
+    AUTO_BUF kept = {0};
+    char path[128];
+    snprintf(path, sizeof path, "%s/assignments/%s", sim.dir, task->id.text);
+    assert_int_equal(fs_read(AT_FDCWD, path, 1 << 20, &kept, NULL), 0);
+    assert_null(memmem(buf_text(&kept), kept.len, value.data, value.len));
+    assert_non_null(memmem(buf_text(&kept), kept.len, file.content.text, ID_LEN));
+    task->desired = TASK_SHUTDOWN;
+    assign_secret(task, file, true);
+    pass(1000);
+    assert_true(task_state_is_over(task->told.state));
+    assert_false(is_on_shelf(&file.content));
+}
+
+static void a_task_waits_for_a_secret_that_is_not_there(void **state) {
+    (void)state;
+    begin(1);
+    struct wanted *task = want("forever", TASK_RUNNING);
+    struct assigned_file file = file_of("the leader has no key");
+    assign_secret(task, file, false);
+    pass(1000);
+    assert_int_equal(task->told.state, TASK_PREPARING);
+    assert_int_equal(task->told.reason, REASON_CONTENT_AWAITED);
+    die(); // what was kept has no value in it
+    live();
+    pass(40000); // longer than it takes to compare with the executor
+    assert_int_equal(task->told.state, TASK_PREPARING);
+    file.trouble = "";
+    assign_secret(task, file, true);
+    pass(1000);
+    assert_int_equal(task->told.state, TASK_RUNNING);
+}
+
+static void one_that_waits_can_be_stopped(void **state) {
+    (void)state;
+    begin(1);
+    struct wanted *task = want("forever", TASK_RUNNING);
+    struct assigned_file file = file_of("");
+    assign_secret(task, file, false);
+    pass(1000);
+    task->desired = TASK_SHUTDOWN;
+    assign_secret(task, file, true); // too late
+    pass(1000);
+    assert_true(task_state_is_over(task->told.state));
+    assert_false(is_on_shelf(&file.content));
+}
+
+static void a_secret_that_does_not_exist_is_a_reason_to_reject(void **state) {
+    (void)state;
+    begin(1);
+    struct wanted *task = want("forever", TASK_RUNNING);
+    struct assigned_file file = file_of("");
+    file.content = (struct id){{0}};
+    file.is_missing = true;
+    assign_secret(task, file, false);
+    pass(1000);
+    assert_int_equal(task->told.state, TASK_REJECTED);
+    assert_int_equal(task->told.reason, REASON_CONTENT_NOT_FOUND);
+    assert_non_null(strstr(task->error, "secret 'key' not found"));
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(a_task_with_a_secret_has_it_until_it_ends),
+        TEST(a_task_waits_for_a_secret_that_is_not_there),
+        TEST(one_that_waits_can_be_stopped),
+        TEST(a_secret_that_does_not_exist_is_a_reason_to_reject),
         TEST(tasks_run_and_are_reported_in_one_batch_a_turn),
         TEST(what_is_not_acknowledged_is_sent_again),
         TEST(all_that_is_not_acknowledged_is_sent_again_at_a_word),

@@ -322,6 +322,32 @@ static void nothing_is_mounted_over_what_is_the_kernels(void **state) {
     assert_int_equal(write_it(fixture), 0);
 }
 
+// --- where a node allows binds ---
+
+static int bind_of(struct fixture *fixture, const char *source) {
+    fixture->assignment.spec.volumes.count = 0;
+    add_mount(fixture, MOUNT_BIND, source, "/data");
+    return write_it(fixture);
+}
+
+static void binds_stay_where_the_node_allows_them(void **state) {
+    struct fixture *fixture = *state;
+    const char *source = path(fixture, "source"), *link = path(fixture, "source/link");
+    assert_int_equal(symlink(path(fixture, "hostetc"), link), 0);
+    fixture->options.allow_bind = arena_printf(&fixture->arena, "/absent:%s/", source);
+    assert_int_equal(bind_of(fixture, source), 0);
+    assert_int_equal(bind_of(fixture, link), -ERR_INVALID); // it leads elsewhere
+    assert_int_equal(fixture->reason, REASON_MOUNT_INVALID);
+    assert_non_null(strstr(fixture->error, "--allow-bind"));
+    assert_int_equal(bind_of(fixture, path(fixture, "hostetc")), -ERR_INVALID);
+    assert_int_equal(bind_of(fixture, arena_printf(&fixture->arena, "%s/../hostetc", source)), -ERR_INVALID);
+    assert_int_equal(bind_of(fixture, arena_printf(&fixture->arena, "%sy", source)), -ERR_INVALID);
+    fixture->options.allow_bind = "none";
+    assert_int_equal(bind_of(fixture, source), -ERR_INVALID);
+    fixture->options.allow_bind = "/";
+    assert_int_equal(bind_of(fixture, path(fixture, "hostetc")), 0);
+}
+
 static void sources_of_binds_must_exist(void **state) {
     struct fixture *fixture = *state;
     struct mount *mount = add_mount(fixture, MOUNT_BIND, path(fixture, "absent/dir"), "/data");
@@ -483,6 +509,7 @@ static const struct CMUnitTest tests[] = {
     TEST(users_are_looked_up_in_the_image),
     TEST(hostile_passwd_files_do_no_harm),
     TEST(nothing_is_mounted_over_what_is_the_kernels),
+    TEST(binds_stay_where_the_node_allows_them),
     TEST(sources_of_binds_must_exist),
     TEST(volumes_begin_as_the_image_has_it),
     TEST(the_images_volumes_are_anonymous_ones),

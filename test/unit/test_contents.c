@@ -297,7 +297,7 @@ static int files_setup(void **state) {
     f->assignment.spec.configs.items = &f->references[2];
     f->assignment.files.count = 3;
     f->assignment.files.items = f->files;
-    f->order = (struct content_order){&f->assignment, &f->items, f->directory};
+    f->order = (struct content_order){&f->assignment, &f->items, f->directory, /*is_plain=*/true};
     *state = f;
     return 0;
 }
@@ -337,12 +337,13 @@ static void files_are_made_and_said_where_to_mount(void **state) {
     struct content_mount mount;
     unsigned mode;
     struct error err = {0};
-    assert_int_equal(content_files_make(&f->order, /*mounts=*/false, &err), 0);
+    assert_int_equal(content_files_make(&f->order, &err), 0);
     file_is(f, "secrets/a", "a");
     file_is(f, "secrets/sub/key", "b");
-    file_is(f, "files/2", "c");
+    file_is(f, "configs/c", "c");
     inode_of(f, "secrets/sub/key", &mode);
     assert_int_equal(mode, 0400);
+    f->order.is_plain = false;
     assert_true(content_files_mount(&f->order, 0, &arena, &mount));
     assert_string_equal(mount.target, "/run/secrets");
     assert_true(content_files_mount(&f->order, 1, &arena, &mount));
@@ -356,10 +357,10 @@ static void what_follows_is_replaced_and_the_signal_told(void **state) {
     struct error err = {0};
     unsigned mode;
     int number = 0;
-    assert_int_equal(content_files_make(&f->order, /*mounts=*/false, &err), 0);
+    assert_int_equal(content_files_make(&f->order, &err), 0);
     assert_int_equal(content_files_refresh(&f->order, &number, &err), 0);
     assert_int_equal(number, 0); // nothing is new
-    ino_t secret = inode_of(f, "secrets/sub/key", &mode), config = inode_of(f, "files/2", &mode);
+    ino_t secret = inode_of(f, "secrets/sub/key", &mode);
     put(f, 0, 95, "another a"); // it restarts
     put(f, 1, 96, "another b");
     assert_int_equal(content_files_refresh(&f->order, &number, &err), 0);
@@ -371,8 +372,7 @@ static void what_follows_is_replaced_and_the_signal_told(void **state) {
     put(f, 2, 97, "");
     assert_int_equal(content_files_refresh(&f->order, &number, &err), 0);
     assert_int_equal(number, 0);
-    file_is(f, "files/2", "");
-    assert_int_equal(inode_of(f, "files/2", &mode), config); // it is mounted by itself
+    file_is(f, "configs/c", "");
 }
 
 static void nothing_is_written_to_a_disk(void **state) {
@@ -395,7 +395,7 @@ static void what_is_not_on_the_shelf_is_an_error(void **state) {
     struct error err = {0};
     shelf_leave(f->items.items[1]);
     f->items.items[1] = NULL;
-    assert_int_equal(content_files_make(&f->order, /*mounts=*/false, &err), -ERR_NOT_FOUND);
+    assert_int_equal(content_files_make(&f->order, &err), -ERR_NOT_FOUND);
     assert_non_null(strstr(err.root, "secret 'b'"));
 }
 
