@@ -28,7 +28,9 @@
 #define TRANSACTION_BYTES_MAX (4 * MIB)
 #define TRANSACTION_CHANGES_MAX 2000
 #define REPLICAS_MAX 1000000
-#define SPEC_REVISIONS_MAX 20 // specs of a service that are kept for rollback and undo
+#define PREFERENCES_MAX 8        // levels of spreading, one within the other
+#define RESERVATION_KINDS_MAX 64 // generic resources of one service
+#define SPEC_REVISIONS_MAX 20    // specs of a service that are kept for rollback and undo
 
 // History: the watch stream can be resumed while its revision lies inside.
 #define HISTORY_BYTES_MAX (64 * MIB)

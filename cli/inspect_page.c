@@ -366,6 +366,11 @@ void inspect_node_page(const void *at, struct buf *out) {
     heading(out, "Resources");
     line(out, " CPUs", "%s", units_format_cpus(description->cpus_nano, text, sizeof text));
     line(out, " Memory", "%s", units_human_bytes(description->memory_bytes, text, sizeof text));
+    for (size_t i = 0; i < description->generic_resources.count; i++) {
+        AUTO_BUF stock = {0};
+        generic_write(&description->generic_resources.items[i], &stock);
+        line(out, " Generic", "%s", buf_text(&stock));
+    }
     line(out, "Engine Version", "%s", description->version);
     line(out, "Runtime", "%s", description->runtime_version);
     line(out, "Cgroups", "%s", description->cgroup_mode);

@@ -7,6 +7,8 @@
 #include "cli/columns.h"
 #include "cli/connect.h"
 
+#define REMEDY_NODES_MAX 6
+
 static void add_safe(struct buf *out, const char *text) {
     str_escape(out, text, strlen(text), /* keep_newlines= */ false);
 }
@@ -70,6 +72,27 @@ static void add_task(const struct task *task, struct buf *out) {
     }
 }
 
+// "  node w1 or w3 had the label disk=ssd", "  the service reserved at most 0.70 CPUs (then on w2)"
+static void add_remedy(const struct remedy *remedy, struct buf *out) {
+    buf_adds(out, remedy->of_service ? "  the service " : "  node ");
+    if (remedy->of_service) {
+        add_safe(out, remedy->change);
+        buf_adds(out, " (then on ");
+    }
+    for (size_t i = 0; i < remedy->nodes.count && i < REMEDY_NODES_MAX; i++) {
+        buf_adds(out, i == 0 ? "" : i + 1 < remedy->nodes.count ? ", " : " or ");
+        add_safe(out, remedy->nodes.items[i]);
+    }
+    if (remedy->nodes.count > REMEDY_NODES_MAX) {
+        buf_addf(out, " or one of %zu more", remedy->nodes.count - REMEDY_NODES_MAX);
+    }
+    buf_adds(out, remedy->of_service ? ")" : " ");
+    if (!remedy->of_service) {
+        add_safe(out, remedy->change);
+    }
+    buf_addc(out, '\n');
+}
+
 static int why_text(const struct why_reply *why, struct arena *arena, struct buf *out, struct error *err) {
     add_safe(out, why->verdict);
     buf_addc(out, '\n');
@@ -89,6 +112,12 @@ static int why_text(const struct why_reply *why, struct arena *arena, struct buf
     }
     add_names("Nodes that would do", &why->nodes_left, out);
     add_list("What happened, oldest first:", &why->history, out);
+    if (why->would_run_if.count > 0) {
+        buf_adds(out, "\nIt would run if\n");
+    }
+    for (size_t i = 0; i < why->would_run_if.count; i++) {
+        add_remedy(&why->would_run_if.items[i], out);
+    }
     add_list("What would help:", &why->advice, out);
     return 0;
 }

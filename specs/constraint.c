@@ -69,6 +69,10 @@ static int unknown_key(const char *key, struct error *err) {
         key);
 }
 
+int constraint_check_key(const char *key, struct error *err) {
+    return is_key(key) ? 0 : unknown_key(key, err);
+}
+
 int constraint_parse(const char *text, struct arena *arena, struct constraint *out, struct error *err) {
     const char *equal = strstr(text, "==");
     const char *differ = strstr(text, "!=");
@@ -105,15 +109,39 @@ static bool is_machine(const char *arch, const char *const *names, size_t count)
     return false;
 }
 
-bool constraint_arch_equal(const char *a, const char *b) {
-    static const char *const families[][3] = {{"amd64", "x86_64", "x86-64"},
-                                              {"arm64", "aarch64", "arm64/v8"}};
+// What Go and image registries call it, then what kernels and people do.
+static const char *const families[][5] = {
+    {"amd64", "x86_64", "x86-64", "amd64/v1", "amd64"},
+    {"arm64", "aarch64", "arm64/v8", "armv8", "arm64"},
+    {"arm/v7", "armv7l", "armv7", "armhf", "arm/v7"},
+    {"arm/v6", "armv6l", "armv6", "armel", "arm/v6"},
+    {"386", "i386", "i486", "i586", "i686"},
+    {"ppc64le", "powerpc64le", "ppc64el", "ppc64le", "ppc64le"},
+    {"loong64", "loongarch64", "loong64", "loong64", "loong64"},
+};
+#define ARM_FIRST 2 // of the families that "arm" without a version means
+#define ARM_LAST 3
+
+// The family's place in the table; -1 = none.
+static int family_of(const char *arch) {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        if (is_machine(a, families[i], 3)) {
-            return is_machine(b, families[i], 3);
+        if (is_machine(arch, families[i], sizeof families[i] / sizeof *families[i])) {
+            return (int)i;
         }
     }
-    return str_equal_nocase(a, b);
+    return -1;
+}
+
+bool constraint_arch_equal(const char *a, const char *b) {
+    int family[2] = {family_of(a), family_of(b)};
+    if (str_equal_nocase(a, b)) {
+        return true;
+    }
+    if (str_equal_nocase(a, "arm") || str_equal_nocase(b, "arm")) {
+        int other = str_equal_nocase(a, "arm") ? family[1] : family[0];
+        return other >= ARM_FIRST && other <= ARM_LAST;
+    }
+    return family[0] >= 0 && family[0] == family[1];
 }
 
 static const char *label(const struct pairs *labels, const char *name) {

@@ -18,9 +18,12 @@ int constraint_parse(const char *text, struct arena *arena, struct constraint *o
 // (amd64 ≡ x86_64, arm64 ≡ aarch64), node.labels.*, engine.labels.*. Values compare without case. An
 // unknown key never matches.
 bool constraint_matches(const struct constraint *constraint, const struct node *node);
+// Is it one of those keys? The error says which it could be.
+int constraint_check_key(const char *key, struct error *err);
 // The value of a key for a node ("" when absent); for spread preferences.
 const char *constraint_value(const char *key, const struct node *node);
-// Does "amd64" mean the same machine as "x86_64"?
+// Does "amd64" mean the same machine as "x86_64", and "arm/v7" as "armv7l"? "arm" alone means each that runs
+// 32-bit ARM.
 bool constraint_arch_equal(const char *a, const char *b);
 
 #endif

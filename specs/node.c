@@ -58,6 +58,8 @@ static const struct field node_description_fields[] = {
            .help = "Fingerprint of the authority that signed its certificate."),
     STRINGS(struct node_description, 11, authorities,
             .help = "Fingerprints of the authorities that it believes, the newest first."),
+    LIST(struct node_description, 27, generic_resources, &generic_stock_schema, struct generic_stock,
+         .help = "Resources of its daemon's configuration, generic_resources in reservations."),
 };
 const struct schema node_description_schema =
     SCHEMA("node_description", struct node_description, node_description_fields,

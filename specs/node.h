@@ -4,6 +4,7 @@
 #ifndef MUSTER_SPECS_NODE_H
 #define MUSTER_SPECS_NODE_H
 
+#include "specs/generic.h"
 #include "specs/object.h"
 #include "specs/service.h"
 
@@ -21,12 +22,13 @@ struct node_spec {
 struct node_description {
     const char *hostname, *os, *arch; // "linux", "x86_64"
     int64_t cpus_nano, memory_bytes;
-    const char *version;         // of musterd
-    const char *runtime_version; // "runc 1.1.5"
-    const char *cgroup_mode;     // "v1", "hybrid", "v2"
-    struct pairs labels;         // of the engine: from the daemon's configuration
-    const char *authority;       // fingerprint of what signed its certificate; "" = it has none
-    struct strings authorities;  // fingerprints of those that it believes
+    const char *version;                     // of musterd
+    const char *runtime_version;             // "runc 1.1.5"
+    const char *cgroup_mode;                 // "v1", "hybrid", "v2"
+    struct pairs labels;                     // of the engine: from the daemon's configuration
+    const char *authority;                   // fingerprint of what signed its certificate; "" = it has none
+    struct strings authorities;              // fingerprints of those that it believes
+    struct generic_stocks generic_resources; // from the daemon's configuration
     struct bytes unknown;
 };
 struct node_status {

@@ -209,7 +209,9 @@ static const struct field resource_reservations_fields[] = {
     SIZE(struct resource_reservations, 2, memory_bytes, .name = "memory", .min = 4194304, .max = INT64_MAX,
          RESTARTS, SINCE, .help = "Memory set aside on the node.", .example = "32M"),
     LIST(struct resource_reservations, 3, generic_resources, &generic_resource_schema,
-         struct generic_resource, .flags = FIELD_LATER, RESTARTS, SINCE, .help = "Counted resources."),
+         struct generic_resource, RESTARTS, SINCE,
+         .help = "Resources of nodes' own making, as musterd --generic-resource names them.",
+         .example = "[{kind: gpu, value: 1}]"),
 };
 static const struct schema resource_reservations_schema =
     SCHEMA("resource_reservations", struct resource_reservations, resource_reservations_fields,
@@ -274,8 +276,9 @@ const struct schema update_config_schema =
     SCHEMA("update_config", struct update_config, update_config_fields, .help = "How tasks are replaced.");
 
 static const struct field placement_preference_fields[] = {
-    STRING(struct placement_preference, 1, spread, .flags = FIELD_REQUIRED, MOVES, SINCE,
-           .help = "Label to spread over.", .example = "node.labels.rack"),
+    STRING(struct placement_preference, 1, spread, .flags = FIELD_REQUIRED, SINCE,
+           .help = "What nodes are grouped by: a label, or another key of constraints.",
+           .example = "node.labels.rack"),
 };
 static const struct schema placement_preference_schema =
     SCHEMA("placement_preference", struct placement_preference, placement_preference_fields,
@@ -283,9 +286,10 @@ static const struct schema placement_preference_schema =
 static const struct field placement_fields[] = {
     STRINGS(struct placement, 1, constraints, .flags = FIELD_UNORDERED, MOVES, SINCE,
             .help = "All must hold for a node.", .example = "[node.labels.disk == ssd]"),
-    LIST(struct placement, 2, preferences, &placement_preference_schema, struct placement_preference,
-         .flags = FIELD_LATER, MOVES, SINCE, .help = "Spread over these, in this order."),
-    INT(struct placement, 3, max_replicas_per_node, 0, 1000000, MOVES, SINCE,
+    LIST(struct placement, 2, preferences, &placement_preference_schema, struct placement_preference, SINCE,
+         .help = "Spread evenly over these, one within the other, in this order.",
+         .example = "[{spread: node.labels.dc}, {spread: node.labels.rack}]"),
+    INT(struct placement, 3, max_replicas_per_node, 0, 1000000, SINCE,
         .help = "Tasks of the service on one node; 0 = no limit."),
 };
 static const struct schema placement_schema =
@@ -421,8 +425,8 @@ static const struct field service_spec_fields[] = {
          .help = "Services that must be there first: at the first start, and at each update."),
     STRINGS(struct service_spec, 38, profiles, .flags = FIELD_UNORDERED, SINCE,
             .help = "Only with these profiles."),
-    STRING(struct service_spec, 39, platform, .flags = FIELD_LATER, RESTARTS, SINCE,
-           .help = "Platform of the image, os/arch.", .example = "linux/amd64"),
+    STRING(struct service_spec, 39, platform, RESTARTS, SINCE,
+           .help = "Platform of the image, os/arch: only such nodes run it.", .example = "linux/amd64"),
     STRING(struct service_spec, 40, pull_policy, .flags = FIELD_LATER, SINCE,
            .help = "missing, always or never."),
     STRUCT(struct service_spec, 41, deploy, &deploy_schema, struct deploy, SINCE,

@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "specs/constraint.h"
 #include "specs/cron.h"
+#include "specs/generic.h"
 #include "specs/health.h"
 #include "specs/image.h"
 #include "specs/service_rules.h"
@@ -143,6 +144,27 @@ void ulimit_check(const void *object, struct problem_sink *sink) {
     }
 }
 
+static void check_generic(const struct resource_reservations *reservations, struct problem_sink *sink) {
+    for (size_t i = 0; i < reservations->generic_resources.count; i++) {
+        const char *kind = reservations->generic_resources.items[i].kind;
+        char where[64];
+        snprintf(where, sizeof where, "reservations.generic_resources[%zu]", i);
+        if (!generic_is_kind(kind)) {
+            problem(sink, where, "'%s' is no kind: letters, digits, '-', '_' and '.', like gpu", kind);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(reservations->generic_resources.items[j].kind, kind) == 0) {
+                problem(sink, where, "kind '%s' is given twice: write one number for it", kind);
+                break;
+            }
+        }
+    }
+    if (reservations->generic_resources.count > RESERVATION_KINDS_MAX) {
+        problem(sink, "reservations.generic_resources", "%zu kinds are over the limit of %d",
+                reservations->generic_resources.count, RESERVATION_KINDS_MAX);
+    }
+}
+
 void resources_check(const void *object, struct problem_sink *sink) {
     const struct resources *resources = object;
     if (resources->limits.cpus_nano != 0 && resources->reservations.cpus_nano > resources->limits.cpus_nano) {
@@ -152,6 +174,7 @@ void resources_check(const void *object, struct problem_sink *sink) {
         resources->reservations.memory_bytes > resources->limits.memory_bytes) {
         problem(sink, "reservations.memory", "is more than limits.memory");
     }
+    check_generic(&resources->reservations, sink);
 }
 
 void placement_check(const void *object, struct problem_sink *sink) {
@@ -164,6 +187,19 @@ void placement_check(const void *object, struct problem_sink *sink) {
             snprintf(where, sizeof where, "constraints[%zu]", i);
             problem(sink, where, "%s", err.root);
         }
+    }
+    for (size_t i = 0; i < placement->preferences.count; i++) {
+        const char *key = placement->preferences.items[i].spread;
+        struct error err = {0};
+        if (key[0] != '\0' && constraint_check_key(key, &err) < 0) {
+            char where[48];
+            snprintf(where, sizeof where, "preferences[%zu].spread", i);
+            problem(sink, where, "%s", err.root);
+        }
+    }
+    if (placement->preferences.count > PREFERENCES_MAX) {
+        problem(sink, "preferences", "%zu levels are over the limit of %d", placement->preferences.count,
+                PREFERENCES_MAX);
     }
 }
 

@@ -90,6 +90,14 @@ static const struct field health_result_fields[] = {
 };
 static const struct schema health_result_schema = SCHEMA("health_result", struct health_result,
                                                          health_result_fields, .help = "One health check.");
+static const struct field remedy_fields[] = {
+    STRING(struct remedy, 1, change, .help = "What would have to be true of a node, or of the service.",
+           .example = "had 0.30 more CPUs free"),
+    BOOL(struct remedy, 2, of_service, .help = "Of the service, not of a node."),
+    STRINGS(struct remedy, 3, nodes, .help = "Nodes that could run the task then, the nearest first."),
+};
+const struct schema remedy_schema = SCHEMA("remedy", struct remedy, remedy_fields,
+                                           .help = "A change that would let a task find a node.");
 
 static const struct field task_status_fields[] = {
     INT(struct task_status, 1, state, 0, INT32_MAX, .word = task_state_name, .number = task_state_parse,
@@ -135,6 +143,10 @@ static const struct field task_fields[] = {
     ID(struct task, 21, round_id, .help = "Round of the rollout that made it."),
     INT(struct task, 23, job_iteration, 0, INT64_MAX,
         .help = "Of a job: the run it belongs to; 0 for other services."),
+    LIST(struct task, 32, generic_resources, &generic_stock_schema, struct generic_stock,
+         .help = "Counted resources set aside for it, and which those with names are."),
+    STRINGS(struct task, 33, host_ports, .help = "Ports of its node that it publishes.",
+            .example = "[8080/tcp]"),
 };
 const struct schema task_schema =
     SCHEMA("task", struct task, task_fields,

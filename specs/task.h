@@ -7,6 +7,7 @@
 #ifndef MUSTER_SPECS_TASK_H
 #define MUSTER_SPECS_TASK_H
 
+#include "specs/generic.h"
 #include "specs/object.h"
 
 // name, number, word on the screen, is it over (nothing runs any more)
@@ -118,6 +119,14 @@ struct health_results {
     struct health_result *items; // the oldest first
 };
 
+// What would let a task find a node: one thing that is not so.
+struct remedy {
+    const char *change;   // of the nodes: "had 0.30 more CPUs free"; of the service: "reserved at most 0.70 CPUs"
+    bool of_service;      // else of any one of the nodes
+    struct strings nodes; // that could run it then, the nearest first
+    struct bytes unknown;
+};
+
 struct task_status {
     int64_t state; // enum task_state
     int64_t since_unix_ms;
@@ -149,10 +158,12 @@ struct task {
     int64_t running_unix_ms; // when it came to run, as its node said; 0 = it has not, as far as is known
     struct id round_id;      // of the rollout that made it (struct rollout); none = nothing to do with one
     int64_t job_iteration; // of a job: the run it belongs to; 0 for other services
+    struct generic_stocks generic_resources; // those with names get them together with the node
+    struct strings host_ports;               // of its node: "8080/tcp"
     struct bytes unknown;
 };
 extern const struct schema task_schema;
-extern const struct schema task_status_schema, task_exit_schema, funnel_step_schema;
+extern const struct schema task_status_schema, task_exit_schema, funnel_step_schema, remedy_schema;
 
 // What managers want of the task, as people are told: a job's task is meant to run to its end, and to have done
 // so is what was wanted.

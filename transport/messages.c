@@ -412,6 +412,8 @@ static const struct field why_reply_fields[] = {
     STRINGS(struct why_reply, 5, nodes_left, .help = "Nodes that would do."),
     STRINGS(struct why_reply, 6, history, .help = "What happened to the slot, oldest first."),
     STRINGS(struct why_reply, 7, advice, .help = "What would have to change."),
+    LIST(struct why_reply, 8, would_run_if, &remedy_schema, struct remedy,
+         .help = "What would let it find a node, each by itself."),
 };
 const struct schema why_reply_schema =
     SCHEMA("why_reply", struct why_reply, why_reply_fields, .help = "Why a task is where it is.");

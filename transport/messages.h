@@ -355,6 +355,7 @@ struct why_reply {
     struct strings nodes_left;
     struct strings history;
     struct strings advice;
+    LIST_OF(struct remedy) would_run_if; // for a task that has no node
     struct bytes unknown;
 };
 

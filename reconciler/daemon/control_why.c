@@ -228,22 +228,29 @@ static void advise(struct why *why, const char *text) {
     *ARENA_PUSH(why->arena, &why->reply.advice) = text;
 }
 
-static void advise_on_funnel(struct why *why, const struct funnel *funnel) {
-    for (size_t i = 0; i < funnel->count; i++) {
-        const struct funnel_step *step = &funnel->items[i];
-        if (step->ruled_out > 0) {
-            advise(why,
-                   arena_printf(why->arena, "%s rules out %lld node%s: change it, or a node so that it fits",
-                                step->rule, (long long)step->ruled_out, step->ruled_out == 1 ? "" : "s"));
-        }
+static const struct service_spec *spec_in_question(const struct why *why) {
+    const struct service_spec *spec =
+        why->task != NULL ? view_spec(&why->view, why->service, why->task->revision) : NULL;
+    return spec != NULL ? spec : &why->service->spec;
+}
+
+static void add_remedies(struct why *why) {
+    struct remedies remedies;
+    bool has_node = why->task != NULL && !id_is_none(&why->task->node_id);
+    schedule_remedies(&why->view, why->service, spec_in_question(why), has_node ? &why->task->node_id : NULL,
+                      why->arena, &remedies);
+    why->reply.would_run_if.count = remedies.count;
+    why->reply.would_run_if.items = remedies.items;
+    if (remedies.count == 0) {
+        advise(why, "add a node that passes all of the rules, or ask less of nodes");
     }
 }
 
-static void add_advice(struct why *why, const struct funnel *funnel) {
+static void add_advice(struct why *why) {
     const struct task *task = why->task;
     if (task == NULL || (task->status.state < TASK_ASSIGNED && view_wants_to_run(task))) {
-        if (why->reply.nodes_left.count == 0) {
-            advise_on_funnel(why, funnel);
+        if (why->reply.nodes_left.count == 0 || (task != NULL && !id_is_none(&task->node_id))) {
+            add_remedies(why);
         }
         return;
     }
@@ -280,10 +287,7 @@ static void name_nodes(struct why *why, const struct strings *ids) {
 static void explain(struct why *why) {
     struct funnel funnel = {0};
     struct strings left = {0};
-    const struct service_spec *spec =
-        why->task != NULL ? view_spec(&why->view, why->service, why->task->revision) : &why->service->spec;
-    schedule_explain(&why->view, why->service, spec != NULL ? spec : &why->service->spec, why->arena, &funnel,
-                     &left);
+    schedule_explain(&why->view, why->service, spec_in_question(why), why->arena, &funnel, &left);
     name_nodes(why, &left);
     why->reply.funnel.count = funnel.count;
     why->reply.funnel.items = funnel.items;
@@ -293,7 +297,7 @@ static void explain(struct why *why) {
         why->reply.task = encode(why, &task_schema, why->task);
     }
     add_history(why);
-    add_advice(why, &funnel);
+    add_advice(why);
 }
 
 void control_why(const struct request *request) {

@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "specs/generic.h"
 #include "specs/row.h"
 #include "specs/settings.h"
 
@@ -44,6 +45,8 @@ static const struct field option_fields[] = {
     STRING(struct daemon_options, 15, allow_bind,
            .help = "Paths, with : between them, at or below which tasks may bind; none = nowhere; by default "
                    "anywhere."),
+    STRINGS(struct daemon_options, 16, generic_resources,
+            .help = "Resource KIND=NUMBER or KIND=NAME,NAME that services can reserve; may be repeated."),
 };
 const struct schema daemon_options_schema =
     SCHEMA("settings", struct daemon_options, option_fields, .help = "Settings of musterd.");
@@ -59,7 +62,7 @@ static const struct {
     {"--help", ACTION_HELP, "Print this text, end."},
 };
 
-// "state_dir" → "--state-dir"; the labels of a node are given one by one.
+// "state_dir" → "--state-dir"; labels and resources of a node are given one by one.
 static const char *option_name(const struct field *field, char out[64]) {
     size_t len = strlen(field->name);
     ASSERT(len + 3 < 64);
@@ -67,7 +70,7 @@ static const char *option_name(const struct field *field, char out[64]) {
     for (size_t i = 0; i <= len; i++) {
         out[i + 2] = field->name[i] == '_' ? '-' : field->name[i];
     }
-    if (field->kind == FIELD_PAIRS) {
+    if (field->kind == FIELD_PAIRS || field->kind == FIELD_STRINGS) {
         out[len + 1] = '\0'; // --label
     }
     return out;
@@ -101,6 +104,10 @@ static int unknown_option(const char *name, struct arena *arena, struct error *e
 
 static int set_option(const struct field *field, const char *name, const char *value,
                       struct daemon_options *out, struct arena *arena, struct error *err) {
+    if (field->kind == FIELD_STRINGS) {
+        *ARENA_PUSH(arena, &out->generic_resources) = value;
+        return 0;
+    }
     if (field->kind != FIELD_PAIRS) {
         int rc = settings_set(field, value, out, arena, err);
         if (rc < 0) {
@@ -168,6 +175,17 @@ static const char *absolute(const char *path, struct arena *arena) {
                                                                : arena_printf(arena, "%s/%s", here, path);
 }
 
+static int check_resources(const struct daemon_options *options, struct arena *arena, struct error *err) {
+    struct generic_stocks stocks = {0};
+    struct error reason = {0};
+    for (size_t i = 0; i < options->generic_resources.count; i++) {
+        if (generic_add(&stocks, options->generic_resources.items[i], arena, &reason) < 0) {
+            return error_set(err, ERR_USAGE, "--generic-resource: %s", reason.root);
+        }
+    }
+    return 0;
+}
+
 int daemon_options_read(int argc, char *const *argv, struct arena *arena, struct daemon_options *out,
                         enum daemon_action *out_action, struct error *err) {
     *out_action = ACTION_RUN;
@@ -193,6 +211,10 @@ int daemon_options_read(int argc, char *const *argv, struct arena *arena, struct
             err, ERR_USAGE,
             "--node-name '%s': letters, digits, '-', '_' and '.', at most %d, a letter or digit first",
             out->node_name, NAME_BYTES_MAX);
+    }
+    rc = check_resources(out, arena, err);
+    if (rc < 0) {
+        return rc;
     }
     out->state_dir = absolute(out->state_dir, arena);
     out->run_dir = absolute(out->run_dir, arena);

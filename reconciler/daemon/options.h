@@ -29,6 +29,7 @@ struct daemon_options {
     const char *runc, *skopeo, *shim; // paths or names of programs; shim "" = found beside musterd
     int64_t parallel;                 // tasks prepared and started at once; 0 = cores + 1
     const char *allow_bind;           // paths, with colons; "" = any, "none"
+    struct strings generic_resources; // "KIND=NUMBER", "KIND=NAME,NAME"
     struct bytes unknown;
 };
 extern const struct schema daemon_options_schema;

@@ -3,18 +3,50 @@
 // reconciler/daemon/picture.c — decoded objects of one read, put into a view.
 #include "reconciler/daemon/picture.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/mem.h"
 #include "reconciler/plan/depend.h"
 
 // --- loads ---
 
+static void claims_free(struct map *claims) {
+    size_t cursor = 0;
+    for (struct load_claim *claim; (claim = map_next(claims, &cursor)) != NULL;) {
+        xfree(claim);
+    }
+    map_free(claims);
+}
+
 void loads_free(struct loads *loads) {
     size_t cursor = 0;
     for (struct load *load; (load = map_next(&loads->by_node, &cursor)) != NULL;) {
+        claims_free(&load->claims);
         xfree(load);
     }
     map_free(&loads->by_node);
+}
+
+struct claiming {
+    struct map *claims;
+    int sign;
+};
+
+static void claim(void *context, const char *key, int64_t count) {
+    const struct claiming *claiming = context;
+    struct load_claim *found = map_get(claiming->claims, key);
+    if (found == NULL) {
+        found = xmalloc(sizeof *found + strlen(key) + 1);
+        found->count = 0;
+        memcpy(found->key, key, strlen(key) + 1);
+        map_put(claiming->claims, found->key, found);
+    }
+    found->count += claiming->sign * count;
+    if (found->count == 0) {
+        map_remove(claiming->claims, key);
+        xfree(found);
+    }
 }
 
 void loads_add(struct loads *loads, const struct task *task, int sign) {
@@ -30,6 +62,9 @@ void loads_add(struct loads *loads, const struct task *task, int sign) {
     load->cpus_nano += sign * task->cpus_nano;
     load->memory_bytes += sign * task->memory_bytes;
     load->active_tasks += view_wants_to_run(task) ? sign : 0;
+    if (task_has_claims(task)) {
+        claims_each(task, claim, &(struct claiming){&load->claims, sign});
+    }
 }
 
 // --- walking ---
@@ -161,6 +196,15 @@ int picture_add(struct view *view, struct store_read *read, const struct id *ser
                                       take_revision, view, err);
 }
 
+static struct claims claims_of(const struct load *load, struct arena *arena) {
+    struct claims claims = {0};
+    size_t cursor = 0;
+    for (const struct load_claim *at; (at = map_next(&load->claims, &cursor)) != NULL;) {
+        claims_add(&claims, at->key, at->count, arena);
+    }
+    return claims;
+}
+
 void picture_seal(struct view *view, const struct loads *loads, struct arena *arena) {
     view_seal(view, arena);
     for (size_t i = 0; i < view->nodes.count; i++) {
@@ -171,6 +215,7 @@ void picture_seal(struct view *view, const struct loads *loads, struct arena *ar
             at->cpus_reserved_nano = load->cpus_nano;
             at->memory_reserved_bytes = load->memory_bytes;
             at->active_tasks = load->active_tasks;
+            at->claims = claims_of(load, arena);
         }
     }
 }

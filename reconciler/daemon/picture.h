@@ -13,11 +13,17 @@
 #include "reconciler/plan/view.h"
 #include "reconciler/store/store.h"
 
+// So many of something that tasks hold, as reconciler/plan/claims.h words it.
+struct load_claim {
+    int64_t count;
+    char key[];
+};
 // What all tasks on one node that are assigned and not over hold.
 struct load {
     struct id node_id;
     int64_t cpus_nano, memory_bytes;
     int64_t active_tasks;
+    struct map claims; // struct load_claim, by key
 };
 // Zero-initialised is empty.
 struct loads {

@@ -48,6 +48,11 @@ static void complete(const struct daemon *daemon, struct node_description *descr
     description->arch = or_else(description->arch, machine.machine, arena);
     description->version = MUSTER_VERSION;
     description->labels = daemon->options->labels;
+    description->generic_resources = (struct generic_stocks){0};
+    for (size_t i = 0; i < daemon->options->generic_resources.count; i++) { // checked when they were read
+        generic_add(&description->generic_resources, daemon->options->generic_resources.items[i], arena,
+                    NULL);
+    }
     keep_certificate(&daemon->self.description, description, arena);
 }
 

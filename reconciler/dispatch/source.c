@@ -3,6 +3,9 @@
 // reconciler/dispatch/source.c — tasks with the spec of their revision, from the store.
 #include "reconciler/dispatch/source.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "reconciler/dispatch/source_files.h"
 #include "specs/cluster.h"
 
@@ -75,6 +78,31 @@ static int load_revision(struct task_source *source, const struct task *task, co
     return 0;
 }
 
+// The names, or how many: "uuid-1,uuid-2", "3". Variables that the service sets itself stay as they are.
+static void add_variable(struct task_source *source, const char *prefix, const char *kind, const char *value,
+                         bool is_plain, struct pairs *environment) {
+    char *name = arena_printf(source->arena, "%s%s", prefix, kind);
+    for (char *c = name; *c != '\0'; c++) {
+        *c = (char)toupper((unsigned char)*c);
+        *c = is_plain && !isalnum((unsigned char)*c) ? '_' : *c;
+    }
+    if (pairs_get(environment, name) == NULL) {
+        *environment = pairs_set(source->arena, environment, name, value);
+    }
+}
+
+// Docker's variable, whose name is the kind in capitals; and ours, which a shell can always read.
+static void add_resources(struct task_source *source, const struct task *task, struct pairs *environment) {
+    for (size_t i = 0; i < task->generic_resources.count; i++) {
+        const struct generic_stock *held = &task->generic_resources.items[i];
+        AUTO_BUF text = {0};
+        generic_write(held, &text);
+        const char *value = arena_strdup(source->arena, strchr(buf_text(&text), '=') + 1);
+        add_variable(source, "DOCKER_RESOURCE_", held->kind, value, /* is_plain */ false, environment);
+        add_variable(source, "MUSTER_RESOURCE_", held->kind, value, /* is_plain */ true, environment);
+    }
+}
+
 int source_assignment(struct task_source *source, const struct task *task, const char *hostname,
                       struct assignment *out, struct error *err) {
     const struct service *service;
@@ -94,6 +122,7 @@ int source_assignment(struct task_source *source, const struct task *task, const
     schema_init(&assignment_schema, out);
     out->task = *task;
     out->spec = *spec;
+    add_resources(source, task, &out->spec.environment);
     out->service_name = spec->name;
     out->node_hostname = hostname;
     out->insecure_registries = source->insecure_registries;

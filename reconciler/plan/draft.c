@@ -109,6 +109,7 @@ struct task *draft_create(struct draft *draft, struct slot *slot, int64_t start_
     task->start_after_unix_ms = start_after_unix_ms;
     task->cpus_nano = draft->service->spec.deploy.resources.reservations.cpus_nano;
     task->memory_bytes = draft->service->spec.deploy.resources.reservations.memory_bytes;
+    claims_of_spec(&draft->service->spec, draft->arena, &task->generic_resources, &task->host_ports);
     bool may_run = !draft->must_wait && now >= start_after_unix_ms && slot_is_quiet(draft, slot, /* except */ NULL);
     task->desired = may_run ? TASK_RUNNING : TASK_READY;
 

@@ -196,13 +196,15 @@ static void apply_nodes(const struct view *view, struct arena *arena, struct vie
         own.nodes.items[i] = (struct view_node){.node = own.nodes.items[i].node};
     }
     for (size_t i = 0; i < view->tasks.count; i++) {
-        view_count_task(&own, view->tasks.items[i]);
+        view_count_task(&own, view->tasks.items[i], arena);
     }
     out->nodes.items = arena_copy(arena, view->nodes.items, view->nodes.count * sizeof *view->nodes.items);
     for (size_t i = 0; i < own.nodes.count; i++) {
         out->nodes.items[i].cpus_reserved_nano -= own.nodes.items[i].cpus_reserved_nano;
         out->nodes.items[i].memory_reserved_bytes -= own.nodes.items[i].memory_reserved_bytes;
         out->nodes.items[i].active_tasks -= own.nodes.items[i].active_tasks;
+        out->nodes.items[i].claims =
+            claims_without(&view->nodes.items[i].claims, &own.nodes.items[i].claims, arena);
     }
 }
 

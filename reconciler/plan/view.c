@@ -104,23 +104,23 @@ const struct view_dependency *view_dependency(const struct view *view, const cha
 }
 
 void view_seal(struct view *view, struct arena *arena) {
-    (void)arena;
     sort(view->nodes.items, view->nodes.count, sizeof *view->nodes.items, compare_nodes);
     sort(view->services.items, view->services.count, sizeof *view->services.items, compare_services);
     sort(view->tasks.items, view->tasks.count, sizeof *view->tasks.items, compare_tasks);
     sort(view->revisions.items, view->revisions.count, sizeof *view->revisions.items, compare_revisions);
     sort(view->rollouts.items, view->rollouts.count, sizeof *view->rollouts.items, compare_rollouts);
     for (size_t i = 0; i < view->tasks.count; i++) {
-        view_count_task(view, view->tasks.items[i]);
+        view_count_task(view, view->tasks.items[i], arena);
     }
 }
 
-void view_count_task(struct view *view, const struct task *task) {
+void view_count_task(struct view *view, const struct task *task, struct arena *arena) {
     struct view_node *node = view_holds_resources(task) ? view_node(view, &task->node_id) : NULL;
     if (node != NULL) {
         node->cpus_reserved_nano += task->cpus_nano;
         node->memory_reserved_bytes += task->memory_bytes;
         node->active_tasks += view_wants_to_run(task);
+        claims_add_task(&node->claims, task, 1, arena);
     }
 }
 

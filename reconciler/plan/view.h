@@ -14,6 +14,7 @@
 #ifndef MUSTER_RECONCILER_PLAN_VIEW_H
 #define MUSTER_RECONCILER_PLAN_VIEW_H
 
+#include "reconciler/plan/claims.h"
 #include "specs/cluster.h"
 #include "specs/cron.h"
 #include "specs/node.h"
@@ -26,6 +27,7 @@ struct view_node {
     // Sums over the tasks that hold resources there (assigned and not over).
     int64_t cpus_reserved_nano, memory_reserved_bytes;
     int64_t active_tasks; // those of them that are to run; the others are being stopped
+    struct claims claims; // counted resources and ports that they hold
 };
 
 struct view_revision {
@@ -87,7 +89,7 @@ void view_add_zone(struct view *view, const struct zone *zone, struct arena *are
 // Sorts, and counts the view's own tasks against their nodes.
 void view_seal(struct view *view, struct arena *arena);
 // Counts a task of a service that is not in the view against its node; only after view_seal.
-void view_count_task(struct view *view, const struct task *task);
+void view_count_task(struct view *view, const struct task *task, struct arena *arena);
 
 const struct service *view_service(const struct view *view, const struct id *id); // NULL when absent
 struct view_node *view_node(const struct view *view, const struct id *id);        // NULL when absent

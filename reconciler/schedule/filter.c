@@ -11,12 +11,14 @@ struct filter {
     const char *rule;
     const char *reason;
     bool is_dynamic; // its answer changes as tasks are placed
-    // How many steps it has for this demand: 0 or 1; constraints: one each.
+    // How many steps it has for this demand: 0 or 1; constraints, counted resources, ports: one each.
     size_t (*steps)(const struct demand *demand);
     bool (*check)(const struct demand *demand, const struct room *room, size_t step);
     // What of the node was in the way.
     const char *(*explain)(const struct demand *demand, const struct room *room, size_t step,
                            struct arena *arena);
+    // Says rule and reason of a step, where the row's own do not; may be NULL.
+    void (*name)(const struct demand *demand, size_t step, struct arena *arena, struct funnel_step *out);
 };
 
 // --- ready and active ---
@@ -29,8 +31,7 @@ static size_t available_steps(const struct demand *demand) {
 static bool available_check(const struct demand *demand, const struct room *room, size_t step) {
     (void)demand;
     (void)step;
-    return room->node->status.state == NODE_READY &&
-           room->node->spec.availability == AVAILABILITY_ACTIVE;
+    return room->node->status.state == NODE_READY && room->node->spec.availability == AVAILABILITY_ACTIVE;
 }
 
 static const char *available_explain(const struct demand *demand, const struct room *room, size_t step,
@@ -38,9 +39,8 @@ static const char *available_explain(const struct demand *demand, const struct r
     (void)demand;
     (void)step;
     (void)arena;
-    return room->node->status.state != NODE_READY
-               ? node_state_names[room->node->status.state]
-               : node_availability_names[room->node->spec.availability];
+    return room->node->status.state != NODE_READY ? node_state_names[room->node->status.state]
+                                                  : node_availability_names[room->node->spec.availability];
 }
 
 // --- reservations ---
@@ -84,6 +84,75 @@ static const char *memory_explain(const struct demand *demand, const struct room
                      in_gib ? "G" : "M");
 }
 
+// --- counted resources, ports ---
+
+int64_t room_generic_free(const struct room *room, const char *kind, int64_t wanted, struct arena *arena,
+                          struct strings *out) {
+    const struct generic_stock *stock = generic_find(&room->node->description.generic_resources, kind);
+    int64_t left = stock != NULL ? stock->count - claims_count(&room->claims, kind) : 0;
+    if (stock == NULL || stock->names.count == 0 || left <= 0) {
+        return left > 0 ? left : 0;
+    }
+    int64_t named = 0;
+    for (size_t i = 0; i < stock->names.count; i++) {
+        if (!claims_has_name(&room->claims, kind, stock->names.items[i])) {
+            if (out != NULL && named < wanted) {
+                *ARENA_PUSH(arena, out) = stock->names.items[i];
+            }
+            named++;
+        }
+    }
+    return named < left ? named : left;
+}
+
+static size_t generic_steps(const struct demand *demand) {
+    return demand->generic.count;
+}
+
+static bool generic_check(const struct demand *demand, const struct room *room, size_t step) {
+    const struct generic_stock *wanted = &demand->generic.items[step];
+    return wanted->count <= room_generic_free(room, wanted->kind, 0, NULL, NULL);
+}
+
+static const char *generic_explain(const struct demand *demand, const struct room *room, size_t step,
+                                   struct arena *arena) {
+    const char *kind = demand->generic.items[step].kind;
+    const struct generic_stock *stock = generic_find(&room->node->description.generic_resources, kind);
+    return stock == NULL ? arena_printf(arena, "has no %s", kind)
+                         : arena_printf(arena, "%lld of %lld free",
+                                        (long long)room_generic_free(room, kind, 0, NULL, NULL),
+                                        (long long)stock->count);
+}
+
+static void generic_name(const struct demand *demand, size_t step, struct arena *arena,
+                         struct funnel_step *out) {
+    const struct generic_stock *wanted = &demand->generic.items[step];
+    out->rule = arena_printf(arena, "%s %lld", wanted->kind, (long long)wanted->count);
+    out->reason = arena_printf(arena, "insufficient %s", wanted->kind);
+}
+
+static size_t port_steps(const struct demand *demand) {
+    return demand->host_ports.count;
+}
+
+static bool port_check(const struct demand *demand, const struct room *room, size_t step) {
+    return !claims_has_port(&room->claims, demand->host_ports.items[step]);
+}
+
+static const char *port_explain(const struct demand *demand, const struct room *room, size_t step,
+                                struct arena *arena) {
+    (void)demand;
+    (void)room;
+    (void)step;
+    (void)arena;
+    return "in use";
+}
+
+static void port_name(const struct demand *demand, size_t step, struct arena *arena,
+                      struct funnel_step *out) {
+    out->rule = arena_printf(arena, "host port %s", demand->host_ports.items[step]);
+}
+
 // --- constraints, platform ---
 
 static size_t constraint_steps(const struct demand *demand) {
@@ -99,6 +168,14 @@ static const char *constraint_explain(const struct demand *demand, const struct 
     (void)arena;
     const char *value = constraint_value(demand->fit.constraints.items[step].key, room->node);
     return value[0] != '\0' ? value : "not set";
+}
+
+static void constraint_name(const struct demand *demand, size_t step, struct arena *arena,
+                            struct funnel_step *out) {
+    const struct constraint *constraint = &demand->fit.constraints.items[step];
+    out->rule = arena_printf(arena, "constraint %s %s %s", constraint->key,
+                             constraint->negated ? "!=" : "==", constraint->value);
+    out->reason = arena_printf(arena, "%s not satisfied", out->rule);
 }
 
 static size_t platform_steps(const struct demand *demand) {
@@ -136,15 +213,22 @@ static const char *replicas_explain(const struct demand *demand, const struct ro
 }
 
 // tidy: table
-static const struct filter filters[] = {
-    {"available", "node not available", false, available_steps, available_check, available_explain},
-    {"cpu", "insufficient cpus", true, cpu_steps, cpu_check, cpu_explain},
-    {"memory", "insufficient memory", true, memory_steps, memory_check, memory_explain},
-    {"constraint", NULL /* names itself */, false, constraint_steps, constraint_check, constraint_explain},
-    {"platform", "unsupported platform", false, platform_steps, platform_check, platform_explain},
-    {"max replicas per node", "max replicas reached", true, replicas_steps, replicas_check, replicas_explain},
+static const struct filter filters[FILTER_COUNT] = {
+    [FILTER_AVAILABLE] = {"available", "node not available", false, available_steps, available_check,
+                          available_explain, NULL},
+    [FILTER_CPU] = {"cpu", "insufficient cpus", true, cpu_steps, cpu_check, cpu_explain, NULL},
+    [FILTER_MEMORY] = {"memory", "insufficient memory", true, memory_steps, memory_check, memory_explain,
+                       NULL},
+    [FILTER_GENERIC] = {"generic", "", true, generic_steps, generic_check, generic_explain, generic_name},
+    [FILTER_CONSTRAINT] = {"constraint", "", false, constraint_steps, constraint_check, constraint_explain,
+                           constraint_name},
+    [FILTER_PLATFORM] = {"platform", "unsupported platform", false, platform_steps, platform_check,
+                         platform_explain, NULL},
+    [FILTER_PORT] = {"port", "host-mode port already in use", true, port_steps, port_check, port_explain,
+                     port_name},
+    [FILTER_REPLICAS] = {"max replicas per node", "max replicas reached", true, replicas_steps,
+                         replicas_check, replicas_explain, NULL},
 };
-#define FILTER_COUNT (sizeof filters / sizeof *filters)
 
 void demand_init(struct demand *demand, const struct service_spec *spec, struct arena *arena) {
     *demand = (struct demand){
@@ -153,6 +237,7 @@ void demand_init(struct demand *demand, const struct service_spec *spec, struct 
         .memory_bytes = spec->deploy.resources.reservations.memory_bytes,
         .max_replicas_per_node = spec->deploy.placement.max_replicas_per_node,
     };
+    claims_of_spec(spec, arena, &demand->generic, &demand->host_ports);
     fit_init(&demand->fit, spec, arena);
 }
 
@@ -168,6 +253,14 @@ static bool passes(const struct demand *demand, const struct room *room, bool dy
     return true;
 }
 
+size_t filter_steps(enum filter_kind kind, const struct demand *demand) {
+    return filters[kind].steps(demand);
+}
+
+bool filter_check(enum filter_kind kind, const struct demand *demand, const struct room *room, size_t step) {
+    return filters[kind].check(demand, room, step);
+}
+
 bool filter_passes(const struct demand *demand, const struct room *room) {
     return passes(demand, room, /* dynamic_only */ false);
 }
@@ -178,7 +271,7 @@ bool filter_still_passes(const struct demand *demand, const struct room *room) {
 
 // --- the funnel ---
 
-static const char *room_name(const struct room *room) {
+const char *room_name(const struct room *room) {
     const struct node *node = room->node;
     if (!str_is_empty(node->spec.name)) {
         return node->spec.name;
@@ -190,11 +283,8 @@ static void name_step(const struct filter *filter, const struct demand *demand, 
                       struct arena *arena, struct funnel_step *out) {
     out->rule = filter->rule;
     out->reason = filter->reason;
-    if (filter->reason == NULL) {
-        const struct constraint *constraint = &demand->fit.constraints.items[step];
-        out->rule = arena_printf(arena, "constraint %s %s %s", constraint->key,
-                                 constraint->negated ? "!=" : "==", constraint->value);
-        out->reason = arena_printf(arena, "%s not satisfied", out->rule);
+    if (filter->name != NULL) {
+        filter->name(demand, step, arena, out);
     }
 }
 
@@ -213,8 +303,8 @@ static void run_step(const struct filter *filter, const struct demand *demand, s
         is_left[i] = false;
         out->ruled_out++;
         if (out->nodes.count < FUNNEL_NODES_MAX) {
-            *ARENA_PUSH(arena, &out->nodes) = arena_printf(
-                arena, "%s: %s", room_name(&rooms[i]), filter->explain(demand, &rooms[i], step, arena));
+            *ARENA_PUSH(arena, &out->nodes) = arena_printf(arena, "%s: %s", room_name(&rooms[i]),
+                                                           filter->explain(demand, &rooms[i], step, arena));
         }
     }
 }

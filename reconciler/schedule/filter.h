@@ -18,6 +18,8 @@ struct room {
     int64_t active_tasks;     // in all
     int64_t service_tasks;    // of them of the service in work
     int64_t service_failures; // of the revision in work, of late
+    struct claims claims;     // counted resources and ports that are held
+    bool has_own_claims;      // not the view's any more
 };
 
 // What the tasks of one revision need.
@@ -26,12 +28,33 @@ struct demand {
     struct fit fit;
     int64_t cpus_nano, memory_bytes;
     int64_t max_replicas_per_node; // 0 = no limit
+    struct generic_stocks generic;
+    struct strings host_ports;
 };
 
+// How many of the kind are to be had, and, for those with names, the first of them: up to `wanted`, pushed to
+// `out` unless that is NULL.
+int64_t room_generic_free(const struct room *room, const char *kind, int64_t wanted, struct arena *arena,
+                          struct strings *out);
 void demand_init(struct demand *demand, const struct service_spec *spec, struct arena *arena);
 bool filter_passes(const struct demand *demand, const struct room *room);
 // Only those rules whose answer changes as tasks are placed: for a node that passed them all before.
 bool filter_still_passes(const struct demand *demand, const struct room *room);
+// The rules, in their order.
+enum filter_kind {
+    FILTER_AVAILABLE,
+    FILTER_CPU,
+    FILTER_MEMORY,
+    FILTER_GENERIC,
+    FILTER_CONSTRAINT,
+    FILTER_PLATFORM,
+    FILTER_PORT,
+    FILTER_REPLICAS,
+    FILTER_COUNT
+};
+size_t filter_steps(enum filter_kind kind, const struct demand *demand);
+bool filter_check(enum filter_kind kind, const struct demand *demand, const struct room *room, size_t step);
+const char *room_name(const struct room *room);
 // How all rules in turn thin out `rooms`; a step for each rule that has something to say. `is_left`, one for
 // each room, may be NULL.
 void filter_funnel(const struct demand *demand, const struct room *rooms, size_t count, struct arena *arena,

@@ -4,7 +4,7 @@
 // over, why.
 //
 // Model        The tasks to place are grouped by service and revision: all of a group need the same, so the
-//              filters look at each node once a group, and the heap (rank.h) does the rest. Tasks that come
+//              filters look at each node once a group, and the heaps (spread.h, rank.h) do the rest. Tasks that come
 //              with their node go first, as they have no choice. Who found no node is explained only when all
 //              others are placed: the funnel then tells of the nodes as they are after the pass, and a second
 //              pass has nothing to add.
@@ -17,7 +17,8 @@
 
 #include "base/assert.h"
 #include "base/str.h"
-#include "reconciler/schedule/rank.h"
+#include "reconciler/schedule/remedy.h"
+#include "reconciler/schedule/spread.h"
 
 #define FAILURE_WINDOW_MS (INT64_C(5) * 60 * 1000)
 
@@ -38,7 +39,7 @@ struct work {
     struct arena *arena;
     struct plan *plan;
     struct room *rooms; // one for each node, in the same order
-    struct rank rank;
+    struct spread spread;
     LIST_OF(struct pending) pending; // by service, revision, then the view's order
     LIST_OF(struct group) groups;
     struct plan_change **changes; // the plan's changes of tasks, by id
@@ -50,7 +51,6 @@ struct work {
 static void open_rooms(struct work *work) {
     const struct view *view = work->view;
     work->rooms = ARENA_ARRAY(work->arena, struct room, view->nodes.count);
-    work->rank.items = ARENA_ARRAY(work->arena, struct room *, view->nodes.count);
     for (size_t i = 0; i < view->nodes.count; i++) {
         const struct view_node *at = &view->nodes.items[i];
         work->rooms[i] = (struct room){
@@ -58,8 +58,10 @@ static void open_rooms(struct work *work) {
             .cpus_free_nano = at->node->description.cpus_nano - at->cpus_reserved_nano,
             .memory_free_bytes = at->node->description.memory_bytes - at->memory_reserved_bytes,
             .active_tasks = at->active_tasks,
+            .claims = at->claims,
         };
     }
+    spread_open(&work->spread, work->rooms, view->nodes.count, work->arena);
 }
 
 static struct room *room_of(const struct work *work, const struct id *node_id) {
@@ -116,6 +118,8 @@ static void open_group(struct work *work, struct pending *items, size_t count) {
     demand_init(&group->demand, spec_to_place(work, items), work->arena);
     group->demand.cpus_nano = items->task->cpus_nano; // what will be counted against the node
     group->demand.memory_bytes = items->task->memory_bytes;
+    group->demand.generic = items->task->generic_resources;
+    group->demand.host_ports = items->task->host_ports;
 }
 
 static void collect_groups(struct work *work) {
@@ -169,40 +173,52 @@ static void count_placed(struct work *work, const struct group *group) {
     }
 }
 
-static void place(struct pending *pending, struct room *room) {
+// What the node has names for, the task gets by name; and all that it holds is counted.
+static void claim(struct work *work, struct pending *pending, struct room *room) {
+    struct task *task = arena_copy(work->arena, pending->task, sizeof *pending->task);
+    struct generic_stocks given = {0};
+    for (size_t i = 0; i < task->generic_resources.count; i++) {
+        struct generic_stock *stock = ARENA_PUSH(work->arena, &given);
+        *stock = task->generic_resources.items[i];
+        stock->names = (struct strings){0};
+        room_generic_free(room, stock->kind, stock->count, work->arena, &stock->names);
+    }
+    task->generic_resources = given;
+    pending->task = task;
+    if (!room->has_own_claims) {
+        room->claims = claims_copy(&room->claims, work->arena);
+        room->has_own_claims = true;
+    }
+    claims_add_task(&room->claims, task, 1, work->arena);
+}
+
+static void place(struct work *work, struct pending *pending, struct room *room) {
     pending->placed = room;
     room->cpus_free_nano -= pending->task->cpus_nano;
     room->memory_free_bytes -= pending->task->memory_bytes;
     room->active_tasks++;
     room->service_tasks++;
+    if (task_has_claims(pending->task)) {
+        claim(work, pending, room);
+    }
 }
 
 static void place_given(struct work *work, struct group *group) {
     for (size_t i = 0; i < group->count; i++) {
         struct room *room = room_of(work, &group->items[i].task->node_id);
         if (room != NULL && filter_passes(&group->demand, room)) {
-            place(&group->items[i], room);
+            place(work, &group->items[i], room);
         }
     }
 }
 
 static void place_free(struct work *work, struct group *group) {
-    work->rank.count = 0;
-    for (size_t i = 0; i < work->view->nodes.count; i++) {
-        if (filter_passes(&group->demand, &work->rooms[i])) {
-            rank_add(&work->rank, &work->rooms[i]);
-        }
-    }
-    for (size_t i = 0; i < group->count && work->rank.count > 0; i++) {
-        if (!id_is_none(&group->items[i].task->node_id)) {
-            continue;
-        }
-        struct room *best = rank_best(&work->rank);
-        place(&group->items[i], best);
-        if (filter_still_passes(&group->demand, best)) {
-            rank_best_changed(&work->rank);
-        } else {
-            rank_remove_best(&work->rank);
+    spread_group(&work->spread, &group->demand);
+    struct room *best;
+    for (size_t i = 0; i < group->count && (best = spread_best(&work->spread)) != NULL; i++) {
+        if (id_is_none(&group->items[i].task->node_id)) {
+            place(work, &group->items[i], best);
+            spread_best_changed(&work->spread, filter_still_passes(&group->demand, best));
         }
     }
 }
@@ -383,23 +399,40 @@ void schedule_tasks(const struct view *view, struct arena *arena, struct plan *p
 
 // --- explaining ---
 
-void schedule_explain(const struct view *view, const struct service *service, const struct service_spec *spec,
-                      struct arena *arena, struct funnel *out, struct strings *nodes_left) {
-    struct work work = {.view = view, .arena = arena};
-    open_rooms(&work);
+// The rooms as one more task of the spec finds them.
+static void imagine(struct work *work, const struct service *service, const struct service_spec *spec,
+                    struct demand *demand) {
+    open_rooms(work);
     struct task imagined = {.service_id = service->meta.id, .revision = service->revision};
     struct pending pending = {.task = &imagined, .service = service};
     struct group group = {.items = &pending, .count = 1};
-    demand_init(&group.demand, spec, arena);
-    count_service_tasks(&work, &group);
+    demand_init(demand, spec, work->arena);
+    count_service_tasks(work, &group);
+}
+
+void schedule_explain(const struct view *view, const struct service *service, const struct service_spec *spec,
+                      struct arena *arena, struct funnel *out, struct strings *nodes_left) {
+    struct work work = {.view = view, .arena = arena};
+    struct demand demand;
+    imagine(&work, service, spec, &demand);
     bool *is_left = ARENA_ARRAY(arena, bool, view->nodes.count);
-    filter_funnel(&group.demand, work.rooms, view->nodes.count, arena, out, is_left);
+    filter_funnel(&demand, work.rooms, view->nodes.count, arena, out, is_left);
     *nodes_left = (struct strings){0};
     for (size_t i = 0; i < view->nodes.count; i++) {
         if (is_left[i]) {
             *ARENA_PUSH(arena, nodes_left) = view->nodes.items[i].node->meta.id.text;
         }
     }
+}
+
+void schedule_remedies(const struct view *view, const struct service *service, const struct service_spec *spec,
+                       const struct id *node_id, struct arena *arena, struct remedies *out) {
+    struct work work = {.view = view, .arena = arena};
+    struct demand demand;
+    imagine(&work, service, spec, &demand);
+    const struct room *only = node_id != NULL ? room_of(&work, node_id) : NULL;
+    size_t count = node_id == NULL ? view->nodes.count : only != NULL;
+    remedies_find(&demand, only != NULL ? only : work.rooms, count, arena, out);
 }
 
 // The step that ruled out the most nodes among those not said yet; the first of equals.

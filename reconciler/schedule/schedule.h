@@ -25,6 +25,15 @@ struct funnel {
 void schedule_explain(const struct view *view, const struct service *service, const struct service_spec *spec,
                       struct arena *arena, struct funnel *out, struct strings *nodes_left);
 
+struct remedies {
+    size_t count;
+    struct remedy *items;
+};
+// What would let one more task of this spec find a node: each by itself enough, tried with the same filters.
+// For a task that comes with its node, only that one counts; `node_id` NULL = any will do.
+void schedule_remedies(const struct view *view, const struct service *service, const struct service_spec *spec,
+                       const struct id *node_id, struct arena *arena, struct remedies *out);
+
 // "no suitable node (insufficient memory on 2 nodes; node not available on 1 node)": appended.
 void schedule_summary(const struct funnel *funnel, struct buf *out);
 

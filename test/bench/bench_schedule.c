@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/bench/bench_schedule.c — 100,000 pending tasks placed on 1,000 nodes in one pass, and what a pass
-// over the placed world costs.
+// test/bench/bench_schedule.c — 100,000 pending tasks placed on 1,000 nodes in one pass, without and with
+// preferences, and what a pass over the placed world costs.
 //
 // One JSON line a figure. CPU time, not wall clock.
 #include <stdio.h>
@@ -28,7 +28,7 @@ static void report(const char *figure, double ms, const struct arena *arena, siz
            figure, ms, arena->used_bytes / KIB, changes, ms * 1e3 / (SERVICES * REPLICAS));
 }
 
-static void fill(struct world *world) {
+static void fill(struct world *world, bool with_preferences) {
     char name[16];
     for (int i = 0; i < NODES; i++) {
         snprintf(name, sizeof name, "n%d", i);
@@ -36,6 +36,8 @@ static void fill(struct world *world) {
         node->description.cpus_nano = INT64_C(128000000000);
         const char *zone = i % 3 == 0 ? "a" : "b";
         node->spec.labels = pairs_set(&world->arena, &node->spec.labels, "zone", zone);
+        const char *rack = arena_printf(&world->arena, "rack-%d", i % 40);
+        node->spec.labels = pairs_set(&world->arena, &node->spec.labels, "rack", rack);
     }
     for (int i = 0; i < SERVICES; i++) {
         static const char *constraint[] = {"node.labels.zone == b"};
@@ -45,6 +47,12 @@ static void fill(struct world *world) {
         spec.image = "a";
         spec.deploy.replicas = REPLICAS;
         spec.deploy.resources.reservations.cpus_nano = 100000000;
+        if (with_preferences) {
+            static struct placement_preference levels[] = {{.spread = "node.labels.zone"},
+                                                           {.spread = "node.labels.rack"}};
+            spec.deploy.placement.preferences.count = 2;
+            spec.deploy.placement.preferences.items = levels;
+        }
         if (i % 2 == 0) {
             spec.deploy.placement.constraints = (struct strings){1, constraint};
         }
@@ -52,17 +60,19 @@ static void fill(struct world *world) {
     }
 }
 
-int main(void) {
+static void run(bool with_preferences) {
     struct world world;
     struct view view, placed;
     struct plan plan, second;
     struct arena arena = arena_make((size_t)4096 * MIB);
     world_init(&world, 1);
-    fill(&world);
+    fill(&world, with_preferences);
     world_view(&world, NULL, &arena, &view);
     double start = cpu_ms();
     world_plan(&view, world.prng, &arena, &plan);
-    report("plan and place 100000 tasks on 1000 nodes", cpu_ms() - start, &arena, plan.changes.count);
+    report(with_preferences ? "the same, spread over zones and racks"
+                            : "plan and place 100000 tasks on 1000 nodes",
+           cpu_ms() - start, &arena, plan.changes.count);
     size_t assigned = 0;
     for (size_t i = 0; i < plan.changes.count; i++) {
         const struct task *task = plan.changes.items[i].object;
@@ -78,5 +88,10 @@ int main(void) {
     ASSERT(second.changes.count == 0);
     arena_free(&arena);
     world_free(&world);
+}
+
+int main(void) {
+    run(/* with_preferences */ false);
+    run(/* with_preferences */ true);
     return 0;
 }

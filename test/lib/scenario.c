@@ -71,11 +71,39 @@ static void take_resources(const struct run *run, int64_t *cpus_nano, int64_t *m
     }
 }
 
+// "a,b" → two texts.
+static struct strings split(struct run *run, const char *text) {
+    struct strings words = {0};
+    char *copy = arena_strdup(&run->world.arena, text);
+    for (char *save = NULL, *word = strtok_r(copy, ",", &save); word != NULL;
+         word = strtok_r(NULL, ",", &save)) {
+        *ARENA_PUSH(&run->world.arena, &words) = word;
+    }
+    return words;
+}
+
+// resource=gpu=a,b;ssd=3
+static void take_stock(struct run *run, struct node *node) {
+    const char *word = given(run, "resource");
+    if (word == NULL) {
+        return;
+    }
+    node->description.generic_resources = (struct generic_stocks){0};
+    char *copy = arena_strdup(&run->world.arena, word);
+    for (char *save = NULL, *one = strtok_r(copy, ";", &save); one != NULL; one = strtok_r(NULL, ";", &save)) {
+        assert_int_equal(generic_add(&node->description.generic_resources, one, &run->world.arena, NULL), 0);
+    }
+}
+
 static void run_node(struct run *run) {
     struct node *node = world_node(&run->world, run->words[1]);
     node = node != NULL ? node : world_add_node(&run->world, run->words[1]);
     take_resources(run, &node->description.cpus_nano, &node->description.memory_bytes);
+    take_stock(run, node);
     const char *word;
+    if ((word = given(run, "arch")) != NULL) {
+        node->description.arch = word;
+    }
     if ((word = given(run, "state")) != NULL) {
         node->status.state = (enum node_state)index_of(word, node_state_names, 4);
     }
@@ -90,6 +118,41 @@ static void run_node(struct run *run) {
             *equal = '\0';
             node->spec.labels = pairs_set(&run->world.arena, &node->spec.labels, label, equal + 1);
         }
+    }
+}
+
+// reserve=gpu=2,ssd=1 prefer=node.labels.dc,node.labels.rack port=80,81
+static void take_claims(struct run *run, struct service_spec *spec) {
+    const char *word;
+    struct strings words;
+    if ((word = given(run, "reserve")) != NULL) {
+        struct resource_reservations *reserved = &spec->deploy.resources.reservations;
+        words = split(run, word);
+        reserved->generic_resources.count = 0;
+        reserved->generic_resources.items = NULL;
+        for (size_t i = 0; i < words.count; i++) {
+            struct generic_resource *resource = ARENA_PUSH(&run->world.arena, &reserved->generic_resources);
+            char *equal = strchr(words.items[i], '=');
+            assert_true(equal != NULL && str_to_int(equal + 1, &resource->value));
+            *equal = '\0';
+            resource->kind = words.items[i];
+        }
+    }
+    if ((word = given(run, "prefer")) != NULL) {
+        words = split(run, word);
+        spec->deploy.placement.preferences.count = 0;
+        spec->deploy.placement.preferences.items = NULL;
+        for (size_t i = 0; i < words.count; i++) {
+            ARENA_PUSH(&run->world.arena, &spec->deploy.placement.preferences)->spread = words.items[i];
+        }
+    }
+    words = (word = given(run, "port")) != NULL ? split(run, word) : (struct strings){0};
+    for (size_t i = 0; i < words.count; i++) {
+        struct port *port = ARENA_PUSH(&run->world.arena, &spec->ports);
+        schema_init(&port_schema, port);
+        port->mode = PUBLISH_HOST;
+        port->target = 80;
+        assert_true(str_to_int(words.items[i], &port->published));
     }
 }
 
@@ -230,6 +293,7 @@ static void run_service(struct run *run) {
                    &spec.deploy.resources.reservations.memory_bytes);
     take_restart(run, &spec.deploy.restart_policy);
     take_dependencies(run, &spec);
+    take_claims(run, &spec);
     world_put_service(&run->world, &spec);
 }
 
@@ -283,6 +347,10 @@ static void print_task(struct run *run, const char *verb, const struct task *tas
     }
     if (task->attempt > 0) {
         buf_addf(&run->out, " attempt %lld", (long long)task->attempt);
+    }
+    for (size_t i = 0; i < task->generic_resources.count && task->status.state >= TASK_ASSIGNED; i++) {
+        buf_adds(&run->out, " with ");
+        generic_write(&task->generic_resources.items[i], &run->out);
     }
     if (task->start_after_unix_ms > run->world.now_unix_ms) {
         char delay[32];
@@ -443,6 +511,19 @@ static void run_rollouts(struct run *run) {
           update_state_names[service->update_status.state], service->update_status.message);
 }
 
+static void print_remedies(struct run *run, const struct view *view, const struct service *service) {
+    struct remedies remedies;
+    schedule_remedies(view, service, &service->spec, NULL, &run->world.arena, &remedies);
+    for (size_t i = 0; i < remedies.count; i++) {
+        const struct remedy *remedy = &remedies.items[i];
+        PRINT(run, "would run if %s", remedy->of_service ? "the service" : "");
+        for (size_t j = 0; j < remedy->nodes.count && !remedy->of_service; j++) {
+            buf_addf(&run->out, "%s%s", j > 0 ? " or " : "", remedy->nodes.items[j]);
+        }
+        buf_addf(&run->out, " %s\n", remedy->change);
+    }
+}
+
 static void run_why(struct run *run) {
     AUTO_ARENA arena = {0};
     struct view view;
@@ -460,6 +541,9 @@ static void run_why(struct run *run) {
         buf_addc(&run->out, '\n');
     }
     PRINT(run, "%zu nodes pass\n", left.count);
+    if (left.count == 0) {
+        print_remedies(run, &view, service);
+    }
 }
 
 // --- running ---

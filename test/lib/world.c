@@ -490,11 +490,32 @@ static void check_slots(struct world *world) {
     }
 }
 
+// What has a name is held once, and a port by one task of a node; no more is held than the node has.
+static void check_claims(struct world *world, const struct node *node) {
+    AUTO_ARENA arena = {0};
+    struct claims claims = {0};
+    for (size_t j = 0; j < world->tasks.count; j++) {
+        const struct task *task = world->tasks.items[j];
+        if (view_holds_resources(task) && id_equal(&task->node_id, &node->meta.id)) {
+            claims_add_task(&claims, task, 1, &arena);
+        }
+    }
+    for (size_t i = 0; i < claims.count; i++) {
+        const struct claim *claim = &claims.items[i];
+        const struct generic_stock *stock = generic_find(&node->description.generic_resources, claim->key);
+        bool is_single = strpbrk(claim->key, "=:") != NULL;
+        if (claim->count > (is_single ? 1 : stock != NULL ? stock->count : 0)) {
+            BREAK(world, "%s holds %lld times %s", node->spec.name, (long long)claim->count, claim->key);
+        }
+    }
+}
+
 static void check_reservations(struct world *world) {
     for (size_t i = 0; i < world->nodes.count; i++) {
         const struct node *node = world->nodes.items[i];
         int64_t cpus = 0;
         int64_t memory = 0;
+        check_claims(world, node);
         for (size_t j = 0; j < world->tasks.count; j++) {
             const struct task *task = world->tasks.items[j];
             bool holds = view_holds_resources(task) && id_equal(&task->node_id, &node->meta.id);

@@ -174,6 +174,20 @@ static void a_task_gets_the_spec_of_its_revision(void **state) {
     }
 }
 
+static void resources_of_a_task_are_in_its_environment(void **state) {
+    struct dispatched *d = *state;
+    struct task task = new_task(20, 1, TASK_ASSIGNED);
+    assert_int_equal(generic_add(&task.generic_resources, "nvidia-gpu=u1,u2", &d->store.arena, NULL), 0);
+    assert_int_equal(generic_add(&task.generic_resources, "ssd=3", &d->store.arena, NULL), 0);
+    put(d, CHANGE_CREATE, KIND_TASK, &task);
+    next(d);
+    const struct pairs *environment = &d->step.changed.items[0].spec.environment;
+    assert_string_equal(pairs_get(environment, "DOCKER_RESOURCE_NVIDIA-GPU"), "u1,u2");
+    assert_string_equal(pairs_get(environment, "MUSTER_RESOURCE_NVIDIA_GPU"), "u1,u2");
+    assert_string_equal(pairs_get(environment, "DOCKER_RESOURCE_SSD"), "3");
+    assert_int_equal(environment->count, 4);
+}
+
 static void a_gap_in_the_history_makes_it_complete_again(void **state) {
     struct dispatched *d = *state;
     store_fixture_end(&d->store);
@@ -196,6 +210,7 @@ int main(void) {
         TEST(the_first_step_is_the_complete_set),
         TEST(increments_hold_what_managers_changed),
         TEST(a_task_gets_the_spec_of_its_revision),
+        TEST(resources_of_a_task_are_in_its_environment),
         TEST(a_gap_in_the_history_makes_it_complete_again),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, NULL, NULL);

@@ -75,6 +75,19 @@ static struct schedule *schedule_at_random(void) {
     return schedule;
 }
 
+static void claim_at_random(struct service_spec *spec) {
+    static struct placement_preference preferences[] = {{.spread = "node.labels.zone"},
+                                                        {.spread = "node.hostname"}};
+    static struct generic_resource gpu[] = {{.kind = "gpu", .value = 1}};
+    static struct port port[] = {{.target = 80, .published = 8080, .mode = PUBLISH_HOST}};
+    spec->deploy.placement.preferences.count = (size_t)below(3);
+    spec->deploy.placement.preferences.items = preferences;
+    spec->deploy.resources.reservations.generic_resources.count = below(4) == 0;
+    spec->deploy.resources.reservations.generic_resources.items = gpu;
+    spec->ports.count = below(6) == 0;
+    spec->ports.items = port;
+}
+
 static struct service_spec spec_at_random(const char *name) {
     static const char *const images[] = {"a:1", "a:2"};
     struct service_spec spec;
@@ -99,6 +112,7 @@ static struct service_spec spec_at_random(const char *name) {
         static const char *constraint[] = {"node.labels.zone == a"};
         spec.deploy.placement.constraints = (struct strings){1, constraint};
     }
+    claim_at_random(&spec);
     return spec;
 }
 
@@ -108,6 +122,8 @@ static void add_node(unsigned number) {
     struct node *node = world_add_node(&world, name);
     node->description.cpus_nano = (int64_t)(1 + below(4)) * INT64_C(1000000000);
     node->spec.labels = pairs_set(&world.arena, &node->spec.labels, "zone", below(2) == 0 ? "a" : "b");
+    static const char *const stocks[] = {"gpu=2", "gpu=u1,u2", "ssd=1"};
+    MUST(generic_add(&node->description.generic_resources, stocks[below(3)], &world.arena, NULL) == 0, "stock");
 }
 
 static void change_node(void) {

@@ -83,7 +83,7 @@ static void nodes_count_what_is_assigned_and_not_over(void **state) {
                            .status.state = TASK_RUNNING,
                            .desired = TASK_RUNNING,
                            .memory_bytes = 50};
-    view_count_task(&view, &foreign);
+    view_count_task(&view, &foreign, &arena);
     const struct view_node *nodes = view.nodes.items;
     assert_int_equal(nodes[0].memory_reserved_bytes + nodes[1].memory_reserved_bytes, 5050);
     assert_int_equal(nodes[0].active_tasks + nodes[1].active_tasks, 5);

@@ -17,6 +17,26 @@ static void a_node_with_many_failures_comes_last(void **state) {
     scenario_check("schedule_failures");
 }
 
+static void tasks_spread_over_what_the_service_prefers(void **state) {
+    (void)state;
+    scenario_check("spread");
+}
+
+static void counted_resources_and_ports_are_held_once(void **state) {
+    (void)state;
+    scenario_check("claims");
+}
+
+static void what_would_help_is_the_least_that_would(void **state) {
+    (void)state;
+    scenario_check("remedies");
+}
+
+static void platforms_have_several_names(void **state) {
+    (void)state;
+    scenario_check("platform");
+}
+
 static void the_summary_names_the_worst_first(void **state) {
     (void)state;
     struct funnel_step steps[] = {
@@ -38,6 +58,10 @@ static void the_summary_names_the_worst_first(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tasks_find_their_nodes_or_a_reason),
     cmocka_unit_test(a_node_with_many_failures_comes_last),
+    cmocka_unit_test(tasks_spread_over_what_the_service_prefers),
+    cmocka_unit_test(counted_resources_and_ports_are_held_once),
+    cmocka_unit_test(what_would_help_is_the_least_that_would),
+    cmocka_unit_test(platforms_have_several_names),
     cmocka_unit_test(the_summary_names_the_worst_first),
 };
 

@@ -76,6 +76,26 @@ static void an_unknown_key_never_matches(void **state) {
     assert_string_equal(constraint_value("node.labels.none", &node), "");
 }
 
+static void machines_have_several_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool wanted;
+    } cases[] = {
+        {"amd64", "x86_64", true},     {"x86-64", "AMD64", true},   {"arm64", "aarch64", true},
+        {"arm64/v8", "aarch64", true}, {"arm/v7", "armv7l", true},  {"arm", "armv7l", true},
+        {"armv6l", "arm", true},       {"arm", "aarch64", false},   {"arm/v7", "armv6l", false},
+        {"386", "i686", true},         {"386", "x86_64", false},    {"ppc64le", "ppc64le", true},
+        {"riscv64", "riscv64", true},  {"riscv64", "s390x", false}, {"", "", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (constraint_arch_equal(cases[i].a, cases[i].b) != cases[i].wanted ||
+            constraint_arch_equal(cases[i].b, cases[i].a) != cases[i].wanted) {
+            fail_msg("%s, %s", cases[i].a, cases[i].b);
+        }
+    }
+}
+
 static void ipv6_addresses_match(void **state) {
     (void)state;
     struct node node = a_node();
@@ -120,6 +140,7 @@ static void machines_have_two_names(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(expressions_match_nodes), cmocka_unit_test(an_unknown_key_never_matches),
+    cmocka_unit_test(machines_have_several_names),
     cmocka_unit_test(ipv6_addresses_match),    cmocka_unit_test(bad_expressions_are_explained),
     cmocka_unit_test(machines_have_two_names),
 };

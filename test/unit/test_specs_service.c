@@ -81,8 +81,8 @@ static void each_change_has_its_consequence(void **state) {
         {"", "deploy: {resources: {limits: {memory: 64M}}}", CONSEQUENCE_RESTART},
         {"", "deploy: {resources: {reservations: {memory: 64M}}}", CONSEQUENCE_RESTART},
         {"", "deploy: {placement: {constraints: [node.role == worker]}}", CONSEQUENCE_MOVE},
-        {"", "deploy: {placement: {preferences: [{spread: node.labels.a}]}}", CONSEQUENCE_MOVE},
-        {"", "deploy: {placement: {max_replicas_per_node: 2}}", CONSEQUENCE_MOVE},
+        {"", "deploy: {placement: {preferences: [{spread: node.labels.a}]}}", CONSEQUENCE_NOTHING},
+        {"", "deploy: {placement: {max_replicas_per_node: 2}}", CONSEQUENCE_NOTHING}, // for the next task
         {"cap_add: [KILL, CHOWN]", "cap_add: [CHOWN, KILL]", CONSEQUENCE_NOTHING}, // order has no meaning
         {"command: [a, b]", "command: [b, a]", CONSEQUENCE_RESTART},
     };
