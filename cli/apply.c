@@ -19,16 +19,6 @@ struct apply_args {
     int64_t monitor_ns;
 };
 
-#define SOURCE_OPTIONS(type)                                                                                 \
-    OPT_LIST(type, source.files, "file", 'f', .metavar = "PATH", .names = NAMES_FILE,                        \
-             .help = "Spec file, directory of them, or - for standard input; again for more"),               \
-        OPT_STRING(type, source.set, "set", '\0', .metavar = "NAME",                                         \
-                   .help = "Set that declares these objects (default: the stack, file or directory)"),       \
-        OPT_STRING(type, source.stack, "stack", '\0', .metavar = "NAME",                                     \
-                   .help = "Name of the stack that a Compose file becomes"),                                 \
-        OPT_LIST(type, source.profiles, "profile", '\0', .metavar = "NAME",                                  \
-                 .help = "Profile to take in; again for more")
-
 static const struct option_row apply_options[] = {
     SOURCE_OPTIONS(struct apply_args),
     OPT_FLAG(struct apply_args, dry_run, "dry-run", '\0', .help = "Say what would happen, change nothing"),
@@ -40,7 +30,7 @@ static const struct option_row apply_options[] = {
                 "tasks are replaced or fail)"),
 };
 
-static int want_files(const struct invocation *in, struct declare_source *source, struct error *err) {
+int apply_want_files(const struct invocation *in, struct declare_source *source, struct error *err) {
     for (size_t i = 0; i < in->arguments.count; i++) { // `apply FILE` is meant as `apply -f FILE`
         *ARENA_PUSH(in->arena, &source->files) = in->arguments.items[i];
     }
@@ -57,8 +47,8 @@ static const char *const action_words[] = {[ACTION_UNCHANGED] = "unchanged",
                                            [ACTION_UPDATED] = "updated",
                                            [ACTION_REMOVED] = "removed"};
 
-static void make_request(const struct invocation *in, const struct declare_source *source,
-                         const struct declarations *declared, bool dry_run, struct apply_request *out) {
+void apply_make_request(const struct invocation *in, const struct declare_source *source,
+                        const struct declarations *declared, bool dry_run, struct apply_request *out) {
     schema_init(&apply_request_schema, out);
     out->request_id = connect_request_id(in->arena);
     out->why = in->shared.why;
@@ -170,7 +160,7 @@ int apply_send(const struct invocation *in, const struct apply_job *job, const s
         rc = declare_compare(client, &job->source, declared, /* prune= */ true, in->arena, &comparisons, err);
         rc = rc < 0 ? rc : declare_guard(&comparisons, in->shared.yes || job->dry_run, err);
     }
-    make_request(in, &job->source, declared, job->dry_run, &request);
+    apply_make_request(in, &job->source, declared, job->dry_run, &request);
     rc = rc < 0 ? rc : connect_apply(client, &request, in->arena, &applied, err);
     if (rc < 0) {
         return rc;
@@ -189,7 +179,7 @@ static int run_apply(struct invocation *in, struct error *err) {
     struct declarations declared = {0};
     struct diagnostics diagnostics = {0};
     AUTO_CLIENT *client = NULL;
-    int rc = want_files(in, &args.source, err);
+    int rc = apply_want_files(in, &args.source, err);
     rc = rc < 0 ? rc : declare_read(in, &args.source, &declared, &diagnostics, err);
     if (rc < 0) {
         return rc;
@@ -259,7 +249,7 @@ static void diff_fields(const struct comparison *item, bool color, struct buf *o
     }
 }
 
-static void diff_text(const struct comparisons *comparisons, bool color, struct buf *out) {
+void apply_diff_text(const struct comparisons *comparisons, bool color, struct buf *out) {
     size_t counts[4] = {0};
     for (size_t i = 0; i < comparisons->count; i++) {
         const struct comparison *item = &comparisons->items[i];
@@ -328,7 +318,7 @@ static int run_diff(struct invocation *in, struct error *err) {
     struct comparisons comparisons = {0};
     AUTO_CLIENT *client = NULL;
     AUTO_BUF out = {0};
-    int rc = want_files(in, &args.source, err);
+    int rc = apply_want_files(in, &args.source, err);
     rc = rc < 0 ? rc : declare_read(in, &args.source, &declared, &diagnostics, err);
     rc = rc < 0 ? rc : connect_open(in, &client, err);
     rc = rc < 0 ? rc
@@ -343,7 +333,7 @@ static int run_diff(struct invocation *in, struct error *err) {
     if (str_equal(in->shared.output, "json")) {
         diff_json(&comparisons, &out);
     } else if (!in->shared.quiet) {
-        diff_text(&comparisons, in->screen.color, &out);
+        apply_diff_text(&comparisons, in->screen.color, &out);
     }
     output_write(&out);
     return differs ? COMMAND_NO : 0;
@@ -364,7 +354,7 @@ static int run_lint(struct invocation *in, struct error *err) {
     struct lint_args args = *(const struct lint_args *)in->args;
     struct declarations declared = {0};
     struct diagnostics diagnostics = {0};
-    int rc = want_files(in, &args.source, err);
+    int rc = apply_want_files(in, &args.source, err);
     rc = rc < 0 ? rc : declare_read(in, &args.source, &declared, &diagnostics, err);
     if (rc < 0) {
         return rc;

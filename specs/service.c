@@ -320,6 +320,18 @@ const struct schema schedule_schema =
     SCHEMA("schedule", struct schedule, schedule_fields, .help = "When a job runs.", .check = schedule_check,
            .from_short = schedule_from_short);
 
+static const struct field rebalance_policy_fields[] = {
+    BOOL(struct rebalance_policy, 1, on_join, SINCE,
+         .help = "Move tasks when a node that has two fewer of them than another joins or returns."),
+    INT(struct rebalance_policy, 2, max_moves, 1, 1000, .default_int = 1, SINCE,
+        .help = "Tasks that move at once.", .example = "2"),
+    DURATION(struct rebalance_policy, 3, cool_down_ns, .name = "cool_down", .default_int = 60000000000, SINCE,
+             .help = "Time that a node must have been ready, and between moves.", .example = "5m"),
+};
+static const struct schema rebalance_policy_schema =
+    SCHEMA("rebalance", struct rebalance_policy, rebalance_policy_fields,
+           .help = "Whether running tasks move to nodes that have fewer.");
+
 static const struct field deploy_fields[] = {
     ENUM(struct deploy, 1, mode, service_mode_names, MODE_REPLICATED, .flags = FIELD_IMMUTABLE, RESTARTS,
          SINCE, .help = "So many tasks, or one on each node."),
@@ -342,6 +354,8 @@ static const struct field deploy_fields[] = {
            .help = "Where tasks may run."),
     OPTIONAL(struct deploy, 23, schedule, &schedule_schema, struct schedule, SINCE,
              .help = "Makes a job a cronjob: when it runs.", .example = "'30 2 * * *'"),
+    STRUCT(struct deploy, 27, rebalance, &rebalance_policy_schema, struct rebalance_policy, SINCE,
+           .help = "Whether running tasks move to nodes that have fewer."),
 };
 static const struct schema deploy_schema =
     SCHEMA("deploy", struct deploy, deploy_fields, .help = "How the service is kept.", .check = deploy_check);
@@ -475,6 +489,8 @@ static const struct field service_fields[] = {
     TIME(struct service, 27, next_run_unix_ms, .name = "next_run", .help = "Cronjobs: when the next run is due."),
     STRING(struct service, 28, schedule_note,
            .help = "Cronjobs: why the last run that was due was not begun."),
+    TIME(struct service, 29, rebalance_asked_unix_ms, .name = "rebalance_asked_at",
+         .help = "When moving its tasks was last asked for."),
 };
 const struct schema service_schema =
     SCHEMA("service_object", struct service, service_fields, .help = "A service as stored.");

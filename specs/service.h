@@ -188,6 +188,12 @@ struct schedule { // of a job: makes it a cronjob; short form: the expression
     bool suspend;
     struct bytes unknown;
 };
+struct rebalance_policy { // tasks move to where fewer are, when nodes join or return
+    bool on_join;
+    int64_t max_moves;    // at once
+    int64_t cool_down_ns; // that a node was ready, and since the last moves
+    struct bytes unknown;
+};
 struct deploy {
     enum service_mode mode;
     int64_t replicas;       // default 1
@@ -200,6 +206,7 @@ struct deploy {
     struct resources resources;
     struct placement placement;
     struct schedule *schedule; // NULL = a job runs when it is declared, and when it is changed
+    struct rebalance_policy rebalance;
     struct bytes unknown;
 };
 
@@ -290,6 +297,7 @@ struct service {
     int64_t last_execution_unix_ms;
     int64_t next_run_unix_ms;  // of a cronjob; 0 = not known yet, or suspended
     const char *schedule_note; // what became of the last run that was due, when it was not begun
+    int64_t rebalance_asked_unix_ms; // `muster rebalance` was given then; 0 = never
     struct bytes unknown;
 };
 extern const struct schema service_schema;

@@ -147,6 +147,7 @@ static const struct field task_fields[] = {
          .help = "Counted resources set aside for it, and which those with names are."),
     STRINGS(struct task, 33, host_ports, .help = "Ports of its node that it publishes.",
             .example = "[8080/tcp]"),
+    BOOL(struct task, 34, moved, .help = "It took over from a task that was to leave a fuller node."),
 };
 const struct schema task_schema =
     SCHEMA("task", struct task, task_fields,

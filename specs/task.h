@@ -71,7 +71,8 @@ static inline bool task_state_is_over(int64_t state) {
     X(JOB_DONE, 31, "another task has done its work")                                                        \
     X(CONTENT_NOT_FOUND, 36, "secret or config not found")                                                   \
     X(CONTENT_AWAITED, 37, "waiting for secrets from a manager")                                             \
-    X(MEMORY_MISSING, 38, "no place in memory for secrets")
+    X(MEMORY_MISSING, 38, "no place in memory for secrets")                                                  \
+    X(REBALANCED, 39, "moved to a node with fewer tasks")
 
 enum task_reason {
 #define X(name, number, text) REASON_##name = number,
@@ -160,6 +161,7 @@ struct task {
     int64_t job_iteration; // of a job: the run it belongs to; 0 for other services
     struct generic_stocks generic_resources; // those with names get them together with the node
     struct strings host_ports;               // of its node: "8080/tcp"
+    bool moved;                              // it is in its slot because the one before was to leave a full node
     struct bytes unknown;
 };
 extern const struct schema task_schema;

@@ -418,6 +418,72 @@ static const struct field why_reply_fields[] = {
 const struct schema why_reply_schema =
     SCHEMA("why_reply", struct why_reply, why_reply_fields, .help = "Why a task is where it is.");
 
+static const struct field rebalance_request_fields[] = {
+    STRINGS(struct rebalance_request, 1, references, .help = "Services to balance; none = all."),
+    BOOL(struct rebalance_request, 2, plan_only, .help = "Only say what would move."),
+    STRING(struct rebalance_request, 3, why, .help = "Why, for the history."),
+};
+const struct schema rebalance_request_schema = SCHEMA(
+    "rebalance_request", struct rebalance_request, rebalance_request_fields, .help = "Services to balance.");
+
+static const struct field rebalance_move_fields[] = {
+    STRING(struct rebalance_move, 1, task, .help = "The task by its slot.", .example = "web.3"),
+    STRING(struct rebalance_move, 2, from, .help = "Node that it leaves."),
+    STRING(struct rebalance_move, 3, to, .help = "Node that runs it then."),
+    STRING(struct rebalance_move, 4, why, .help = "What is gained.", .example = "n1 has 3 tasks, n2 has 0"),
+};
+const struct schema rebalance_move_schema =
+    SCHEMA("rebalance_move", struct rebalance_move, rebalance_move_fields, .help = "One move.");
+static const struct field rebalance_place_fields[] = {
+    STRING(struct rebalance_place, 1, node, .help = "The node."),
+    INT(struct rebalance_place, 2, before, 0, INT32_MAX, .help = "Tasks of the service now."),
+    INT(struct rebalance_place, 3, after, 0, INT32_MAX, .help = "Tasks of the service after the moves."),
+};
+const struct schema rebalance_place_schema =
+    SCHEMA("rebalance_place", struct rebalance_place, rebalance_place_fields, .help = "Tasks of one node.");
+static const struct field rebalance_service_fields[] = {
+    STRING(struct rebalance_service, 1, name, .help = "The service."),
+    LIST(struct rebalance_service, 2, moves, &rebalance_move_schema, struct rebalance_move,
+         .help = "Its moves, in their order."),
+    LIST(struct rebalance_service, 3, places, &rebalance_place_schema, struct rebalance_place,
+         .help = "How its tasks are spread."),
+    STRING(struct rebalance_service, 4, obstacle, .help = "Why it is not balanced now.",
+           .example = "it is being updated"),
+};
+const struct schema rebalance_service_schema = SCHEMA(
+    "rebalance_service", struct rebalance_service, rebalance_service_fields, .help = "Moves of a service.");
+static const struct field rebalance_reply_fields[] = {
+    LIST(struct rebalance_reply, 1, services, &rebalance_service_schema, struct rebalance_service,
+         .help = "All that was asked about."),
+};
+const struct schema rebalance_reply_schema = SCHEMA("rebalance_reply", struct rebalance_reply,
+                                                    rebalance_reply_fields, .help = "What moves.");
+
+static const struct field plan_service_fields[] = {
+    STRING(struct plan_service, 1, name, .help = "The service."),
+    INT(struct plan_service, 2, kept, 0, INT32_MAX, .help = "Tasks that run on."),
+    INT(struct plan_service, 3, replaced, 0, INT32_MAX, .help = "Tasks that another one takes over from."),
+    INT(struct plan_service, 4, moved, 0, INT32_MAX, .help = "Of those, that go to another node."),
+    INT(struct plan_service, 5, created, 0, INT32_MAX, .help = "Tasks of slots that had none."),
+    INT(struct plan_service, 6, stopped, 0, INT32_MAX, .help = "Tasks that end, and nothing follows."),
+    INT(struct plan_service, 7, waiting, 0, INT32_MAX, .help = "New tasks that find no node."),
+    STRING(struct plan_service, 8, reason, .help = "Why they find none."),
+    BOOL(struct plan_service, 9, is_cut, .help = "Its end was not followed, for it is too long."),
+    LIST(struct plan_service, 10, places, &rebalance_place_schema, struct rebalance_place,
+         .help = "How its tasks are spread."),
+};
+const struct schema plan_service_schema =
+    SCHEMA("plan_service", struct plan_service, plan_service_fields, .help = "What comes of a service.");
+static const struct field plan_reply_fields[] = {
+    LIST(struct plan_reply, 1, results, &apply_result_schema, struct apply_result,
+         .help = "What would be written."),
+    LIST(struct plan_reply, 2, services, &plan_service_schema, struct plan_service,
+         .help = "Services that would change."),
+    INT(struct plan_reply, 3, revision, 0, INT64_MAX, .help = "Revision of the store that was read."),
+};
+const struct schema plan_reply_schema =
+    SCHEMA("plan_reply", struct plan_reply, plan_reply_fields, .help = "What would come of declarations.");
+
 static const struct message_row rows[] = {
 #define X(name_, number_, payload_, sender_, bytes_, retry_)                                                 \
     {.number = (number_),                                                                                    \

@@ -359,11 +359,57 @@ struct why_reply {
     struct bytes unknown;
 };
 
+// Moves running tasks of services to nodes that have fewer.
+struct rebalance_request {
+    struct strings references; // services; none = all
+    bool plan_only;            // only say what would move
+    const char *why;
+    struct bytes unknown;
+};
+struct rebalance_move {
+    const char *task; // "web.3"
+    const char *from, *to, *why;
+    struct bytes unknown;
+};
+struct rebalance_place {
+    const char *node;
+    int64_t before, after; // tasks of the service
+    struct bytes unknown;
+};
+struct rebalance_service {
+    const char *name;
+    LIST_OF(struct rebalance_move) moves;
+    LIST_OF(struct rebalance_place) places; // with any moves: each node that has tasks, before or after
+    const char *obstacle;                   // why it cannot be balanced now; "" = it can, or is
+    struct bytes unknown;
+};
+struct rebalance_reply {
+    LIST_OF(struct rebalance_service) services;
+    struct bytes unknown;
+};
+
+// What would come of declarations, if all goes well.
+struct plan_service {
+    const char *name;
+    int64_t kept, replaced, moved, created, stopped, waiting; // tasks; those moved and waiting are counted before
+    const char *reason;                     // why those that wait find no node; "" = none does
+    bool is_cut;                            // too long to be followed to its end: places are those on the way
+    LIST_OF(struct rebalance_place) places; // nodes with tasks, before or after
+    struct bytes unknown;
+};
+struct plan_reply {
+    LIST_OF(struct apply_result) results; // as of a dry run
+    LIST_OF(struct plan_service) services; // that change
+    int64_t revision;                      // of the store that was read
+    struct bytes unknown;
+};
+
 // The payload schemas, one for each struct above.
 #define X(name, number, payload, sender, bytes, retry) extern const struct schema payload##_schema;
 #include "transport/messages.def"
 #undef X
 extern const struct schema apply_item_schema, apply_result_schema, object_item_schema, log_line_schema,
-    log_note_schema;
+    log_note_schema, plan_service_schema, rebalance_move_schema, rebalance_place_schema,
+    rebalance_service_schema;
 
 #endif

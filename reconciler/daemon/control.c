@@ -30,6 +30,8 @@ static const struct handler {
     {MESSAGE_HISTORY, false, FRESH, control_history},
     {MESSAGE_LOGS, false, ANY, control_logs},
     {MESSAGE_WHY, false, FRESH, control_why},
+    {MESSAGE_PLAN, false, FRESH, control_plan},
+    {MESSAGE_REBALANCE, false, FRESH, control_rebalance},
     {MESSAGE_INFO, true, ANY, control_info},
     {MESSAGE_VOLUMES, true, ANY, control_volumes},
     {MESSAGE_INIT, true, ANY, control_init},

@@ -49,6 +49,8 @@ void control_leave(const struct request *request);
 void control_logs(const struct request *request);
 void control_why(const struct request *request);
 void control_volumes(const struct request *request);
+void control_plan(const struct request *request);
+void control_rebalance(const struct request *request);
 void control_join_token(const struct request *request);
 void control_ca_rotate(const struct request *request);
 void control_exec(const struct request *request);

@@ -81,7 +81,10 @@ static int look_up(struct why *why, const char *reference, struct error *err) {
     if (rc == STORE_ABSENT) {
         return error_set(err, ERR_NOT_FOUND, "the service of task %s is gone", task_id.text);
     }
-    picture_seal(&why->view, &why->daemon->planner.loads, why->arena);
+    rc = planner_seal(&why->daemon->planner, &why->view, why->read, why->arena, err);
+    if (rc < 0) {
+        return rc;
+    }
     why->service = view_service(&why->view, &service_id);
     why->task = id_is_none(&task_id) ? telling_task(why) : task_by_id(why, &task_id);
     return 0;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/schedule/rebalance.h"
 #include "reconciler/schedule/schedule.h"
 
 #define EVENTS_MAX 2048
@@ -304,6 +305,25 @@ static void plan_all(struct planner *planner, const struct view *view) {
     schedule_tasks(view, &planner->arena, &planner->plan);
 }
 
+// Tasks that are to move are found last, and then planned with the rest.
+static void plan_and_balance(struct planner *planner, struct view *view) {
+    struct prng before = planner->prng;
+    struct rebalance rebalance;
+    plan_all(planner, view);
+    rebalance_find(view, &planner->plan, &planner->arena, &rebalance);
+    if (rebalance.moving > 0) {
+        planner->plan = (struct plan){0};
+        planner->prng = before;
+        plan_all(planner, view);
+    }
+    for (size_t i = 0; i < rebalance.wakes.count; i++) {
+        const struct rebalance_wake *wake = &rebalance.wakes.items[i];
+        struct subject *subject = subject_of(planner, &wake->service_id);
+        bool is_sooner = subject->wake_unix_ms == 0 || wake->unix_ms < subject->wake_unix_ms;
+        subject->wake_unix_ms = is_sooner ? wake->unix_ms : subject->wake_unix_ms;
+    }
+}
+
 static void note_starving(struct planner *planner, const struct view *view) {
     struct view after;
     plan_apply(view, &planner->plan, &planner->arena, &after);
@@ -377,7 +397,7 @@ static int pass(struct planner *planner, struct store_read *read, const struct n
     }
     picture_seal(&view, &planner->loads, &planner->arena);
     add_zones(planner, &view);
-    plan_all(planner, &view);
+    plan_and_balance(planner, &view);
     order_new_tasks(&planner->plan);
     note_starving(planner, &view);
     planner->passes++;
@@ -494,6 +514,21 @@ static void propose(struct planner *planner, const struct now *now) {
         on_result(planner,
                   &(struct proposal_result){.code = rc, .text = error_text(&reason, text, sizeof text)});
     }
+}
+
+int planner_seal(const struct planner *planner, struct view *view, struct store_read *read, struct arena *arena,
+                 struct error *err) {
+    if (planner->is_started && planner->position.revision == store_read_revision(read)) {
+        picture_seal(view, &planner->loads, arena);
+        return 0;
+    }
+    struct loads loads = {0};
+    int rc = loads_read(&loads, read, err);
+    if (rc == 0) {
+        picture_seal(view, &loads, arena);
+    }
+    loads_free(&loads);
+    return rc;
 }
 
 bool planner_is_waiting(const struct planner *planner) {

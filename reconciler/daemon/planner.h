@@ -62,6 +62,10 @@ void planner_restart(struct planner *planner);
 void planner_deinit(struct planner *planner);
 // Reads what happened, makes at most one pass, proposes at most one transaction. Failure: of the store.
 int planner_step(struct planner *planner, const struct now *now, struct error *err);
+// Seals a view for a request: by the sums that the planner keeps, if this manager leads and they are of this very
+// read; else by sums over all tasks of the store.
+int planner_seal(const struct planner *planner, struct view *view, struct store_read *read, struct arena *arena,
+                 struct error *err);
 bool planner_is_waiting(const struct planner *planner); // for the result of a transaction
 // When planner_step has something to do without a change of the store; 0 = at once; INT64_MAX = not.
 int64_t planner_wake_mono_ms(const struct planner *planner, const struct now *now);

@@ -69,7 +69,9 @@ static bool enforce_may_wait(const struct draft *draft, const struct slot *slot,
         return false;
     }
     return enforce_is_drained(draft, at->task) ? !draft->is_global && !enforce_is_given_up(draft, slot)
-                                               : at != slot_live(slot) && update_is_due(draft, at->task);
+                                               : at != slot_live(slot) &&
+                                                     (update_is_due(draft, at->task) ||
+                                                      move_is_successor(slot_live(slot)->task, at->task));
 }
 
 static struct draft_task *enforce_leaving(const struct draft *draft, const struct slot *slot) {
@@ -119,7 +121,9 @@ static void enforce_single(struct draft *draft, struct slot *slot) {
     for (size_t i = 0; i < slot->tasks.count; i++) {
         struct draft_task *at = slot->tasks.items[i];
         if (at != best && at != slot->leaving && task_is_live(at->task)) {
-            draft_stop(draft, at, TASK_SHUTDOWN, REASON_SUPERSEDED, "slot: another task fills it");
+            bool is_moved = move_is_successor(best->task, at->task);
+            draft_stop(draft, at, TASK_SHUTDOWN, is_moved ? REASON_REBALANCED : REASON_SUPERSEDED,
+                       "slot: another task fills it");
         }
     }
 }

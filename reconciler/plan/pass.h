@@ -12,6 +12,7 @@
 //   want      replicated: which numbers; global: which nodes; jobs: which of them have work left, so many
 //             at once
 //   update    (not of jobs) stops the next tasks that are out of date, or has them replaced while they run on
+//   move      (not of jobs) stops tasks that are to run elsewhere, or has them replaced while they run on
 //   restart   fills wanted slots: at once, after the restart delay, or not at all; starts tasks in waiting
 //   reaper    trims history and old revisions; removes what is left of a removed service
 //   tell      what has become of the rollout
@@ -63,6 +64,12 @@ void cronjob_look(struct draft *draft);
 void update_next(struct draft *draft);
 // Whether a newer spec is to reach this task: by a task in its place.
 bool update_is_due(const struct draft *draft, const struct task *task);
+
+void move_next(struct draft *draft);
+// The task of the slot that is to move, whose place a new one takes; NULL = none.
+const struct task *move_of_slot(const struct draft *draft, const struct slot *slot);
+// Was it made by a move, and does it stand in for that running task?
+bool move_is_successor(const struct task *task, const struct task *before);
 
 void restart_fill(struct draft *draft);
 // Would the policy fill a slot again after this task, which ended on its own account?

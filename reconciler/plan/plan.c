@@ -48,6 +48,7 @@ static void plan_running(struct draft *draft) {
         } else {
             draft->plan->is_waiting = true;
         }
+        move_next(draft);
         restart_fill(draft);
         reaper_trim(draft);
         rollout_close(draft);
@@ -212,6 +213,8 @@ void plan_apply(const struct view *view, const struct plan *plan, struct arena *
     struct index index = index_changes(plan, arena);
     struct view after = *view;
     after.revision = view->revision + 1;
+    after.moving.count = 0; // that is done
+    after.moving.items = NULL;
     apply_nodes(view, arena, &after);
     apply_services(view, &index, arena, &after);
     apply_revisions(view, &index, arena, &after);

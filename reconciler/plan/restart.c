@@ -196,7 +196,9 @@ static struct id restart_round(const struct draft *draft, const struct slot *slo
 }
 
 static void restart_replace(struct draft *draft, struct slot *slot, const struct task *old) {
-    const char *cause = old->desired_reason != REASON_NONE ? task_reason_text(old->desired_reason)
+    bool is_moving = old->desired_reason == REASON_REBALANCED || view_is_moving(draft->view, &old->meta.id);
+    const char *cause = is_moving                          ? task_reason_text(REASON_REBALANCED)
+                        : old->desired_reason != REASON_NONE ? task_reason_text(old->desired_reason)
                         : task_is_live(old)                ? task_reason_text(REASON_NODE_DRAINED)
                                                            : "it was stopped";
     const char *why = task_is_out_of_date(draft, old) ? arena_printf(draft->arena, "update: to revision %lld",
@@ -204,6 +206,7 @@ static void restart_replace(struct draft *draft, struct slot *slot, const struct
                                                       : arena_printf(draft->arena, "replace: %s", cause);
     struct task *task = draft_create(draft, slot, /* start_after */ 0, why);
     task->replaces = old->meta.id;
+    task->moved = is_moving || (old->moved && old->status.state < TASK_RUNNING); // it stands in for that one
     task->attempt = old->revision == draft->service->revision ? old->attempt : 0;
     task->round_id = restart_round(draft, slot, old);
 }
@@ -234,7 +237,10 @@ static bool restart_is_first_of_round(const struct draft *draft, const struct sl
 
 static void restart_fill_slot(struct draft *draft, struct slot *slot) {
     struct draft_task *newest = slot_newest(slot);
-    if (slot_is_vacant(slot) || task_is_of_earlier_run(draft, newest->task)) {
+    const struct task *moving = move_of_slot(draft, slot);
+    if (moving != NULL) {
+        restart_replace(draft, slot, moving);
+    } else if (slot_is_vacant(slot) || task_is_of_earlier_run(draft, newest->task)) {
         draft_create(draft, slot, /* start_after */ 0, restart_why_new(draft, slot));
     } else if (task_ended_itself(newest->task) && !task_is_out_of_date(draft, newest->task) &&
                !restart_is_first_of_round(draft, slot)) {

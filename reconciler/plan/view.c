@@ -239,3 +239,12 @@ bool view_zone(const struct view *view, const char *name, const struct zone **ou
     }
     return name[0] == '\0' || *out != NULL;
 }
+
+bool view_is_moving(const struct view *view, const struct id *task_id) {
+    for (size_t i = 0; i < view->moving.count; i++) {
+        if (id_equal(&view->moving.items[i], task_id)) {
+            return true;
+        }
+    }
+    return false;
+}

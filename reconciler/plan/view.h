@@ -59,6 +59,9 @@ struct view {
     LIST_OF(const struct task *) tasks;
     // Time zones that schedules of those services name, as far as this manager knows them.
     LIST_OF(const struct zone *) zones;
+    // Running tasks that are to make room on their nodes, as reconciler/schedule/rebalance.h found; with
+    // them a pass moves them.
+    LIST_OF(struct id) moving;
     LIST_OF(struct view_revision) revisions; // kept specs of those services, by service id, revision
     LIST_OF(struct view_dependency) dependencies; // what those services depend on, as far as it is there
     // Of those services, by service id, number: the last one at least, and the one that is next to go.
@@ -109,6 +112,7 @@ const struct service_spec *view_spec(const struct view *view, const struct servi
 // *out is NULL for UTC (""). False when the view does not have that zone.
 bool view_zone(const struct view *view, const char *name, const struct zone **out);
 
+bool view_is_moving(const struct view *view, const struct id *task_id);
 // Does the task hold its reservations: assigned, and not over?
 static inline bool view_holds_resources(const struct task *task) {
     return task->status.state >= TASK_ASSIGNED && !task_state_is_over(task->status.state) &&

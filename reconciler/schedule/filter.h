@@ -32,6 +32,9 @@ struct demand {
     struct strings host_ports;
 };
 
+// All nodes of the view as one more task of this spec finds them, in the view's order; and what it needs.
+struct room *rooms_for(const struct view *view, const struct service *service, const struct service_spec *spec,
+                       struct arena *arena, struct demand *out);
 // How many of the kind are to be had, and, for those with names, the first of them: up to `wanted`, pushed to
 // `out` unless that is NULL.
 int64_t room_generic_free(const struct room *room, const char *kind, int64_t wanted, struct arena *arena,

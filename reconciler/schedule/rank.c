@@ -12,6 +12,10 @@ static int64_t rank_failures(const struct room *room) {
     return room->service_failures >= FAILURES_MIN ? room->service_failures : 0;
 }
 
+bool rank_is_failing(const struct room *room) {
+    return rank_failures(room) > 0;
+}
+
 bool rank_is_better(const struct room *a, const struct room *b) {
     if (rank_failures(a) != rank_failures(b)) {
         return rank_failures(a) < rank_failures(b);

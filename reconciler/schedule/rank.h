@@ -14,6 +14,8 @@ struct rank {
     size_t count;
 };
 
+// Has the revision failed there so often of late that it goes last?
+bool rank_is_failing(const struct room *room);
 // Is `a` the better place? Nodes with many failures of late last, the fewer the better; then fewer tasks of
 // the service; then fewer tasks in all; then the smaller id.
 bool rank_is_better(const struct room *a, const struct room *b);

@@ -399,7 +399,6 @@ void schedule_tasks(const struct view *view, struct arena *arena, struct plan *p
 
 // --- explaining ---
 
-// The rooms as one more task of the spec finds them.
 static void imagine(struct work *work, const struct service *service, const struct service_spec *spec,
                     struct demand *demand) {
     open_rooms(work);
@@ -408,6 +407,13 @@ static void imagine(struct work *work, const struct service *service, const stru
     struct group group = {.items = &pending, .count = 1};
     demand_init(demand, spec, work->arena);
     count_service_tasks(work, &group);
+}
+
+struct room *rooms_for(const struct view *view, const struct service *service, const struct service_spec *spec,
+                       struct arena *arena, struct demand *out) {
+    struct work work = {.view = view, .arena = arena};
+    imagine(&work, service, spec, out);
+    return work.rooms;
 }
 
 void schedule_explain(const struct view *view, const struct service *service, const struct service_spec *spec,

@@ -90,6 +90,20 @@ error_of() { # SERVICE: of its newest task that waits
     matches 'KIND=NUMBER' "$output"
 }
 
+@test "managers that do not lead explain and plan as well" {
+    managers_cluster 2
+    on 1 service create --name web --replicas 4 none >/dev/null 2>&1
+    for number in 1 2; do
+        matches 'it runs on n[12]' "$(on "$number" why web)"
+        same 'web: is balanced' "$(on "$number" rebalance --plan web)"
+        on "$number" service inspect web >/dev/null
+    done
+    printf '%s\n' 'kind: service' 'name: web' 'image: none' 'deploy: {replicas: 6}' >"$cluster/web.yaml"
+    same "$(on 1 plan -f "$cluster/web.yaml")" "$(on 2 plan -f "$cluster/web.yaml")"
+    on 2 rebalance >/dev/null
+    same '2xn1 2xn2' "$(per_node web)"
+}
+
 @test "a platform that no node has keeps a task waiting, with the reason" {
     nodes 1
     printf '%s\n' 'kind: service' 'name: arm' 'image: none' 'platform: linux/s390x' >"$cluster/arm.yaml"
@@ -101,4 +115,86 @@ error_of() { # SERVICE: of its newest task that waits
     sed -i 's/s390x/amd64/' "$cluster/arm.yaml"
     on 1 apply -f "$cluster/arm.yaml" 2>/dev/null
     same n1 "$(places arm)"
+}
+
+@test "a node joins: the plan says what would move, and rebalance moves it, one task at a time" {
+    nodes 2
+    on 1 service create --name web --replicas 6 none >/dev/null 2>&1
+    on 1 service create --name all --mode global none >/dev/null 2>&1
+    on 1 rebalance --plan >"$cluster/out"
+    same 'nothing to move' "$(cat "$cluster/out")"
+    manager_start 3
+    on 3 swarm join --token "$(token 1 worker)" "$(address 1)" >/dev/null
+    await has_session 3
+    await places_are all 'n1 n2 n3'
+    same '3xn1 3xn2' "$(per_node web)" # nothing moves by itself
+    on 1 rebalance --plan web >"$cluster/out"
+    matches 'web: 2 moves' "$(cat "$cluster/out")"
+    matches 'then: .*n3 2 \(now 0\)' "$(cat "$cluster/out")"
+    same '3xn1 3xn2' "$(per_node web)"
+    same 'all: not now: only replicated services are balanced' "$(on 1 rebalance all)"
+    on 1 rebalance >/dev/null
+    is_balanced() {
+        [ "$(per_node web)" = '2xn1 2xn2 2xn3' ]
+    }
+    await is_balanced
+    is_at_rest() {
+        [ "$(on 1 rebalance --plan web)" = 'web: is balanced' ]
+    }
+    await is_at_rest
+    same '[]' "$(on 1 rebalance --plan web -o json | jq -c '.services[0].moves')"
+    exits 2 on 1 rebalance nosuch
+}
+
+@test "with deploy.rebalance.on_join a returning node gets tasks by itself" {
+    nodes 2
+    printf '%s\n' 'kind: service' 'name: web' 'image: none' \
+        'deploy: {replicas: 6, rebalance: {on_join: true, max_moves: 2, cool_down: 1s}, placement: {constraints: [node.role == worker]}}' >"$cluster/web.yaml"
+    manager_start 3
+    on 3 swarm join --token "$(token 1 worker)" "$(address 1)" >/dev/null
+    await has_session 3
+    await has_words 3 Ready ''
+    on 1 apply -f "$cluster/web.yaml" 2>/dev/null
+    same '3xn2 3xn3' "$(per_node web)"
+    on 1 node update --availability drain n3 >/dev/null
+    all_on_n2() {
+        [ "$(per_node web)" = 6xn2 ]
+    }
+    await all_on_n2
+    on 1 node update --availability active n3 >/dev/null
+    is_balanced() {
+        [ "$(per_node web)" = '3xn2 3xn3' ]
+    }
+    await is_balanced
+}
+
+@test "a plan says what becomes of tasks, and it comes so" {
+    nodes 2
+    spec() { # REPLICAS IMAGE [LABEL]
+        printf '%s\n' 'kind: service' 'name: web' "image: $2" "deploy: {replicas: $1, labels: {${3-}}, update_config: {monitor: 0s}}" >"$cluster/web.yaml"
+    }
+    plan() {
+        on 1 plan -f "$cluster/web.yaml"
+    }
+    spec 4 one
+    matches 'service web: tasks: 4 new' "$(plan)"
+    matches 'then on: (n1|n2) 2 \(now 0\), (n1|n2) 2 \(now 0\)' "$(plan)"
+    same '' "$(on 1 service ls -q)" # nothing was written
+    on 1 apply -f "$cluster/web.yaml" 2>/dev/null
+    same 'nothing would change' "$(plan)"
+    exits 0 on 1 plan -f "$cluster/web.yaml" --check
+    spec 4 one 'a: b'
+    matches 'service web: tasks: 4 untouched' "$(plan)"
+    exits 1 on 1 plan -f "$cluster/web.yaml" --check
+    spec 6 one
+    matches 'service web: tasks: 2 new, 4 untouched' "$(plan)"
+    spec 3 two
+    matches 'service web: tasks: 3 restarted.* 1 stopped' "$(plan)"
+    on 1 apply -f "$cluster/web.yaml" 2>/dev/null
+    same '3' "$(on 1 service ps web --filter desired-state=running -q | wc -l)"
+    printf '%s\n' 'kind: service' 'name: arm' 'image: none' 'platform: linux/s390x' >"$cluster/web.yaml"
+    matches '1 without a node: no suitable node \(unsupported platform on 2 nodes\)' "$(plan)"
+    same 1 "$(on 1 plan -f "$cluster/web.yaml" -o json | jq '.services[0].waiting')"
+    printf '%s\n' 'kind: service' 'name: bad' 'imag: none' >"$cluster/web.yaml"
+    exits 2 on 1 plan -f "$cluster/web.yaml"
 }

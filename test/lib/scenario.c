@@ -104,6 +104,7 @@ static void run_node(struct run *run) {
     if ((word = given(run, "arch")) != NULL) {
         node->description.arch = word;
     }
+    node->status.since_unix_ms = run->world.now_unix_ms;
     if ((word = given(run, "state")) != NULL) {
         node->status.state = (enum node_state)index_of(word, node_state_names, 4);
     }
@@ -294,6 +295,10 @@ static void run_service(struct run *run) {
     take_restart(run, &spec.deploy.restart_policy);
     take_dependencies(run, &spec);
     take_claims(run, &spec);
+    spec.deploy.rebalance.on_join = given(run, "join") != NULL || spec.deploy.rebalance.on_join;
+    take_int(run, "moves", &spec.deploy.rebalance.max_moves);
+    take_int(run, "parallel", &spec.deploy.update_config.parallelism);
+    take_duration(run, "cool", &spec.deploy.rebalance.cool_down_ns);
     world_put_service(&run->world, &spec);
 }
 
@@ -546,6 +551,27 @@ static void run_why(struct run *run) {
     }
 }
 
+static void run_moves(struct run *run) {
+    AUTO_ARENA arena = {0};
+    struct view view;
+    struct moves moves;
+    const char *obstacle;
+    world_view(&run->world, NULL, &arena, &view);
+    rebalance_plan(&view, world_service(&run->world, run->words[1]), &arena, &moves, &obstacle);
+    for (size_t i = 0; i < moves.count; i++) {
+        const struct move *move = &moves.items[i];
+        PRINT(run, "%s from %s to %s: %s\n", name_of(&run->world, move->task), move->from->spec.name,
+              move->to->spec.name, move->why);
+    }
+    if (moves.count == 0) {
+        PRINT(run, "no moves%s%s\n", obstacle != NULL ? ": " : "", obstacle != NULL ? obstacle : "");
+    }
+}
+
+static void run_ask(struct run *run) {
+    world_service(&run->world, run->words[1])->rebalance_asked_unix_ms = run->world.now_unix_ms;
+}
+
 // --- running ---
 
 static const struct {
@@ -556,6 +582,7 @@ static const struct {
     {"history", run_history},   {"step", run_step},     {"agents", run_agents},   {"settle", run_settle},
     {"report", run_report},     {"clock", run_clock},   {"tasks", run_tasks},     {"why", run_why},
     {"rollback", run_rollback}, {"pause", run_pause},   {"resume", run_pause},    {"rollouts", run_rollouts},
+    {"moves", run_moves},     {"ask", run_ask},
 };
 
 static void run_command(struct run *run, const char *line) {

@@ -225,12 +225,25 @@ void world_view(const struct world *world, struct prng *shuffle, struct arena *a
     *out = view;
 }
 
-void world_plan(const struct view *view, struct prng prng, struct arena *arena, struct plan *plan) {
+static void plan_once(const struct view *view, struct prng prng, struct arena *arena, struct plan *plan) {
     *plan = (struct plan){0};
     for (size_t i = 0; i < view->services.count; i++) {
         plan_service(view, view->services.items[i], &prng, arena, plan);
     }
     schedule_tasks(view, arena, plan);
+}
+
+void world_plan(const struct view *view, struct prng prng, struct arena *arena, struct plan *plan) {
+    struct view with_moves = *view;
+    struct rebalance rebalance;
+    plan_once(view, prng, arena, plan);
+    rebalance_find(&with_moves, plan, arena, &rebalance);
+    if (rebalance.moving > 0) {
+        plan_once(&with_moves, prng, arena, plan);
+    }
+    for (size_t i = 0; i < rebalance.wakes.count; i++) {
+        plan_wake(plan, rebalance.wakes.items[i].unix_ms);
+    }
 }
 
 static struct task *find_task(const struct world *world, const struct id *id, size_t *at) {

@@ -9,6 +9,7 @@
 #define MUSTER_TEST_LIB_WORLD_H
 
 #include "reconciler/plan/plan.h"
+#include "reconciler/schedule/rebalance.h"
 #include "reconciler/schedule/schedule.h"
 
 struct world {

@@ -20,6 +20,7 @@ static struct world world;
 static struct prng chance;
 static uint64_t seed;
 static int step;
+static size_t moves; // of all worlds
 
 #define MUST(condition, ...)                                                                                 \
     do {                                                                                                     \
@@ -86,6 +87,10 @@ static void claim_at_random(struct service_spec *spec) {
     spec->deploy.resources.reservations.generic_resources.items = gpu;
     spec->ports.count = below(6) == 0;
     spec->ports.items = port;
+    spec->deploy.rebalance.on_join = below(3) == 0;
+    spec->deploy.rebalance.max_moves = 1 + (int64_t)below(2);
+    spec->deploy.rebalance.cool_down_ns = (int64_t)below(3) * INT64_C(10000000000);
+    spec->deploy.update_config.parallelism = (int64_t)below(3);
 }
 
 static struct service_spec spec_at_random(const char *name) {
@@ -133,6 +138,7 @@ static void change_node(void) {
     struct node *node = world.nodes.items[below(world.nodes.count)];
     if (below(2) == 0) {
         node->status.state = states[below(4)];
+        node->status.since_unix_ms = world.now_unix_ms;
     } else {
         node->spec.availability = availabilities[below(4)];
     }
@@ -152,6 +158,10 @@ static void change_service(void) {
         struct service *service = world_service(&world, name);
         service->removing = true;
         service->meta.version = ++world.revision;
+        return;
+    }
+    if (old != NULL && below(4) == 0) {
+        world_service(&world, name)->rebalance_asked_unix_ms = world.now_unix_ms;
         return;
     }
     struct service_spec spec = spec_at_random(name);
@@ -407,6 +417,32 @@ static void check_nodes(void) {
     }
 }
 
+// Only a service at rest gives running tasks away, as many at once as it allows; and each goes to a node that
+// has at least two fewer, by what prefers or by nodes: never is anything moved back.
+static void check_moves(const struct plan *plan) {
+    for (size_t i = 0; i < world.services.count; i++) {
+        const struct service *service = world.services.items[i];
+        const struct deploy *deploy = &service->spec.deploy;
+        int64_t moved = 0;
+        bool is_rolled_back = false; // in this very pass: then it wants another number
+        for (size_t j = 0; j < plan->changes.count; j++) {
+            const struct plan_change *change = &plan->changes.items[j];
+            const struct task *task = change->kind == KIND_TASK ? change->object : NULL;
+            is_rolled_back |= change->kind == KIND_SERVICE && id_equal(&change->id, &service->meta.id);
+            moved += task != NULL && change->op == CHANGE_CREATE && task->moved &&
+                     task_by_id(&task->replaces)->desired <= TASK_RUNNING &&
+                     task_by_id(&task->replaces)->status.state == TASK_RUNNING &&
+                     id_equal(&task->service_id, &service->meta.id);
+        }
+        int64_t allowed = deploy->update_config.parallelism > 0 ? deploy->update_config.parallelism : 1;
+        allowed = allowed > deploy->rebalance.max_moves ? allowed : deploy->rebalance.max_moves;
+        MUST(moved <= allowed, "%s moves %lld tasks at once", service->spec.name, (long long)moved);
+        MUST(moved == 0 || is_rolled_back || (int64_t)world_count_running(&world, service) >= deploy->replicas,
+             "%s moves tasks though not all run", service->spec.name);
+        moves += (size_t)moved;
+    }
+}
+
 // One pass, checked; returns the number of its changes.
 static size_t pass(struct arena *arena) {
     struct view view, other, after;
@@ -434,6 +470,7 @@ static size_t pass(struct arena *arena) {
     }
     MUST(second.changes.count == 0, "a second pass wants more:\n%s", buf_text(&text_second));
     check_restarts(&plan);
+    check_moves(&plan);
     prng_seed(&world.prng, prng_next(&world.prng)); // ids never repeat
     int64_t busy = busy_slots();
     world_commit(&world, &plan);
@@ -569,6 +606,7 @@ static void random_worlds(void **state) {
         world_free(&world);
     }
     arena_free(&arena);
+    assert_true(moves > SEEDS / 10);
     assert_true(changes > (size_t)SEEDS * 10); // the worlds are not idle ones
 }
 

@@ -32,6 +32,11 @@ static void what_would_help_is_the_least_that_would(void **state) {
     scenario_check("remedies");
 }
 
+static void tasks_move_where_fewer_are(void **state) {
+    (void)state;
+    scenario_check("rebalance");
+}
+
 static void platforms_have_several_names(void **state) {
     (void)state;
     scenario_check("platform");
@@ -61,6 +66,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tasks_spread_over_what_the_service_prefers),
     cmocka_unit_test(counted_resources_and_ports_are_held_once),
     cmocka_unit_test(what_would_help_is_the_least_that_would),
+    cmocka_unit_test(tasks_move_where_fewer_are),
     cmocka_unit_test(platforms_have_several_names),
     cmocka_unit_test(the_summary_names_the_worst_first),
 };
