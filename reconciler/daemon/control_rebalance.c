@@ -156,7 +156,7 @@ void control_rebalance(const struct request *request) {
     const struct rebalance_request *asked = request->payload;
     struct rebalancing *rebalancing = NEW(struct rebalancing);
     struct error err = {0};
-    rebalancing->answer = (struct answer){request->daemon, request->conversation, on_closed};
+    rebalancing->answer = (struct answer){request->daemon, request->conversation, on_closed, NULL};
     int rc = find(rebalancing, request, &err);
     if (rc == 0 && (asked->plan_only || rebalancing->transaction.changes.count == 0)) {
         reply(rebalancing, rebalancing->view.revision);
