@@ -345,8 +345,8 @@ static void why_tells_what_would_have_to_change(void **state) {
     assert_int_equal(reply->nodes_left.count, 0);
     assert_true(reply->funnel.count > 0);
     assert_int_equal(reply->history.count, 1);
-    assert_true(reply->advice.count > 0);
-    assert_non_null(strstr(reply->advice.items[0], "node.labels.disk"));
+    assert_true(reply->would_run_if.count > 0);
+    assert_non_null(strstr(reply->would_run_if.items[0].change, "the label disk="));
     // … and when it is changed, it runs.
     assert_int_equal(daemon_apply(f, "kind: node\nname: n1\nrole: manager\nlabels: {disk: ssd}\n", NULL), 0);
     daemon_wait_count(f, "web", TASK_RUNNING, 1);
