@@ -15,6 +15,7 @@
 #include "specs/object.h"
 #include "specs/task.h"
 #include "transport/agent_messages.h"
+#include "transport/exec_messages.h"
 #include "transport/peer_messages.h"
 #include "transport/relay_messages.h"
 
@@ -280,50 +281,6 @@ struct log_lines {
     struct bytes unknown;
 };
 
-// A command beside a task. Answered by EXEC_STARTED, whose session EXEC_INPUT and EXEC_RESIZE name, by
-// EXEC_OUTPUT, and by EXEC_EXIT at the end. Each input is answered by DONE once it is on its way: a client has no
-// more than EXEC_INPUTS_MAX of them unanswered. The end of the conversation ends the command.
-#define EXEC_INPUTS_MAX 8
-#define EXEC_INPUT_BYTES_MAX 32768
-
-struct exec_request {
-    const char *reference; // of the client: a task's id or name, or a service
-    struct id task;        // of the manager, to the node
-    struct strings command;
-    struct pairs environment;
-    const char *user, *working_dir;
-    bool is_tty, has_input;
-    int64_t rows, columns;
-    struct bytes unknown;
-};
-struct exec_input {
-    struct id session;
-    struct bytes data;
-    bool is_end;
-    struct bytes unknown;
-};
-struct exec_resize {
-    struct id session;
-    int64_t rows, columns;
-    struct bytes unknown;
-};
-struct exec_started {
-    struct id session, task;
-    struct bytes unknown;
-};
-struct exec_output {
-    bool is_stderr;
-    struct bytes data;
-    struct bytes unknown;
-};
-struct exec_exit {
-    int64_t code;        // as a shell has it
-    const char *message; // why the command could not be run; "" = it ran
-    struct bytes unknown;
-};
-
-// Why a task is where it is: its record, its service, and the filter funnel computed now by the real
-// scheduler.
 // Named volumes of the node that is asked: its directories, whatever they were declared as.
 enum volumes_action { VOLUMES_LIST, VOLUMES_REMOVE, VOLUMES_PRUNE }; // prune: all that nobody uses
 struct volumes_request {
@@ -344,6 +301,8 @@ struct volumes_reply {
     struct bytes unknown;
 };
 
+// Why a task is where it is: its record, its service, and the filter funnel computed now by the real
+// scheduler.
 struct why_request {
     const char *reference;
     struct bytes unknown;
