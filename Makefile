@@ -288,11 +288,12 @@ install: docs ## install programs, man pages, completion, examples and systemd u
 	    echo 'The images of the examples could not be made, so `muster demo` will not run from there.' >&2
 	sed 's,@PREFIX@,$(PREFIX),' dist/musterd.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/musterd.service
 
-docs: all ## what is written in the sources, gathered: build/docs/ man/, completion/, tree.txt, muster.proto, muster.schema.json
+docs: all ## what is written in the sources, gathered: build/docs/ man/, completion/, tree.txt, docker.txt, muster.proto, muster.schema.json
 	@mkdir -p $(BUILD)/docs/man $(BUILD)/docs/completion
 	@grep -hm1 -E '^// [a-z]+/[^ ]+ — ' $(sort $(SOURCES) $(HEADERS)) | sed 's,^// ,,' >$(BUILD)/docs/tree.txt
 	@$(OUT)/muster schema --proto >$(BUILD)/docs/muster.proto
 	@$(OUT)/muster schema >$(BUILD)/docs/muster.schema.json
+	@$(OUT)/muster explain docker >$(BUILD)/docs/docker.txt
 	@$(OUT)/muster man --to $(BUILD)/docs/man
 	@for shell in bash zsh fish; do $(OUT)/muster completion $$shell >$(BUILD)/docs/completion/$$shell || exit 1; done
 	@echo "$(BUILD)/docs"

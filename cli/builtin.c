@@ -13,6 +13,7 @@
 #include "cli/complete.h"
 #include "cli/connect.h"
 #include "cli/help.h"
+#include "cli/output.h"
 
 #define COMPLETE_MS 300
 
@@ -196,19 +197,47 @@ static int run_complete_words(struct invocation *in, struct error *err) {
 
 // --- version ---
 
+// For templates: {{.Client.Version}}, {{.Server.Version}}. Without a daemon there is no Server.
+static int version_template(const char *format, const struct welcome *welcome, struct error *err) {
+    AUTO_BUF json = {0};
+    AUTO_BUF out = {0};
+    buf_addf(&json, "{\"Client\":{\"Version\":\"%s\",\"Protocol\":%d}", MUSTER_VERSION, PROTOCOL_VERSION);
+    if (welcome != NULL) {
+        buf_adds(&json, ",\"Server\":{\"Version\":");
+        json_write_string(&json, welcome->server_version);
+        buf_addf(&json, ",\"Protocol\":%lld,\"Node\":", (long long)welcome->version);
+        json_write_string(&json, welcome->node_name);
+        buf_addc(&json, '}');
+    }
+    buf_addc(&json, '}');
+    int rc = output_template(str_equal(format, "json") ? "{{json .}}" : format, buf_text(&json), &out, err);
+    if (rc == 0) {
+        say(&out);
+    }
+    return rc;
+}
+
+static void version_text(const struct welcome *welcome) {
+    printf("Client:\n Version:           %s\n Protocol:          %d\n", MUSTER_VERSION, PROTOCOL_VERSION);
+    if (welcome != NULL) {
+        printf("\nServer:\n Version:           %s\n Protocol:          %lld\n Node:              %s\n",
+               welcome->server_version, (long long)welcome->version, welcome->node_name);
+    }
+    fflush(stdout);
+}
+
 static int run_version(struct invocation *in, struct error *err) {
     AUTO_CLIENT *client = NULL;
     struct error reason = {0};
-    printf("Client:\n Version:           %s\n Protocol:          %d\n", MUSTER_VERSION, PROTOCOL_VERSION);
-    (void)err;
-    if (connect_open(in, &client, &reason) < 0) {
-        fflush(stdout);
-        return command_complain(in, -(int)reason.code, &reason);
+    int unreachable = connect_open(in, &client, &reason);
+    const struct welcome *welcome = client != NULL ? client_welcome(client) : NULL;
+    int rc = 0;
+    if (in->shared.format != NULL) {
+        rc = version_template(in->shared.format, welcome, err);
+    } else {
+        version_text(welcome);
     }
-    const struct welcome *welcome = client_welcome(client);
-    printf("\nServer:\n Version:           %s\n Protocol:          %lld\n Node:              %s\n",
-           welcome->server_version, (long long)welcome->version, welcome->node_name);
-    return 0;
+    return rc == 0 && unreachable < 0 ? command_complain(in, unreachable, &reason) : rc;
 }
 
 // tidy: table
@@ -219,7 +248,11 @@ static const struct command rows[] = {
      .max = 2,
      .names = NAMES_COMMAND,
      .run = run_help},
-    {.name = "version", .summary = "Show the versions of client and daemon", .run = run_version},
+    {.name = "version",
+     .summary = "Show the versions of client and daemon",
+     .example = "muster version --format '{{.Server.Version}}'",
+     .shared = SHARED_FORMAT,
+     .run = run_version},
     {.name = "completion",
      .summary = "Print the completion script of a shell",
      .usage = "bash|zsh|fish",

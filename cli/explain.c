@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/docker.h"
 #include "cli/output.h"
 #include "specs/diagnostic.h"
 #include "specs/service.h"
@@ -19,7 +20,7 @@ static void explain_kinds(struct buf *out) {
         buf_addf(out, "  %-10s %s\n", object_kind_name(kind),
                  schema_of(kind)->help != NULL ? schema_of(kind)->help : "");
     }
-    buf_adds(out, "\nAlso: muster explain errors, muster explain E0107\n");
+    buf_adds(out, "\nAlso: muster explain errors, muster explain E0107, muster explain docker\n");
 }
 
 static void explain_codes(struct buf *out) {
@@ -73,6 +74,8 @@ static int run_explain(struct invocation *in, struct error *err) {
         explain_kinds(&out);
     } else if (str_equal(what, "errors")) {
         explain_codes(&out);
+    } else if (str_equal(what, "docker")) {
+        docker_page(&out);
     } else if (is_code(what)) {
         rc = explain_code(what, &out, err);
     } else {
@@ -119,8 +122,8 @@ static int run_schema(struct invocation *in, struct error *err) {
 // tidy: table
 static const struct command rows[] = {
     {.name = "explain",
-     .summary = "Describe kinds, fields and error codes",
-     .usage = "[KIND[.FIELD…]|errors|CODE]",
+     .summary = "Describe kinds, fields, error codes and Docker words",
+     .usage = "[KIND[.FIELD…]|errors|CODE|docker]",
      .example = "muster explain service.deploy\nmuster explain E0107",
      .max = 1,
      .names = NAMES_KIND,
