@@ -372,4 +372,4 @@ static const struct command rows[] = {
      .names = NAMES_SERVICE,
      .run = rollout_run_rollback},
 };
-const struct command_group undo_commands = COMMAND_GROUP(NULL, "Take back", rows);
+const struct command_group undo_commands = COMMAND_GROUP(NULL, "Change", rows);
