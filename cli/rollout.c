@@ -327,18 +327,23 @@ static struct wait_targets target_of(const struct invocation *in, const struct s
     return targets;
 }
 
-static int run_resume(struct invocation *in, struct error *err) {
-    AUTO_CLIENT *client = NULL;
-    struct service *service = NULL;
+int rollout_go_on(const struct invocation *in, struct client *client, const struct service *service,
+                  struct error *err) {
     struct applied *applied;
-    int rc = get_service(in, &client, &service, err);
-    rc = rc < 0 ? rc : request(in, client, service, ROLLOUT_RESUME, 0, &applied, err);
+    int rc = request(in, client, service, ROLLOUT_RESUME, 0, &applied, err);
     if (rc < 0) {
         return rc;
     }
     printf("%s\n", in->arguments.items[0]);
     fflush(stdout);
     return settle(in, client, target_of(in, service, /* is_unchanged */ true), in->arguments.items[0], err);
+}
+
+static int run_resume(struct invocation *in, struct error *err) {
+    AUTO_CLIENT *client = NULL;
+    struct service *service = NULL;
+    int rc = get_service(in, &client, &service, err);
+    return rc < 0 ? rc : rollout_go_on(in, client, service, err);
 }
 
 static int run_watch(struct invocation *in, struct error *err) {

@@ -98,8 +98,8 @@ static const struct command rows[] = {
      .summary = "Change a service and wait until the change is done",
      .usage = "SERVICE",
      .details =
-         "Only what is given changes. A change that somebody else made in between is not overwritten: exit "
-         "status 5 says to look again.",
+         "Only what is given changes; an update that is paused goes on when nothing does. A change that "
+         "somebody else made in between is not overwritten: exit status 5 says to look again.",
      .example = "muster service update --image nginx:1.25 web\n"
                 "muster service update --env-add MODE=fast --env-rm DEBUG --force web",
      .options = service_update_rows,

@@ -152,6 +152,13 @@ static int check_rollback(const struct invocation *in, struct error *err) {
     return 0;
 }
 
+// Docker's way to have a paused update go on: an update that changes nothing.
+static bool is_resume(const struct service *service, const struct service_spec *spec) {
+    enum update_state state = service->update_status.state;
+    return (state == UPDATE_PAUSED || state == UPDATE_ROLLBACK_PAUSED) &&
+           schema_equal(&service_spec_schema, &service->spec, spec);
+}
+
 int service_update(struct invocation *in, struct error *err) {
     const struct service_args *args = in->args;
     AUTO_CLIENT *client = NULL;
@@ -169,6 +176,9 @@ int service_update(struct invocation *in, struct error *err) {
         return rc;
     }
     tell(&notes);
+    if (is_resume(service, spec)) {
+        return rollout_go_on(in, client, service, err);
+    }
     return send_spec(in, client, service, spec, err);
 }
 

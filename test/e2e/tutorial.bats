@@ -164,6 +164,31 @@ ID|redis.3|redis:3.0.7|NODE|Running|Running AGO
 ID| \_ redis.3|redis:3.0.6|NODE|Shutdown|Shutdown AGO' "$(docker service ps redis | anywhere | sed 's/^ID *|*\\_/ID| \\_/')"
 }
 
+# Docker's pages: "If an update to a task returns FAILED, the scheduler pauses the update", and how it is resumed.
+@test "an update that fails pauses, and a paused update is resumed" {
+    swarm_of_three
+    docker service create --replicas 3 --name redis --update-delay 1s redis:3.0.6 >/dev/null
+    exits 6 on 1 service update --image missing redis
+    shows_among 'Service Mode:|Replicated
+UpdateStatus:
+ State:|paused
+ContainerSpec:
+ Image:|missing' service inspect --pretty redis
+    docker service inspect --pretty redis | grep -q 'Message: *update paused due to failure or early termination of task [0-9a-z]*$'
+    same 2 "$(docker service ps redis --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' | grep -c '^redis:3.0.6 Running')"
+    same redis "$(docker service update --image redis:3.0.7 redis)"
+    await running_tasks_are redis 3
+    docker service update -d --update-delay 1h --image redis:3.2 redis >/dev/null
+    docker rollout pause redis >/dev/null
+    shows_among 'UpdateStatus:
+ State:|paused' service inspect --pretty redis
+    docker service update -d --update-delay 0s redis >/dev/null
+    same redis "$(docker service update redis)"
+    shows_among 'UpdateStatus:
+ State:|completed' service inspect --pretty redis
+    same 3 "$(docker service ps redis --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' | grep -c '^redis:3.2 Running')"
+}
+
 @test "a node is drained, and active again" {
     swarm_of_three
     docker service create --replicas 3 --name redis --update-delay 1s redis:3.0.6 >/dev/null
