@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "base/clock.h"
 #include "base/crc32c.h"
@@ -27,6 +28,8 @@
 #include "reconciler/agent/content_files.h"
 #include "reconciler/agent/rootfs.h"
 
+#define KILL_LOOK_MS 2
+#define KILL_LOOKS_MAX 500
 #define STATE_DIR_BYTES_MAX 160 // its paths must fit into options of a mount
 #define FILE_BYTES_MAX ((size_t)8192)
 #define RECORD_BYTES_MAX ((size_t)OBJECT_BYTES_MAX * 2)
@@ -235,15 +238,27 @@ static bool is_our_runc(const struct runc_place *place, const char *pid, const c
     return has_root && has_id;
 }
 
-void runc_place_kill_runc(const struct runc_place *place, const char *id) {
+// Returns how many there are.
+static size_t kill_once(const struct runc_place *place, const char *id) {
+    size_t count = 0;
     DIR *dir = opendir("/proc");
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         int64_t pid;
         if (str_to_int(entry->d_name, &pid) && pid > 1 && is_our_runc(place, entry->d_name, id)) {
             kill((pid_t)pid, SIGKILL);
+            count++;
         }
     }
     if (dir != NULL) {
         closedir(dir);
+    }
+    return count;
+}
+
+// One that is in a system call still ends it: what it wrote after a wipe would be in the way of the next. A dead
+// one has no command line.
+void runc_place_kill_runc(const struct runc_place *place, const char *id) {
+    for (int i = 0; i < KILL_LOOKS_MAX && kill_once(place, id) > 0; i++) {
+        uv_sleep(KILL_LOOK_MS);
     }
 }

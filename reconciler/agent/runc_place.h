@@ -64,7 +64,8 @@ int runc_place_wipe(const struct runc_place *place, const struct cgroups *cgroup
 // Everything. Files of others in the task's state directory stay.
 int runc_place_remove(const struct runc_place *place, const struct cgroups *cgroups, const char *id,
                       struct error *err);
-// Kills every process that runs `runc … <id>` for us: what a lost shim left behind.
+// Kills every process that runs `runc … <id>` for us, what a lost shim left behind, and waits until they are
+// gone, a second at most.
 void runc_place_kill_runc(const struct runc_place *place, const char *id);
 
 #endif
