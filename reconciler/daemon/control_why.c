@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/units.h"
 #include "reconciler/daemon/daemon.h"
+#include "reconciler/plan/depend.h"
 #include "reconciler/schedule/schedule.h"
 
 struct why {
@@ -137,6 +138,11 @@ static const struct task *failed_before(const struct why *why) {
 
 static const char *verdict_of_waiting(const struct why *why) {
     const struct task *before = failed_before(why);
+    const char *others = depend_start_waits_for(
+        &why->view, why->service, view_tasks_of(&why->view, &why->service->meta.id), why->arena);
+    if (others != NULL) {
+        return arena_printf(why->arena, "it is ready and %s", others);
+    }
     bool is_delay = why->task->start_after_unix_ms > why->view.now_unix_ms;
     const char *text = is_delay ? "it is ready and waits for its restart delay"
                                 : "it is ready and waits until the task before it has stopped";

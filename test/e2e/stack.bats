@@ -156,6 +156,8 @@ END
     sed 's/shop_web/shop_db/; /depends_on/d' one.yaml >two.yaml
     works apply -d -f one.yaml
     await is_ready
+    works why shop_web
+    has "$out" 'it is ready and waits for shop_db, which is not there'
     works apply --monitor 0s -f two.yaml -f one.yaml
     replicas shop_web 1/1
     works service rm shop_db
