@@ -50,7 +50,18 @@ static void admit(struct line *line, bool was_last) {
     link_admit(line->link, tls_accept(peers->tls));
 }
 
+// Whoever called a node that has left its cluster since, or was put out of it: there is nobody to speak with.
+static void refuse_all(struct peers *peers) {
+    while (!list_is_empty(&peers->knocking)) {
+        line_end(LIST_ENTRY(list_first(&peers->knocking), struct line, knock_node),
+                 "this node is in no cluster any more");
+    }
+}
+
 static void admit_next(struct peers *peers, bool is_last) {
+    if (!tls_has_certificate(peers->tls)) {
+        refuse_all(peers);
+    }
     if (!list_is_empty(&peers->knocking) && !peers->is_closing) {
         struct list_node *node = is_last ? peers->knocking.head.prev : list_first(&peers->knocking);
         admit(LIST_ENTRY(node, struct line, knock_node), is_last);

@@ -371,6 +371,20 @@ static void a_plain_caller_is_hung_up_on(void **state) {
     assert_int_equal(sides[0].packets, 0);
 }
 
+// Taken in while it was somebody, heard when it is nobody any more: it has no certificate to answer with.
+static void who_calls_a_node_that_leaves_its_cluster_is_hung_up_on(void **state) {
+    (void)state;
+    AUTO_BUF hello = caller_first_flight(&sides[2]);
+    int early = peer_connect_port(sides[0].port);
+    AWAIT(peers_caller_count(sides[0].peers) == 1);
+    sides[0].shown.is_joiner = true;
+    peers_set_tls(sides[0].peers, side_tls(&sides[0]));
+    assert_true(peer_send_bytes(early, hello.data, hello.len));
+    await_hang_up(early);
+    int late = peer_connect_port(sides[0].port);
+    await_hang_up(late);
+}
+
 // --- callers that talk TLS by hand ---
 
 static void a_frame_that_is_too_long_ends_the_link_before_it_comes(void **state) {
@@ -436,6 +450,7 @@ static const struct CMUnitTest tests[] = {
     TEST(half_open_handshakes_keep_nobody_out),
     TEST(nonsense_instead_of_a_handshake_is_hung_up_on),
     TEST(a_plain_caller_is_hung_up_on),
+    TEST(who_calls_a_node_that_leaves_its_cluster_is_hung_up_on),
     TEST(a_frame_that_is_too_long_ends_the_link_before_it_comes),
     TEST(what_a_refused_caller_says_is_not_heard),
 };
