@@ -298,7 +298,7 @@ static void drain_arm(struct agent *agent) {
     }
     if (agent->handles != NULL && next_unix_ms != INT64_MAX) {
         int64_t wait_ms = next_unix_ms - agent_now_unix_ms(agent);
-        uv_timer_start(&agent->handles->drain, on_drained, (uint64_t)(wait_ms > 0 ? wait_ms : 0), 0);
+        uv_timer_start(&agent->handles->drain, on_drained, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
     }
 }
 

@@ -357,7 +357,7 @@ static void on_wish(struct work *work, const struct taskrun_wish *wish) {
     if (run->is_released) { // what became of it meanwhile was told nobody
         work->effects->mask |= EFFECT_REPORT;
     }
-    if (run->wish.desired >= TASK_SHUTDOWN && desired > run->wish.desired) {
+    if (run->drain_until_unix_ms > 0 && desired > run->wish.desired) {
         run->drain_until_unix_ms = work->now_unix_ms; // told a second time: no more waiting
     }
     run->wish = *wish;

@@ -245,6 +245,7 @@ static void a_second_order_ends_the_delay(void **state) {
     wish_draining(TASK_SHUTDOWN);
     assert_int_equal(wish_draining(TASK_SHUTDOWN), 0); // the same one is none
     assert_int_equal(wish_draining(TASK_REMOVE), EFFECT_KEEP | EFFECT_STOP);
+    assert_int_equal(run.drain_until_unix_ms, 0);
     begin_running();
     wish_draining(TASK_REMOVE);
     assert_int_equal(release(), EFFECT_STOP);
@@ -257,6 +258,8 @@ static void only_what_serves_is_drained(void **state) {
     (void)state;
     begin_checked();
     assert_int_equal(wish_draining(TASK_SHUTDOWN), EFFECT_KEEP | EFFECT_STOP);
+    wish_draining(TASK_REMOVE);
+    assert_int_equal(run.drain_until_unix_ms, 0); // nothing to look at, for ever
     begin_running();
     wish_draining(TASK_SHUTDOWN);
     now -= 100000; // the clock was set: the delay gets no longer than it is
