@@ -185,7 +185,7 @@ static int client_greet(struct client *client, const char *name, bool is_stale, 
 static int open_failed(const char *host, int rc, struct error *err) {
     return rc == -ERR_UNREACHABLE
                ? error_wrap(err, rc, "no musterd answers (start it with: musterd) at %s", host) // may be cut
-           : rc == -ERR_DENIED ? error_wrap(err, rc, "musterd at %s is for root only (use sudo)", host)
+           : rc == -ERR_DENIED ? error_wrap(err, rc, "only root may talk to it (use sudo): musterd at %s", host)
                                : error_wrap(err, rc, "talk to musterd at %s", host);
 }
 
