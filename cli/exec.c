@@ -229,9 +229,12 @@ int exec_run(struct invocation *in, struct error *err) {
     struct exec_request request;
     struct running running = {.size_fd = -1, .has_input = args->is_interactive};
     int rc = make_request(in, &request, err);
-    rc = rc < 0 ? rc : connect_open(in, &client, err);
-    if (rc == 0 && args->is_tty && isatty(STDIN_FILENO)) {
+    bool has_terminal = args->is_tty && isatty(STDIN_FILENO);
+    if (has_terminal) {
         running.size_fd = raw_terminal_watch_size();
+    }
+    rc = rc < 0 ? rc : connect_open(in, &client, err);
+    if (rc == 0 && has_terminal) {
         rc = args->is_interactive ? raw_terminal_enter(STDIN_FILENO, err) : 0;
     }
     running.client = client;

@@ -17,7 +17,8 @@ int raw_terminal_enter(int fd, struct error *err);
 void raw_terminal_leave(void); // does nothing when none was entered
 // False when it cannot be told.
 bool raw_terminal_size(int fd, int64_t *out_rows, int64_t *out_columns);
-// A descriptor that is readable when the size has changed; read it with raw_terminal_size_changed. -1: none.
+// A descriptor that is readable when the size has changed; read it with raw_terminal_take_change. -1: none. To
+// be called before other threads start: one that does not hold the signal back loses it.
 int raw_terminal_watch_size(void);
 void raw_terminal_take_change(int fd);
 

@@ -185,8 +185,9 @@ static int client_greet(struct client *client, const char *name, bool is_stale, 
 static int open_failed(const char *host, int rc, struct error *err) {
     return rc == -ERR_UNREACHABLE
                ? error_wrap(err, rc, "no musterd answers (start it with: musterd) at %s", host) // may be cut
-           : rc == -ERR_DENIED ? error_wrap(err, rc, "only root may talk to it (use sudo): musterd at %s", host)
-                               : error_wrap(err, rc, "talk to musterd at %s", host);
+           : rc == -ERR_DENIED
+               ? error_wrap(err, rc, "only root may talk to it (use sudo): musterd at %s", host)
+               : error_wrap(err, rc, "talk to musterd at %s", host);
 }
 
 static int open_as(const char *host, const char *client_name, bool is_stale, int64_t timeout_ms,

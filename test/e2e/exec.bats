@@ -157,22 +157,31 @@ shows() { # PATTERN
     tmux -L "muster-exec-$$" capture-pane -p | grep -q -- "$1"
 }
 
+has_size() { # ROWS-COLUMNS: asked now; what the shell answers takes a moment
+    local look
+    terminal 'stty size' Enter
+    for look in {1..40}; do
+        ! shows "^$1" || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
 @test "a terminal: lines, an interrupt, a new size, the exit status; and it is as it was afterwards" {
     echo 'set -g status off' >"$node/tmux"
     tmux -L "muster-exec-$$" -f "$node/tmux" new-session -d -x 90 -y 30 "env MUSTER_HOST=$MUSTER_HOST PS1='outside> ' sh"
     await shows 'outside>'
     terminal "$build/muster exec -it -e PS1='inside> ' web sh" Enter
     await shows 'inside>'
-    terminal 'stty size; echo $TERM' Enter
-    await shows '^30 90'
+    await has_size '30 90'
+    terminal 'echo $TERM' Enter
     await shows '^xterm'
     terminal 'sleep 4726' Enter
     await runs 'sleep 4726'
     terminal C-c
     await runs_no_more 'sleep 4726'
     tmux -L "muster-exec-$$" resize-window -x 70 -y 20
-    has_size() { terminal 'clear; stty size' Enter && shows '^20 70'; }
-    await has_size
+    await has_size '20 70'
     terminal 'exit 5' Enter
     await shows 'outside>'
     terminal 'clear; echo status $?; stty -a | grep -o " -\?icanon"' Enter

@@ -42,6 +42,10 @@ message_of() { # TASK
     status_of "$1" message
 }
 
+has_failed() { # TASK
+    [ "$(status_of "$1" state)" = failed ]
+}
+
 checked() { # TASK: a check has been made
     [[ $(message_of "$1") == "health: starting:"* ]]
 }
@@ -62,8 +66,8 @@ checked() { # TASK: a check has been made
     same healthy "$(status_of "$first" health)"
 
     inside "$first" rm /tmp/ok
-    await says web Error 'task: unhealthy container: exit 1: looking'
-    same failed "$(status_of "$first" state)"
+    await says web Error 'task: unhealthy container: exit 1: looking' # said before it has stopped
+    await has_failed "$first"
     same 'unhealthy container' "$(status_of "$first" reason)"
     same 'looking' "$(status_of "$first" 'health_results[-1].output' | head -1)"
     await count_is 1 web starting # the next one waits for its own
