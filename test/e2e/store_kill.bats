@@ -96,11 +96,13 @@ sweep() {
     local call n found status points=0
     for call in pwrite64 writev fdatasync ftruncate; do
         for ((n = 1; ; n++)); do
-            rm -rf "$work/store"
+            rm -rf "$work/store" "$work/source"
             cp -r "$work/first" "$work/store"
+            mkdir "$work/source"
             status=0
             # The source of the snapshot is made first, by the same calls: only those that touch the store count.
-            strace -f -o /dev/null -P "$work/store/data.mdb" -P "$work/store/lock" \
+            # Whoever is killed does not take it away.
+            TMPDIR=$work/source strace -f -o /dev/null -P "$work/store/data.mdb" -P "$work/store/lock" \
                 -e "inject=$call:signal=KILL:when=$n" "$snapshot" install "$work/store" >"$work/out" 2>"$work/err" || status=$?
             [ "$status" != 0 ] || break
             found=$("$snapshot" verify "$work/store")
