@@ -11,10 +11,11 @@ setup() {
     program=${BUILD:-build}/test/${FLAVOUR:-release}/test_store_kill
     [ -x "$program" ]
     work=$(mktemp -dt muster-store-kill.XXXXXX)
+    source=$(mktemp -dt s.XXXXXX) # paths of stores are short
 }
 
 teardown() {
-    rm -rf "$work"
+    rm -rf "$work" "$source"
 }
 
 # run_with FAULT DIR COUNT: what the writer acknowledged is in $acknowledged, its exit status in $status.
@@ -96,13 +97,12 @@ sweep() {
     local call n found status points=0
     for call in pwrite64 writev fdatasync ftruncate; do
         for ((n = 1; ; n++)); do
-            rm -rf "$work/store" "$work/source"
+            rm -rf "$work/store" "${source:?}"/*
             cp -r "$work/first" "$work/store"
-            mkdir "$work/source"
             status=0
             # The source of the snapshot is made first, by the same calls: only those that touch the store count.
             # Whoever is killed does not take it away.
-            TMPDIR=$work/source strace -f -o /dev/null -P "$work/store/data.mdb" -P "$work/store/lock" \
+            TMPDIR=$source strace -f -o /dev/null -P "$work/store/data.mdb" -P "$work/store/lock" \
                 -e "inject=$call:signal=KILL:when=$n" "$snapshot" install "$work/store" >"$work/out" 2>"$work/err" || status=$?
             [ "$status" != 0 ] || break
             found=$("$snapshot" verify "$work/store")
