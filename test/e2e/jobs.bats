@@ -3,7 +3,7 @@
 #
 # test/e2e/jobs.bats — jobs on real nodes: how often, how many at once, what becomes of failures, and of daemons that die meanwhile.
 #
-# Tasks write to $node/work what they do: a line each time one begins or ends.
+# Tasks write to $node/share what they do: a line each time one begins or ends.
 
 load ../lib/musterd.bash
 
@@ -13,7 +13,7 @@ setup_file() {
 
 setup() {
     musterd_setup
-    mkdir "$node/work"
+    mkdir "$node/share"
     musterd_cluster
 }
 
@@ -22,14 +22,14 @@ teardown() {
     musterd_remove
 }
 
-# job NAME SCRIPT FLAG…: each task runs the script, in /work.
+# job NAME SCRIPT FLAG…: each task runs the script, in /share.
 job() {
-    muster service create --name "$1" --mode replicated-job --mount "type=bind,source=$node/work,target=/work" --workdir /work "${@:3}" \
+    muster service create --name "$1" --mode replicated-job --mount "type=bind,source=$node/share,target=/share" --workdir /share "${@:3}" \
         "oci-archive:$IMAGES/busybox.tar" sh -c "$2"
 }
 
 lines() { # PATTERN: how many of them tasks wrote
-    { cat "$node/work/log" 2>/dev/null || :; } | grep -c "$1" || :
+    { cat "$node/share/log" 2>/dev/null || :; } | grep -c "$1" || :
 }
 
 lines_are() { # PATTERN COUNT
@@ -49,7 +49,7 @@ held='echo begin >>log; until [ -e go ]; do sleep 0.1; done; echo end >>log'
     [[ $output =~ 'batch: 5 of 5 complete, 0 running' ]]
     [[ $output =~ 'batch: job complete' ]]
     same 5 "$(lines begin)"
-    same 2 "$(awk '{ now += $1 == "begin" ? 1 : -1; most = now > most ? now : most } END { print most }' "$node/work/log")"
+    same 2 "$(awk '{ now += $1 == "begin" ? 1 : -1; most = now > most ? now : most } END { print most }' "$node/share/log")"
     same '0/0 (5/5 completed)' "$(replicas batch)"
     same 'Complete Complete' "$(muster service ps batch --format '{{.DesiredState}} {{.CurrentState}}' | cut -d' ' -f1,2 | sort -u)"
     muster service inspect --pretty batch | grep -q 'Total Completions: *5'
@@ -95,7 +95,7 @@ held='echo begin >>log; until [ -e go ]; do sleep 0.1; done; echo end >>log'
     musterd_start
     same '2/2 (0/3 completed)' "$(replicas held)"
     musterd_end KILL
-    touch "$node/work/go" # both end while nobody looks
+    touch "$node/share/go" # both end while nobody looks
     await lines_are end 2
     musterd_start
     muster wait held
@@ -108,7 +108,7 @@ held='echo begin >>log; until [ -e go ]; do sleep 0.1; done; echo end >>log'
     await lines_are begin 2
     kill -KILL "$(task_pid "$(tasks held | head -1)")"
     await lines_are begin 3
-    touch "$node/work/go"
+    touch "$node/share/go"
     muster wait held
     same 3 "$(lines begin)"
 }

@@ -228,7 +228,7 @@ static void nothing_is_left_behind(void **state) {
     assert_string_equal(here.message, "");
     assert_int_equal(here.last.exit.code, 0);
     AUTO_BUF text = {0};
-    char *path = arena_printf(&arena, "%s/process/%s/work/pid", dir, assignment.task.meta.id.text);
+    char *path = arena_printf(&arena, "%s/process/%s/%s/pid", dir, assignment.task.meta.id.text, "work");
     assert_int_equal(fs_read(AT_FDCWD, path, 100, &text, NULL), 0);
     int64_t pid;
     text.data[strcspn(text.data, "\n")] = '\0';
